@@ -1,0 +1,53 @@
+# Two commands: `make run` and `make test`. Everything else is convenience.
+# Paths are resolved where make is called, so PILOTCITY_RAW=../elsewhere works from any folder.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+  if $$name -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then echo $$name; break; fi; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "pilotcity needs Python 3.11, 3.12 or 3.13 on the PATH (or: make PYTHON=/path/to/python ...)."; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version), once: this needs the network."
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: install your system's python3-venv package."; exit 1; }
+	@$(BIN)/python -m pip install --quiet "$$(sed -n 's/^  "\(uv==[0-9.]*\)",/\1/p' pyproject.toml)"
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help setup run test ui sql lint lock check benchmark torture clean
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: $(STAMP) ## make the environment in .venv
+
+run: $(STAMP) ## raw files to report; says so when nothing changed
+	@$(BIN)/pilotcity run
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest
+
+ui: $(STAMP) ## Dagster's web page on this project, loopback only
+	@$(BIN)/pilotcity ui
+
+sql: $(STAMP) ## a SQL prompt on the published data
+	@$(BIN)/pilotcity sql
+
+lint: $(STAMP) ## style, types, import rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+benchmark: $(STAMP) ## hot paths as ratios to a peer in the same run
+	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+
+torture: $(STAMP) ## kill runs at random moments and see what readers see
+	@$(BIN)/python -m pytest -m torture -s tests/pipeline
+
+lock: $(STAMP) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -o requirements.lock
+
+clean: ## remove the environment and everything generated
+	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home dbt/target dbt/logs

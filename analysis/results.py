@@ -1,0 +1,84 @@
+"""The frozen result every regression returns, and how a result prints.
+
+What an estimator needs beyond these fields (first stage, effects, weights) lives in a subclass next to the estimator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+COLUMNS = ["estimate", "se", "t", "p", "low", "high"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One fitted regression.
+
+    Attributes
+    ----------
+    table
+        Indexed by term (column names as the caller gave them, plus ``const`` where there are no fixed effects):
+        ``estimate``, ``se``, ``t``, ``p`` (two-sided), ``low`` and ``high`` (95% interval). A term that cannot be identified
+        keeps its row with missing numbers; ``not_identified`` says why.
+    n
+        Observations used, after missing values and singletons are dropped.
+    clusters
+        Clusters of the variance estimator, or None.
+    r2, r2_within
+        Share of variance explained, overall and after the fixed effects are swept out.
+    degrees_of_freedom
+        Of the t distribution: clusters - 1, or n - parameters without clusters.
+    constant
+        mean(y) - mean(x)'b, the constant that Stata reports with absorbed effects.
+    covariance
+        Of the identified terms, terms x terms.
+    not_identified
+        Term -> one sentence.
+    notes
+        What was done to the data on the way (rows dropped and why), one sentence each.
+    """
+
+    table: pd.DataFrame
+    n: int
+    clusters: int | None
+    r2: float
+    r2_within: float
+    degrees_of_freedom: float
+    constant: float
+    covariance: pd.DataFrame
+    not_identified: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """The estimate as text, for people."""
+        lines = [self.table.to_string(float_format=lambda value: f"{value:.6g}")]
+        clusters = "" if self.clusters is None else f", {self.clusters} clusters"
+        lines.append(f"n = {self.n}{clusters}, R2 = {self.r2:.4f}, within R2 = {self.r2_within:.4f}")
+        lines += [f"{term}: {why}" for term, why in self.not_identified.items()]
+        lines += list(self.notes)
+        return "\n".join(lines)
+
+
+def inference_table(
+    terms: list[str], estimate: np.ndarray, covariance: np.ndarray, degrees_of_freedom: float, level: float = 0.95
+) -> pd.DataFrame:
+    """Estimates (k,) and their covariance (k, k) as a tidy table; normal theory where degrees_of_freedom is inf."""
+    se = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(se > 0, estimate / se, np.nan)
+    p = 2 * stats.t.sf(np.abs(t), degrees_of_freedom)
+    margin = stats.t.ppf(0.5 + level / 2, degrees_of_freedom) * se
+    table = pd.DataFrame(
+        {"estimate": estimate, "se": se, "t": t, "p": p, "low": estimate - margin, "high": estimate + margin},
+        index=pd.Index(terms, name="term"),
+    )
+    return table[COLUMNS]
+
+
+def stars(p: float) -> str:
+    """The asterisks that economists print: 1%, 5%, 10%."""
+    return "" if np.isnan(p) else "***" if p < 0.01 else "**" if p < 0.05 else "*" if p < 0.1 else ""

@@ -1,0 +1,1 @@
+"""What must hold of the data, layer by layer, as Great Expectations suites over data frames."""
