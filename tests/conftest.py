@@ -1,0 +1,33 @@
+"""Fixtures every test may use: the two optional folders with material that is not ours to commit."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _optional_folder(variable: str, default: str) -> Callable[[str], Path]:
+    folder = Path(os.environ.get(variable, ROOT / default))
+
+    def locate(name: str = "") -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"{path} is absent: set {variable} to the folder that holds it")
+        return path
+
+    return locate
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], Path]:
+    """Locates a file with other software's data or numbers; skips the test where the folder is absent."""
+    return _optional_folder("PILOTCITY_REFERENCE", "../shared/reference")
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], Path]:
+    """Locates a raw file as its publisher released it; skips the test where the folder is absent."""
+    return _optional_folder("PILOTCITY_REAL", "../shared/real")
