@@ -1,1 +1,1 @@
-"""Pure estimation: data frames and arrays in, frozen results out. Nothing here knows where the data came from."""
+"""Pure estimation: data frames and arrays in, frozen results out. Nothing here knows where the data come from."""

@@ -64,7 +64,11 @@ class Estimate:
 
 
 def inference_table(
-    terms: list[str], estimate: np.ndarray, covariance: np.ndarray, degrees_of_freedom: float, level: float = 0.95
+    terms: list[str],
+    estimate: np.ndarray,
+    covariance: np.ndarray,
+    degrees_of_freedom: float,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """Estimates (k,) and their covariance (k, k) as a tidy table; normal theory where degrees_of_freedom is inf."""
     se = np.sqrt(np.clip(np.diag(covariance), 0, None))

@@ -1,0 +1,257 @@
+"""Least squares with absorbed effects and clustered variance: the regression under every difference-in-differences table.
+
+Designs (event studies, interactions, decompositions) live in their own modules and call `fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import linalg
+
+from analysis.panel import (
+    FixedEffects,
+    NoEffects,
+    codes_of,
+    drop_singletons,
+    effect_columns,
+    identified,
+    is_nested,
+    prepare,
+)
+from analysis.results import Estimate, inference_table
+
+
+@dataclass(frozen=True)
+class Design:
+    """A regression ready to be solved: effects already swept out of ``y`` and ``x``.
+
+    Attributes
+    ----------
+    y, x : residualised outcome (n,) and regressors (n, k), identified columns only.
+    raw_y, raw_x : the same before projection.
+    terms : names of the k columns.
+    not_identified : name -> sentence, for the columns left out.
+    effects : the projection (`NoEffects` where there are none; then ``const`` is the last term).
+    clusters : codes (n,) for each way of clustering; empty for none.
+    absorbed : effects counted as parameters, those nested in a cluster left out, the constant included.
+    data : the rows used, sorted by unit and time.
+    notes : rows left out and why.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    raw_y: np.ndarray
+    raw_x: np.ndarray
+    terms: list[str]
+    not_identified: dict[str, str]
+    effects: FixedEffects | NoEffects
+    clusters: list[np.ndarray]
+    absorbed: int
+    data: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def two_way(
+    data: pd.DataFrame,
+    y: str,
+    treatment: str | Sequence[str],
+    controls: Sequence[str] = (),
+    *,
+    unit: str,
+    time: str,
+    fixed_effects: str | Sequence[str] = ("unit", "time"),
+    cluster: str | Sequence[str] | None = "unit",
+    covariance: str = "classical",
+) -> Estimate:
+    """Regress ``y`` on a treatment and controls with fixed effects and clustered standard errors.
+
+    Conventions are reghdfe's (Correia 2016): singletons are dropped, iteratively; effects nested in the cluster do not count as
+    parameters; the variance is scaled by (n - 1) / (n - k) times G / (G - 1); t has G - 1 degrees of freedom, the smaller G with
+    two-way clusters (Cameron, Gelbach and Miller 2011). The constant is mean(y) - mean(x)'b.
+
+    Parameters
+    ----------
+    data
+        Long panel, one row a unit and time; may be unbalanced; never changed.
+    y, treatment, controls
+        Columns, by any name. ``treatment`` may be several columns.
+    fixed_effects, cluster
+        "unit", "time" or any column, one or several; ``()`` or None for none.
+    covariance
+        Without clusters: "classical" (homoskedastic) or "robust" (HC1).
+
+    Returns
+    -------
+    Estimate
+        Rows of ``.table``: treatments, controls, and ``const`` where there are no fixed effects.
+
+    Raises
+    ------
+    ValueError
+        Absent or non-numeric columns, repeated unit-time pairs, no row left.
+    """
+    treatments = [treatment] if isinstance(treatment, str) else list(treatment)
+    design = design_matrix(
+        data, y, [*treatments, *controls], unit=unit, time=time, fixed_effects=fixed_effects, cluster=cluster
+    )
+    return fit(design, covariance=covariance)
+
+
+def design_matrix(
+    data: pd.DataFrame,
+    y: str,
+    x: Sequence[str],
+    *,
+    unit: str,
+    time: str,
+    fixed_effects: str | Sequence[str] = ("unit", "time"),
+    cluster: str | Sequence[str] | None = "unit",
+    reasons: Mapping[str, str] | None = None,
+) -> Design:
+    """Sweep the effects out of ``y`` and ``x`` and set aside columns that cannot be identified.
+
+    ``reasons`` may word why a given column is not identified better than the general sentence does.
+    """
+    x = list(dict.fromkeys(x))
+    effects = effect_columns(fixed_effects, unit=unit, time=time)
+    clusters = effect_columns(cluster, unit=unit, time=time)
+    sample = prepare(
+        data,
+        unit=unit,
+        time=time,
+        numeric=[y, *x],
+        keys=[c for c in [*effects, *clusters] if c not in (unit, time)],
+    )
+    frame, notes = sample.data, list(sample.notes)
+    if effects:
+        keep = drop_singletons([codes_of(frame[column]) for column in effects])
+        if not keep.all():
+            notes.append(f"{int((~keep).sum())} rows dropped: alone in a fixed effect (singletons).")
+            frame = frame[keep].reset_index(drop=True)
+        if frame.empty:
+            raise ValueError("Every row is alone in one of its fixed effects, so nothing can be estimated.")
+    effect_codes = [codes_of(frame[column]) for column in effects]
+    cluster_codes = [codes_of(frame[column]) for column in clusters]
+    if not effects:
+        if "const" in x:
+            raise ValueError(
+                "'const' is the name of the intercept that is added without fixed effects; rename the column."
+            )
+        x = ["const", *x]
+        frame = frame.assign(const=1.0)
+    projection = FixedEffects(effect_codes, len(frame)) if effects else NoEffects()
+    raw_y = frame[y].to_numpy()
+    raw_x = frame[x].to_numpy(dtype=float).reshape(len(frame), len(x))
+    residual_x = projection.residualise(raw_x)
+    known = identified(
+        residual_x, np.linalg.norm(raw_x - raw_x.mean(axis=0), axis=0) + 1e-12 * np.linalg.norm(raw_x, axis=0)
+    )
+    missing = {
+        name: (reasons or {}).get(name) or _why_not_identified(raw_x, residual_x, j, name, effects)
+        for j, name in enumerate(x)
+        if not known[j]
+    }
+    counted = [codes for codes in effect_codes if not any(is_nested(codes, group) for group in cluster_codes)]
+    absorbed = projection.rank if len(counted) == len(effect_codes) else FixedEffects(counted, len(frame)).rank
+    return Design(
+        y=projection.residualise(raw_y),
+        x=residual_x[:, known],
+        raw_y=raw_y,
+        raw_x=raw_x[:, known],
+        terms=[name for j, name in enumerate(x) if known[j]],
+        not_identified=missing,
+        effects=projection,
+        clusters=cluster_codes,
+        absorbed=absorbed,
+        data=frame,
+        notes=tuple(notes),
+    )
+
+
+def _why_not_identified(raw: np.ndarray, residual: np.ndarray, j: int, name: str, effects: Sequence[str]) -> str:
+    if np.ptp(raw[:, j]) == 0:
+        return f"{name!r} does not vary in the {len(raw)} rows used."
+    if np.linalg.norm(residual[:, j]) <= 1e-8 * np.linalg.norm(raw[:, j]):
+        return f"{name!r} is a combination of the fixed effects {', '.join(effects)}."
+    return f"{name!r} is a combination of the regressors before it and the fixed effects."
+
+
+def fit(design: Design, covariance: str = "classical") -> Estimate:
+    """Solve a design by least squares and attach the variance its clusters ask for."""
+    if covariance not in ("classical", "robust"):
+        raise ValueError(f"covariance is 'classical' or 'robust', not {covariance!r}.")
+    y, x = design.y, design.x
+    n, k = x.shape
+    parameters = k + design.absorbed
+    if n <= parameters:
+        raise ValueError(f"{n} rows cannot identify {parameters} parameters.")
+    beta, bread = least_squares(x, y)
+    residual = y - x @ beta
+    if design.clusters:
+        clusters = min(int(codes.max()) + 1 for codes in design.clusters)
+        if clusters < 2:
+            raise ValueError("A clustered variance needs at least two clusters.")
+        variance = cluster_covariance(x, residual, bread, design.clusters, parameters)
+        freedom = float(clusters - 1)
+    else:
+        clusters, freedom = None, float(n - parameters)
+        scores = x * residual[:, None]
+        variance = (
+            bread @ (scores.T @ scores) @ bread * n / freedom
+            if covariance == "robust"
+            else bread * float(residual @ residual) / freedom
+        )
+    slopes = [j for j, term in enumerate(design.terms) if term != "const"]
+    constant = float(design.raw_y.mean() - design.raw_x.mean(axis=0)[slopes] @ beta[slopes])
+    total = float(((design.raw_y - design.raw_y.mean()) ** 2).sum())
+    within = total if isinstance(design.effects, NoEffects) else float(y @ y)
+    left = float(residual @ residual)
+    table = inference_table(design.terms, beta, variance, freedom)
+    terms = sorted([*design.terms, *design.not_identified], key=lambda term: term == "const")
+    return Estimate(
+        table=table.reindex(pd.Index(terms, name="term")),
+        n=n,
+        clusters=clusters,
+        r2=1 - left / total if total > 0 else np.nan,
+        r2_within=1 - left / within if within > 1e-12 * max(total, 1e-300) else np.nan,
+        degrees_of_freedom=freedom,
+        constant=constant,
+        covariance=pd.DataFrame(variance, index=design.terms, columns=design.terms),
+        not_identified=design.not_identified,
+        notes=design.notes,
+    )
+
+
+def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (k,) or (k, m) and the inverse of x'x (k, k); columns are scaled first, so units cannot cost digits."""
+    scale = np.linalg.norm(x, axis=0)
+    q, r = np.linalg.qr(x / scale)
+    inverse = linalg.solve_triangular(r, np.eye(len(scale))) / scale[:, None]
+    return inverse @ (q.T @ y), inverse @ inverse.T
+
+
+def cluster_covariance(
+    x: np.ndarray, residual: np.ndarray, bread: np.ndarray, clusters: Sequence[np.ndarray], parameters: int
+) -> np.ndarray:
+    """Sandwich (k, k) over one or two ways of clustering, with Stata's small-sample factor for each."""
+    n = len(x)
+    scores = x * residual[:, None]
+    ways = [(1.0, codes) for codes in clusters]
+    if len(clusters) == 2:
+        both = clusters[0].astype(np.int64) * (int(clusters[1].max()) + 1) + clusters[1]
+        ways.append((-1.0, np.unique(both, return_inverse=True)[1]))
+    elif len(clusters) > 2:
+        raise ValueError(f"Clusters can be one or two columns, not {len(clusters)}.")
+    # With two ways the factor uses the smaller number of clusters throughout, as reghdfe and ivreg2 do.
+    smallest = min(int(codes.max()) + 1 for codes in clusters)
+    factor = (n - 1) / (n - parameters) * smallest / max(smallest - 1, 1)
+    meat = np.zeros_like(bread)
+    for sign, codes in ways:
+        sums = np.zeros((int(codes.max()) + 1, x.shape[1]))
+        np.add.at(sums, codes, scores)
+        meat += sign * (sums.T @ sums)
+    return factor * bread @ meat @ bread
