@@ -1,4 +1,4 @@
-"""What every panel estimator does first: check the columns, drop what cannot be used and say so, sweep out fixed effects.
+"""What every panel estimator does first: check columns, drop what cannot be used and say so, sweep out fixed effects.
 
 No estimator lives here, and no statistics beyond a projection.
 """
@@ -46,7 +46,8 @@ def prepare(
 ) -> Sample:
     """Rows of ``data`` with every ``numeric`` and ``keys`` column present; ``optional`` numeric columns may be missing.
 
-    Raises ValueError for absent or non-numeric columns, infinite values, a missing unit or time, and a repeated unit-time pair.
+    Raises ValueError for absent or non-numeric columns, infinite values, a missing unit or time, and a repeated
+    unit-time pair.
     """
     wanted = list(dict.fromkeys([unit, time, *keys, *numeric, *optional]))
     absent = [column for column in wanted if column not in data.columns]
@@ -65,8 +66,8 @@ def prepare(
     if repeated.any():
         first = frame.loc[repeated, [unit, time]].iloc[0]
         raise ValueError(
-            f"{int(repeated.sum())} rows repeat a {unit!r} and {time!r} already present, the first {first[unit]!r}, {first[time]!r}: "
-            "keep one row for each."
+            f"{int(repeated.sum())} rows repeat a {unit!r} and {time!r} already present, "
+            f"the first {first[unit]!r}, {first[time]!r}: keep one row for each."
         )
     notes = []
     needed = list(dict.fromkeys([*numeric, *keys]))
@@ -109,7 +110,7 @@ def effect_columns(effects: str | Sequence[str] | None, *, unit: str, time: str)
 
 
 def codes_of(column: pd.Series) -> np.ndarray:
-    """Integer codes 0..g-1 of a column's values, shape (n,), numbered by sorted value so that labels' order is stable."""
+    """Integer codes 0..g-1 of a column's values, shape (n,), numbered by sorted value so that their order is stable."""
     codes, _ = pd.factorize(column, sort=True)
     return codes
 
@@ -129,10 +130,10 @@ def drop_singletons(effects: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class FixedEffects:
-    """The projection off any number of group effects, exact for unbalanced panels, computed once and applied to many columns.
+    """The projection off any number of group effects, exact for unbalanced panels, computed once for many columns.
 
-    The effect with most levels is swept out by group means; the dummies of the others, demeaned the same way, by an orthonormal
-    basis of their span (Frisch and Waugh 1933). The constant lies in that span and is counted once.
+    The effect with most levels is swept out by group means; the dummies of the others, demeaned the same way, by an
+    orthonormal basis of their span (Frisch and Waugh 1933). The constant lies in that span and is counted once.
 
     Attributes
     ----------
@@ -150,8 +151,8 @@ class FixedEffects:
         if width:
             if n * width > 250_000_000:
                 raise ValueError(
-                    f"The smaller fixed effects have {width:,} levels over {n:,} rows, too many to sweep out in memory; "
-                    "use coarser effects."
+                    f"The smaller fixed effects have {width:,} levels over {n:,} rows, "
+                    "too many to sweep out in memory; use coarser effects."
                 )
             dummies = np.concatenate([np.eye(int(codes.max()) + 1)[codes][:, 1:] for codes in rest], axis=1)
             self._basis = _orthonormal(self._demean(dummies))
@@ -191,7 +192,7 @@ def is_nested(inner: np.ndarray, outer: np.ndarray) -> bool:
 
 
 def identified(columns: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Which columns (n, k) are not combinations of the ones before them; ``lengths`` (k,) are their norms before projection.
+    """Which columns (n, k) are no combination of the ones before; ``lengths`` (k,) are their norms before projection.
 
     Earlier columns win, so a treatment listed first is dropped only when the effects themselves absorb it.
     """

@@ -22,8 +22,8 @@ class Estimate:
     ----------
     table
         Indexed by term (column names as the caller gave them, plus ``const`` where there are no fixed effects):
-        ``estimate``, ``se``, ``t``, ``p`` (two-sided), ``low`` and ``high`` (95% interval). A term that cannot be identified
-        keeps its row with missing numbers; ``not_identified`` says why.
+        ``estimate``, ``se``, ``t``, ``p`` (two-sided), ``low`` and ``high`` (95% interval). A term that cannot be
+        identified keeps its row with missing numbers; ``not_identified`` says why.
     n
         Observations used, after missing values and singletons are dropped.
     clusters

@@ -1,4 +1,4 @@
-"""Least squares with absorbed effects and clustered variance: the regression under every difference-in-differences table.
+"""Least squares with absorbed effects and clustered variance: what every difference-in-differences table rests on.
 
 Designs (event studies, interactions, decompositions) live in their own modules and call `fit`.
 """
@@ -69,9 +69,9 @@ def two_way(
 ) -> Estimate:
     """Regress ``y`` on a treatment and controls with fixed effects and clustered standard errors.
 
-    Conventions are reghdfe's (Correia 2016): singletons are dropped, iteratively; effects nested in the cluster do not count as
-    parameters; the variance is scaled by (n - 1) / (n - k) times G / (G - 1); t has G - 1 degrees of freedom, the smaller G with
-    two-way clusters (Cameron, Gelbach and Miller 2011). The constant is mean(y) - mean(x)'b.
+    Conventions are reghdfe's (Correia 2016): singletons are dropped, iteratively; effects nested in the cluster do not
+    count as parameters; the variance is scaled by (n - 1) / (n - k) times G / (G - 1); t has G - 1 degrees of freedom,
+    the smaller G with two-way clusters (Cameron, Gelbach and Miller 2011). The constant is mean(y) - mean(x)'b.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
 
 
 def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (k,) or (k, m) and the inverse of x'x (k, k); columns are scaled first, so units cannot cost digits."""
+    """Coefficients (k,) or (k, m) and the inverse of x'x (k, k); columns are scaled first: units cannot cost digits."""
     scale = np.linalg.norm(x, axis=0)
     q, r = np.linalg.qr(x / scale)
     inverse = linalg.solve_triangular(r, np.eye(len(scale))) / scale[:, None]
