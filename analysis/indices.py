@@ -1,8 +1,9 @@
 """The constructed variables of city panels: indices, capital stocks, winsorising, interpolation.
 
-Each definition is stated so that it can be written in SQL word for word, because the warehouse does so and is compared with this
-module. Functions take a data frame and column names and return a Series or DataFrame with the frame's index and row order; the
-input is never changed. Nothing here estimates anything, and nothing decides which variable a study uses.
+Each definition is stated so that it can be written in SQL word for word, because the warehouse does so and is compared
+with this module. Functions take a data frame and column names and return a Series or DataFrame with the frame's index
+and row order; the input is never changed. Nothing here estimates anything, and nothing decides which variable a study
+uses.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def entropy_weights(data: pd.DataFrame, positive: str | Sequence[str], negative:
     Over the n rows (all units and times pooled) in which every indicator is present:
 
     1. z = (x - min) / (max - min), for ``negative`` indicators (max - x) / (max - min);
-    2. s = z / sum z;  3. e = -(sum s ln s) / ln n, with 0 ln 0 = 0;  4. weight = (1 - e) / sum over indicators of (1 - e).
+    2. s = z / sum z;
+    3. e = -(sum s ln s) / ln n, with 0 ln 0 = 0;
+    4. weight = (1 - e) / sum over indicators of (1 - e).
 
     An indicator that does not vary has z = 0 and weight 0.
 
@@ -47,7 +50,7 @@ def entropy_weights(data: pd.DataFrame, positive: str | Sequence[str], negative:
 
     References
     ----------
-    Shannon (1948), section 6; Zou, Yun and Sun (2006), Journal of Environmental Sciences 18(5), equations 2-7.
+    Shannon (1948), section 6; Zou, Yun and Sun (2006), Journal of Environmental Sciences 18(5).
     """
     return _entropy(data, positive, negative)[1]
 
@@ -55,8 +58,8 @@ def entropy_weights(data: pd.DataFrame, positive: str | Sequence[str], negative:
 def entropy_index(data: pd.DataFrame, positive: str | Sequence[str], negative: str | Sequence[str] = ()) -> pd.Series:
     """Index of the entropy method: sum over indicators of weight x z, between 0 and 1, pooled min-max.
 
-    z and the weights are those of `entropy_weights`; a row that lacks an indicator has a missing index and counts in nothing.
-    Arguments and errors as there.
+    z and the weights are those of `entropy_weights`; a row that lacks an indicator has a missing index and counts in
+    nothing. Arguments and errors as there.
     """
     scaled, weights = _entropy(data, positive, negative)
     values = np.full(len(data), np.nan)
@@ -108,8 +111,8 @@ def perpetual_inventory(
     For each unit, with t0 the first year (not before ``start``) that has investment:
     K[t0] = I[t0] / ``initial_rate``;  K[t] = (1 - ``depreciation``) K[t-1] + I[t] for t > t0.
 
-    A year without investment (missing, or no row) leaves that year and every later one missing: a stock does not start twice.
-    Years before t0 are missing.
+    A year without investment (missing, or no row) leaves that year and every later one missing: a stock does not start
+    twice. Years before t0 are missing.
 
     Parameters
     ----------
@@ -163,8 +166,9 @@ def revealed_comparative_advantage(
 ) -> pd.Series:
     """(cases / GDP of the city) / (cases / GDP of the nation), row by row; 1 means the nation's own intensity.
 
-    The national columns hold the nation's true totals for the row's year, never sums over the cities of the panel; GDP of both
-    in one unit. Missing where a value is missing, where either GDP is zero or less, or where the nation has no cases.
+    The national columns hold the nation's true totals for the row's year, never sums over the cities of the panel; GDP
+    of both in one unit. Missing where a value is missing, where either GDP is zero or less, or where the nation has no
+    cases.
 
     Raises
     ------
@@ -187,10 +191,10 @@ def industrial_structure_angle(
 ) -> pd.Series:
     """Upgrading of industrial structure: weighted angles between the sector shares and the three axes, in radians.
 
-    theta_j = arccos(x_j / sqrt(x_1^2 + x_2^2 + x_3^2)) for x = primary, secondary, tertiary; index = sum_j w_j theta_j. Shares
-    and values of the sectors give the same angles. The default weights are the nested sum, over k = 1..3 of theta_1 + … +
-    theta_k: pure primary gives 3 pi / 2, pure secondary 2 pi, pure tertiary 5 pi / 2. Missing where a sector is missing or all
-    three are zero.
+    theta_j = arccos(x_j / sqrt(x_1^2 + x_2^2 + x_3^2)) for x = primary, secondary, tertiary; index = sum_j w_j theta_j.
+    Shares and values of the sectors give the same angles. The default weights are the nested sum, over k = 1..3 of
+    theta_1 + … + theta_k: pure primary gives 3 pi / 2, pure secondary 2 pi, pure tertiary 5 pi / 2. Missing where a
+    sector is missing or all three are zero.
 
     Parameters
     ----------
@@ -206,7 +210,7 @@ def industrial_structure_angle(
 
     References
     ----------
-    Fu (2010), Statistical Research 27(8), equations 1-2.
+    Fu (2010), Statistical Research 27(8).
     """
     if isinstance(sectors, str) or len(sectors) != 3 or len(weights) != 3:
         raise ValueError(
@@ -222,7 +226,9 @@ def industrial_structure_angle(
     length = np.sqrt((shares**2).sum(axis=1))
     cosine = shares / np.where(length > 0, length, np.nan)[:, None]
     angles = np.arccos(np.minimum(cosine, 1.0))
-    return pd.Series(angles @ np.asarray(weights, dtype=float), index=data.index, name="industrial_structure_angle")
+    return pd.Series(
+        (angles * np.asarray(weights, dtype=float)).sum(axis=1), index=data.index, name="industrial_structure_angle"
+    )
 
 
 def percentile(values: np.ndarray, percent: float) -> float:
@@ -244,10 +250,10 @@ def percentile(values: np.ndarray, percent: float) -> float:
 def winsorize(
     data: pd.DataFrame, columns: str | Sequence[str] | None = None, *, low: float = 1, high: float = 99
 ) -> pd.DataFrame:
-    """Copy of ``data`` in which values below the ``low`` percentile are raised to it and those above ``high`` lowered to it.
+    """Copy of ``data`` with values below the ``low`` percentile raised to it and those above ``high`` lowered to it.
 
-    Percentiles are taken over all rows of a column (all units and times pooled) by Stata's ``_pctile`` rule (see `percentile`),
-    the rule of ``winsor2`` with its defaults. Missing values stay missing and count in nothing.
+    Percentiles are taken over all rows of a column (all units and times pooled) by Stata's ``_pctile`` rule (see
+    `percentile`), the rule of ``winsor2`` with its defaults. Missing values stay missing and count in nothing.
 
     Parameters
     ----------
