@@ -5,6 +5,7 @@ What an estimator needs beyond these fields (first stage, effects, weights) live
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,6 +62,59 @@ class Estimate:
         lines += [f"{term}: {why}" for term, why in self.not_identified.items()]
         lines += list(self.notes)
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class WaldTest:
+    """A joint test that several coefficients are zero.
+
+    Attributes
+    ----------
+    f, p
+        F statistic (Wald chi-squared over ``df``) and its p; missing where nothing can be tested, as ``reason`` says.
+    df, df_denominator
+        Restrictions, and the denominator's degrees of freedom (inf: the chi-squared limit).
+    terms
+        The coefficients tested.
+    """
+
+    f: float
+    p: float
+    df: int
+    df_denominator: float
+    terms: tuple[object, ...] = ()
+    reason: str = ""
+
+    def summary(self) -> str:
+        """The test as one line of text."""
+        return self.reason or f"F({self.df}, {self.df_denominator:g}) = {self.f:.4g}, p = {self.p:.4g}"
+
+
+def wald_test(
+    estimate: np.ndarray, covariance: np.ndarray, degrees_of_freedom: float, terms: Sequence[object] = ()
+) -> WaldTest:
+    """Joint test that estimates (k,) with covariance (k, k) are all zero, as Stata's ``test`` after a clustered fit.
+
+    With fewer clusters than restrictions the covariance loses rank; then only its rank is tested, and ``df`` says so.
+    """
+    if len(estimate) == 0:
+        return WaldTest(np.nan, np.nan, 0, degrees_of_freedom, (), "There is no coefficient to test.")
+    scale = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    if not np.all(scale > 0):
+        return WaldTest(
+            np.nan,
+            np.nan,
+            0,
+            degrees_of_freedom,
+            tuple(terms),
+            "A coefficient has no variance, so no test is possible.",
+        )
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    known = values > 1e-10 * values.max()
+    projected = vectors[:, known].T @ (estimate / scale)
+    df = int(known.sum())
+    f = float((projected**2 / values[known]).sum()) / df
+    return WaldTest(f, float(stats.f.sf(f, df, degrees_of_freedom)), df, degrees_of_freedom, tuple(terms))
 
 
 def inference_table(
