@@ -101,6 +101,28 @@ def as_float(column: pd.Series) -> pd.Series:
     return values
 
 
+def require_varying(frame: pd.DataFrame, y: str) -> None:
+    """Raise ValueError when the outcome is the same number in every row: there is nothing to explain."""
+    values = frame[y].to_numpy()
+    if np.ptp(values) == 0:
+        raise ValueError(f"Outcome {y!r} is {values[0]:g} in all {len(values)} rows used: there is nothing to explain.")
+
+
+def unit_order(frame: pd.DataFrame, unit: str, columns: Sequence[str]) -> np.ndarray:
+    """Codes (n,) of units, numbered by what their rows hold in ``columns`` rather than by their names.
+
+    Random draws over units that are numbered this way do not change when units are renamed. Rows of a unit must stand
+    in order of time, as in `Sample`. Units that agree in every column are exchangeable: their order is no matter.
+    """
+    codes = codes_of(frame[unit])
+    values = frame[list(columns)].to_numpy(dtype=float)
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    content = [block.tobytes() for block in np.split(values, starts[1:])]
+    rank = np.empty(len(content), dtype=np.int64)
+    rank[sorted(range(len(content)), key=content.__getitem__)] = np.arange(len(content))
+    return rank[codes]
+
+
 def effect_columns(effects: str | Sequence[str] | None, *, unit: str, time: str) -> list[str]:
     """Column names behind a list of effects or clusters, where "unit" and "time" stand for the panel's own keys."""
     if effects is None:

@@ -144,14 +144,14 @@ def event_study(
         time=time,
         fixed_effects=fixed_effects,
         cluster=cluster,
+        carry=[adoption],
     )
     missing = _never_reached(design, names, leads, lags, bin_ends)
     missing |= _set_only_together(design, {k: name for k, name in names.items() if k not in missing}, base)
     words = {names[k]: why for k, why in missing.items()}
     known = {name: words.get(name, why) for name, why in design.not_identified.items()}
     estimate = fit(replace(design, not_identified=known))
-    used = pd.Series(period.to_numpy(), index=pd.MultiIndex.from_frame(frame[[unit, time]]))
-    counts = _treated_counts(design.data[unit], used.reindex(pd.MultiIndex.from_frame(design.data[[unit, time]])))
+    counts = _treated_counts(design.data[unit], (design.data[time] - design.data[adoption]).clip(-leads, lags))
     return _result(estimate, names, missing, counts, base, (*sample.notes, *notes, *design.notes, *_base_notes(base)))
 
 

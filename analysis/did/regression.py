@@ -5,8 +5,8 @@ Designs (event studies, interactions, decompositions) live in their own modules 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,13 @@ from analysis.panel import (
     identified,
     is_nested,
     prepare,
+    require_varying,
 )
 from analysis.results import Estimate, inference_table
+
+#: Below these numbers of clusters, and of treated clusters, results say that a clustered variance is not to be trusted.
+FEW_CLUSTERS = 40
+FEW_TREATED = 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def two_way(
     fixed_effects: str | Sequence[str] = ("unit", "time"),
     cluster: str | Sequence[str] | None = "unit",
     covariance: str = "classical",
+    count_nested: bool = False,
 ) -> Estimate:
     """Regress ``y`` on a treatment and controls with fixed effects and clustered standard errors.
 
@@ -83,22 +89,47 @@ def two_way(
         "unit", "time" or any column, one or several; ``()`` or None for none.
     covariance
         Without clusters: "classical" (homoskedastic) or "robust" (HC1).
+    count_nested
+        True counts effects nested in the cluster as parameters too, as ``regress`` with dummies does.
 
     Returns
     -------
     Estimate
-        Rows of ``.table``: treatments, controls, and ``const`` where there are no fixed effects.
+        Rows of ``.table``: treatments, controls, and ``const`` where there are no fixed effects. A treatment that does
+        not vary, or that effects and earlier columns determine, has a row without numbers and a reason.
 
     Raises
     ------
     ValueError
-        Absent or non-numeric columns, repeated unit-time pairs, no row left.
+        Absent or non-numeric columns, repeated unit-time pairs, no row left, a constant outcome.
     """
     treatments = [treatment] if isinstance(treatment, str) else list(treatment)
     design = design_matrix(
-        data, y, [*treatments, *controls], unit=unit, time=time, fixed_effects=fixed_effects, cluster=cluster
+        data,
+        y,
+        [*treatments, *controls],
+        unit=unit,
+        time=time,
+        fixed_effects=fixed_effects,
+        cluster=cluster,
+        count_nested=count_nested,
     )
-    return fit(design, covariance=covariance)
+    notes = [note for name in treatments if name in design.terms for note in few_treated(design, name)]
+    return fit(replace(design, notes=(*design.notes, *notes)), covariance=covariance)
+
+
+def few_treated(design: Design, treatment: str) -> list[str]:
+    """A sentence when a 0/1 treatment reaches so few clusters that their variance cannot be trusted."""
+    value = design.raw_x[:, design.terms.index(treatment)]
+    if not design.clusters or not np.isin(value, (0.0, 1.0)).all():
+        return []
+    number, treated = min((int(codes.max()) + 1, len(np.unique(codes[value == 1]))) for codes in design.clusters)
+    if treated >= FEW_TREATED or treated == number:
+        return []
+    return [
+        f"Only {treated} of {number} clusters are ever treated in {treatment!r}: clustered standard errors tend to be "
+        "too small (MacKinnon and Webb 2017); read placebo and wild_bootstrap beside them."
+    ]
 
 
 def design_matrix(
@@ -110,11 +141,12 @@ def design_matrix(
     time: str,
     fixed_effects: str | Sequence[str] = ("unit", "time"),
     cluster: str | Sequence[str] | None = "unit",
-    reasons: Mapping[str, str] | None = None,
+    count_nested: bool = False,
+    carry: Sequence[str] = (),
 ) -> Design:
     """Sweep the effects out of ``y`` and ``x`` and set aside columns that cannot be identified.
 
-    ``reasons`` may word why a given column is not identified better than the general sentence does.
+    ``carry`` names numeric columns, missing values allowed, that the caller wants to find in ``Design.data``.
     """
     x = list(dict.fromkeys(x))
     effects = effect_columns(fixed_effects, unit=unit, time=time)
@@ -125,6 +157,7 @@ def design_matrix(
         time=time,
         numeric=[y, *x],
         keys=[c for c in [*effects, *clusters] if c not in (unit, time)],
+        optional=carry,
     )
     frame, notes = sample.data, list(sample.notes)
     if effects:
@@ -134,6 +167,7 @@ def design_matrix(
             frame = frame[keep].reset_index(drop=True)
         if frame.empty:
             raise ValueError("Every row is alone in one of its fixed effects, so nothing can be estimated.")
+    require_varying(frame, y)
     effect_codes = [codes_of(frame[column]) for column in effects]
     cluster_codes = [codes_of(frame[column]) for column in clusters]
     if not effects:
@@ -150,12 +184,10 @@ def design_matrix(
     known = identified(
         residual_x, np.linalg.norm(raw_x - raw_x.mean(axis=0), axis=0) + 1e-12 * np.linalg.norm(raw_x, axis=0)
     )
-    missing = {
-        name: (reasons or {}).get(name) or _why_not_identified(raw_x, residual_x, j, name, effects)
-        for j, name in enumerate(x)
-        if not known[j]
-    }
-    counted = [codes for codes in effect_codes if not any(is_nested(codes, group) for group in cluster_codes)]
+    missing = {name: _why_not_identified(raw_x, residual_x, j, x, effects) for j, name in enumerate(x) if not known[j]}
+    counted = [
+        codes for codes in effect_codes if count_nested or not any(is_nested(codes, group) for group in cluster_codes)
+    ]
     absorbed = projection.rank if len(counted) == len(effect_codes) else FixedEffects(counted, len(frame)).rank
     return Design(
         y=projection.residualise(raw_y),
@@ -172,9 +204,15 @@ def design_matrix(
     )
 
 
-def _why_not_identified(raw: np.ndarray, residual: np.ndarray, j: int, name: str, effects: Sequence[str]) -> str:
-    if np.ptp(raw[:, j]) == 0:
-        return f"{name!r} does not vary in the {len(raw)} rows used."
+def _why_not_identified(
+    raw: np.ndarray, residual: np.ndarray, j: int, names: Sequence[str], effects: Sequence[str]
+) -> str:
+    name, value = names[j], raw[:, j]
+    if np.ptp(value) == 0:
+        return f"{name!r} is {value[0]:g} in all {len(raw)} rows used."
+    same = next((names[i] for i in range(j) if np.array_equal(raw[:, i], value)), None)
+    if same is not None:
+        return f"{name!r} equals {same!r} in all {len(raw)} rows used, {int((value != 0).sum())} of them not zero."
     if np.linalg.norm(residual[:, j]) <= 1e-8 * np.linalg.norm(raw[:, j]):
         return f"{name!r} is a combination of the fixed effects {', '.join(effects)}."
     return f"{name!r} is a combination of the regressors before it and the fixed effects."
@@ -205,6 +243,13 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
             if covariance == "robust"
             else bread * float(residual @ residual) / freedom
         )
+    notes = design.notes
+    if clusters is not None and clusters < FEW_CLUSTERS:
+        notes = (
+            *notes,
+            f"Only {clusters} clusters: their variance is reliable from about {FEW_CLUSTERS} (Angrist and Pischke "
+            "2009); read wild_bootstrap beside it.",
+        )
     slopes = [j for j, term in enumerate(design.terms) if term != "const"]
     constant = float(design.raw_y.mean() - design.raw_x.mean(axis=0)[slopes] @ beta[slopes])
     total = float(((design.raw_y - design.raw_y.mean()) ** 2).sum())
@@ -222,7 +267,7 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
         constant=constant,
         covariance=pd.DataFrame(variance, index=design.terms, columns=design.terms),
         not_identified=design.not_identified,
-        notes=design.notes,
+        notes=notes,
     )
 
 
@@ -238,20 +283,27 @@ def cluster_covariance(
     x: np.ndarray, residual: np.ndarray, bread: np.ndarray, clusters: Sequence[np.ndarray], parameters: int
 ) -> np.ndarray:
     """Sandwich (k, k) over one or two ways of clustering, with Stata's small-sample factor for each."""
-    n = len(x)
     scores = x * residual[:, None]
+    meat = np.zeros_like(bread)
+    for sign, codes in cluster_ways(clusters):
+        sums = np.zeros((int(codes.max()) + 1, x.shape[1]))
+        np.add.at(sums, codes, scores)
+        meat += sign * (sums.T @ sums)
+    return cluster_factor(len(x), clusters, parameters) * bread @ meat @ bread
+
+
+def cluster_ways(clusters: Sequence[np.ndarray]) -> list[tuple[float, np.ndarray]]:
+    """Sign and codes (n,) of each sum of squares in a clustered variance (Cameron, Gelbach and Miller 2011)."""
+    if len(clusters) > 2:
+        raise ValueError(f"Clusters can be one or two columns, not {len(clusters)}.")
     ways = [(1.0, codes) for codes in clusters]
     if len(clusters) == 2:
         both = clusters[0].astype(np.int64) * (int(clusters[1].max()) + 1) + clusters[1]
         ways.append((-1.0, np.unique(both, return_inverse=True)[1]))
-    elif len(clusters) > 2:
-        raise ValueError(f"Clusters can be one or two columns, not {len(clusters)}.")
-    # With two ways the factor uses the smaller number of clusters throughout, as reghdfe and ivreg2 do.
+    return ways
+
+
+def cluster_factor(n: int, clusters: Sequence[np.ndarray], parameters: int) -> float:
+    """(n - 1) / (n - k) times G / (G - 1); G is the smaller number with two ways, as reghdfe and ivreg2 have it."""
     smallest = min(int(codes.max()) + 1 for codes in clusters)
-    factor = (n - 1) / (n - parameters) * smallest / max(smallest - 1, 1)
-    meat = np.zeros_like(bread)
-    for sign, codes in ways:
-        sums = np.zeros((int(codes.max()) + 1, x.shape[1]))
-        np.add.at(sums, codes, scores)
-        meat += sign * (sums.T @ sums)
-    return factor * bread @ meat @ bread
+    return (n - 1) / (n - parameters) * smallest / max(smallest - 1, 1)
