@@ -1,0 +1,18 @@
+"""Studies as data: what a study YAML may say, and the engine that computes its exhibits from a panel.
+
+The estimators live in the sibling packages; nothing here knows where a panel comes from or how a table looks.
+"""
+
+from analysis.studies.run import ExhibitResult, run_exhibit, run_study
+from analysis.studies.spec import Study, catalogue, load, studies_table, variables_table
+
+__all__ = [
+    "ExhibitResult",
+    "Study",
+    "catalogue",
+    "load",
+    "run_exhibit",
+    "run_study",
+    "studies_table",
+    "variables_table",
+]

@@ -1,0 +1,45 @@
+"""The columns of panels.city_year that a study variable may be drawn from, with their units.
+
+A list to check names against, nothing more: definitions stand with the dbt models, which the data dictionary reads.
+"""
+
+#: Column of panels.city_year -> (unit, what it is).
+CITY_YEAR: dict[str, tuple[str, str]] = {
+    "green_invention_applications_1000": ("thousand", "green invention patents, by application year"),
+    "green_utility_applications_1000": ("thousand", "green utility-model patents, by application year"),
+    "green_invention_granted_1000": ("thousand", "green invention patents granted"),
+    "green_utility_granted_1000": ("thousand", "green utility-model patents granted"),
+    "green_patents_granted": ("patents", "green patents granted, inventions and utility models"),
+    "financial_depth": ("ratio", "(deposits + loans) / GDP"),
+    "credit_10k_yuan": ("10,000 yuan", "deposits + loans at the end of the year"),
+    "trade_share": ("ratio", "imports and exports / GDP"),
+    "industry_share": ("ratio", "industrial value added / GDP"),
+    "secondary_share": ("ratio", "value added of the secondary sector / GDP"),
+    "tertiary_to_secondary": ("ratio", "value added, tertiary / secondary sector"),
+    "industrial_structure_angle": ("radians", "weighted angles between sector shares and the sectors' axes"),
+    "gdp_10k_yuan": ("10,000 yuan", "GDP at current prices"),
+    "real_gdp_10k_yuan": ("10,000 yuan", "GDP at constant prices"),
+    "gdp_per_capita_yuan": ("yuan", "GDP per head at current prices"),
+    "new_firms_per_100": ("per 100 people", "newly registered firms"),
+    "information_employment_percent": ("%", "share of employees in information services"),
+    "degree_holders": ("people", "employees with a degree"),
+    "science_share_of_spending": ("ratio", "science / fiscal spending"),
+    "education_share_of_gdp": ("ratio", "education spending / GDP"),
+    "fiscal_expenditure_to_revenue": ("ratio", "fiscal expenditure / revenue"),
+    "population_density": ("people per km2", "resident population / land area"),
+    "population_resident_10k": ("10,000 people", "resident population"),
+    "land_area_km2": ("km2", "land area"),
+    "urban_share": ("ratio", "urban / resident population"),
+    "ipp_index": ("ratio", "concluded intellectual property cases / GDP, city over nation"),
+    "energy_efficiency": ("score", "super-SBM, labour, capital, energy to GDP with bad outputs"),
+    "ulgue": ("score", "super-SBM, urban land green use efficiency"),
+    "fdi_million_yuan": ("million yuan", "foreign direct investment actually used"),
+    "fdi_share": ("ratio", "foreign direct investment / GDP"),
+    "landlines_1984_per_100": ("per 100 people", "landline telephones in 1984"),
+    "co2_ceads_tonne": ("tonne", "carbon dioxide, energy accounting (CEADs)"),
+    "co2_edgar_tonne": ("tonne", "carbon dioxide, gridded inventory (EDGAR)"),
+    "co2_ceads_per_gdp": ("tonne per 10,000 yuan", "carbon dioxide (CEADs) / GDP"),
+    "co2_edgar_per_gdp": ("tonne per 10,000 yuan", "carbon dioxide (EDGAR) / GDP"),
+    "so2_industrial_tonne": ("tonne", "industrial sulphur dioxide"),
+    "energy_use_tce": ("tonne of coal equivalent", "energy use"),
+}
