@@ -1,0 +1,122 @@
+"""Two-stage least squares on Card's (1995) returns to schooling against Stata's ivreg2."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.iv import critical_values, two_stage
+from analysis.iv.identification import Setting, anderson_rubin, overidentification, rank_tests
+
+CONTROLS = ["exper", "expersq", "black", "south"]
+MODELS = {"just_id": ["nearc4"], "overid": ["nearc2", "nearc4"]}
+COVARIANCES = {"iid": "classical", "hc1": "robust"}
+Reference = Callable[[str], Path]
+
+
+def card(reference: Reference) -> pd.DataFrame:
+    # The extract keeps lwage to 8 digits, so what rests on it agrees with Stata's doubles to about 1e-7.
+    return pd.read_csv(reference("kp_ivreg2/card_data.csv")).assign(year=1976)
+
+
+def fit(data: pd.DataFrame, model: str, **options: object):
+    settings = {"fixed_effects": (), "cluster": (), **options}
+    return two_stage(data, "lwage", ["educ"], MODELS[model], CONTROLS, unit="id", time="year", **settings)
+
+
+def stata(reference: Reference, name: str) -> pd.Series:
+    return pd.read_csv(reference(f"kp_ivreg2/card_{name}.csv")).iloc[0]
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("model", MODELS)
+def test_coefficients_and_standard_errors_are_those_of_ivreg2(reference, model, covariance, small):
+    suffix = f"{covariance}_small" if small else covariance
+    expected = pd.read_csv(reference(f"kp_ivreg2/card_{model}_coef_{suffix}.csv")).set_index("term")
+    expected = expected.rename({"_cons": "const"})
+    table = fit(card(reference), model, covariance=COVARIANCES[covariance], small=small).table
+    np.testing.assert_allclose(table["estimate"], expected["estimate"].reindex(table.index), rtol=1e-6)
+    np.testing.assert_allclose(table["se"], expected["std_error"].reindex(table.index), rtol=1e-6)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("model", MODELS)
+def test_diagnostics_are_those_of_ivreg2(reference, model, covariance):
+    expected = stata(reference, f"{model}_diagnostics_{covariance}")
+    result = fit(card(reference), model, covariance=COVARIANCES[covariance])
+    robust = result.anderson_rubin
+    assert result.kp_rk_lm == pytest.approx(expected.idstat, rel=1e-12)
+    assert result.kp_rk_lm_p == pytest.approx(expected.idp, rel=1e-6)
+    assert result.kp_rk_wald_f == pytest.approx(expected.widstat, rel=1e-12)
+    assert result.cragg_donald_f == pytest.approx(expected.cdf, rel=1e-12)
+    assert result.j == pytest.approx(expected.j, rel=1e-6)
+    assert result.j_p == pytest.approx(expected.jp, rel=1e-6, nan_ok=True)
+    assert result.j_degrees == expected.jdf
+    assert robust.chi2 == pytest.approx(expected.archi2, rel=1e-6)
+    assert robust.f == pytest.approx(expected.arf, rel=1e-6)
+    assert (robust.chi2_p, robust.f_p) == pytest.approx((expected.archi2p, expected.arfp), rel=1e-5)
+    assert result.r2 == pytest.approx(expected.r2, rel=1e-6)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("model", MODELS)
+def test_first_stage_is_that_of_ivreg2(reference, model, covariance):
+    expected = pd.read_csv(reference(f"kp_ivreg2/card_{model}_firststage_{covariance}.csv")).set_index("statistic")
+    first = fit(card(reference), model, covariance=COVARIANCES[covariance]).first_stage["educ"]
+    assert first.f == pytest.approx(expected.loc["F", "educ"], rel=1e-9)
+    assert first.f_p == pytest.approx(expected.loc["pvalue", "educ"], rel=1e-9)
+    assert first.partial_r2 == pytest.approx(expected.loc["pr2", "educ"], rel=1e-9)
+    if len(MODELS[model]) == 1:
+        assert first.table.loc["nearc4", "t"] ** 2 == pytest.approx(first.f, rel=1e-10)
+
+
+@pytest.mark.parametrize("covariance", ["iid", "hc1", "cl"])
+@pytest.mark.parametrize("model", MODELS)
+def test_absorbed_effects_change_the_diagnostics_as_in_ivreg2(reference, model, covariance):
+    """ivreg2 with dofminus(1) sdofminus(1); clusters are smsa66, two of them, too few to invert two moments."""
+    data, expected = card(reference), stata(reference, f"{model}_dofminus_diagnostics_{covariance}")
+    controls = np.column_stack([np.ones(len(data)), data[CONTROLS]])
+    y, x, z = (
+        block - controls @ np.linalg.lstsq(controls, block, rcond=None)[0]
+        for block in (data["lwage"].to_numpy(), data[["educ"]].to_numpy(float), data[MODELS[model]].to_numpy(float))
+    )
+    kind = {"iid": "classical", "hc1": "robust", "cl": "clustered"}[covariance]
+    clusters = [data["smsa66"].to_numpy()] if covariance == "cl" else []
+    setting = Setting(kind, clusters, n=len(data), exogenous=5, dofminus=1, sdofminus=1)
+    beta = (
+        (z.T @ x).T @ np.linalg.solve(z.T @ z, z.T @ y) / float(((z.T @ x).T @ np.linalg.solve(z.T @ z, z.T @ x))[0, 0])
+    )
+    rank = rank_tests(x, z, setting)
+    validity = overidentification(y, x, z, y - x[:, 0] * beta[0], setting)
+    robust = anderson_rubin(y, x, z, setting, around=(beta[0], 0.04))
+    assert rank.rk_lm == pytest.approx(expected.idstat, rel=1e-9)
+    assert rank.rk_wald_f == pytest.approx(expected.widstat, rel=1e-8, nan_ok=True)
+    assert rank.cragg_donald_f == pytest.approx(expected.cdf, rel=1e-9)
+    if covariance != "cl":
+        assert validity.statistic == pytest.approx(expected.j, rel=1e-6)
+    if covariance != "cl" or model == "just_id":
+        assert robust.chi2 == pytest.approx(expected.archi2, rel=1e-6)
+        assert (robust.f, robust.f_p) == pytest.approx((expected.arf, expected.arfp), rel=1e-5)
+
+
+def test_a_cluster_for_each_row_gives_the_robust_statistics(reference):
+    data = card(reference)
+    clustered, robust = fit(data, "overid", cluster="unit"), fit(data, "overid")
+    for name in ("kp_rk_lm", "kp_rk_wald_f", "cragg_donald_f", "j"):
+        assert getattr(clustered, name) == pytest.approx(getattr(robust, name), rel=1e-10)
+
+
+def test_critical_values_are_the_tables_of_stock_and_yogo(reference):
+    assert critical_values(1, 1).loc["10% maximal IV size", "critical_value"] == 16.38
+    for kind in ("bias", "size"):
+        for percent in (5, 10, 20, 30) if kind == "bias" else (10, 15, 20, 25):
+            expected = pd.read_csv(reference(f"kp_ivreg2/sy_iv{kind}{percent}.csv"), index_col=0)
+            label = f"{percent}% maximal IV {'size' if kind == 'size' else 'relative bias'}"
+            for instruments in (1, 2, 3, 7, 18, 30):
+                for endogenous in range(1, expected.shape[1] + 1):
+                    value = expected.iloc[instruments - 1, endogenous - 1]
+                    table = critical_values(instruments, endogenous)
+                    assert table["critical_value"].get(label, np.nan) == pytest.approx(value, nan_ok=True)
