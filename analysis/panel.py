@@ -5,6 +5,7 @@ No estimator lives here, and no statistics beyond a projection.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -188,8 +189,18 @@ class FixedEffects:
         columns = values[:, None] if values.ndim == 1 else values
         left = self._demean(columns)
         if self._basis.shape[1]:
-            left = left - self._basis @ (self._basis.T @ left)
+            left -= self._basis @ (self._basis.T @ left)
         return left[:, 0] if values.ndim == 1 else left
+
+    def extended(self, columns: np.ndarray) -> FixedEffects:
+        """The projection off these effects and the given columns (n, k) as well: covariates that never change."""
+        wider = copy.copy(self)
+        left = self.residualise(columns)
+        length = np.linalg.norm(left, axis=0)
+        left = _orthonormal(left[:, length > 0] / length[length > 0])
+        wider._basis = np.concatenate([self._basis, left], axis=1)
+        wider.rank = self.rank + left.shape[1]
+        return wider
 
 
 class NoEffects:

@@ -4,15 +4,18 @@ from analysis.did.adoption import adoption_from_treatment, treatment_from_adopti
 from analysis.did.callaway_santanna import callaway_santanna
 from analysis.did.event_study import EventStudy, event_study
 from analysis.did.imputation import imputation
+from analysis.did.placebo import Placebo, placebo
 from analysis.did.regression import two_way
 from analysis.did.sun_abraham import sun_abraham
 
 __all__ = [
     "EventStudy",
+    "Placebo",
     "adoption_from_treatment",
     "callaway_santanna",
     "event_study",
     "imputation",
+    "placebo",
     "sun_abraham",
     "treatment_from_adoption",
     "two_way",

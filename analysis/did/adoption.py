@@ -77,17 +77,36 @@ def prepare_adoption(
     ValueError
         As `prepare`; also when a unit has two adoption times.
     """
-    everything = prepare(data, unit=unit, time=time, numeric=[time], optional=[adoption]).data
-    per_unit = everything.groupby(unit, sort=False)[adoption].nunique(dropna=False)
-    if (per_unit > 1).any():
-        name = per_unit.index[per_unit > 1][0]
-        values = everything.loc[everything[unit] == name, adoption].unique()
+    sample = prepare(data, unit=unit, time=time, numeric=[*numeric, time], keys=keys, optional=[adoption])
+    one_adoption(data, adoption, unit=unit, time=time)
+    return sample
+
+
+def one_adoption(data: pd.DataFrame, adoption: str, *, unit: str, time: str) -> pd.Series:
+    """The adoption column as numbers, with the index of ``data``.
+
+    Raises
+    ------
+    ValueError
+        An absent or non-numeric column, or a unit with two adoption times, missing beside a time included.
+    """
+    absent = [column for column in (adoption, unit, time) if column not in data.columns]
+    if absent:
+        raise ValueError(f"No column named {', '.join(map(repr, absent))} in the data.")
+    value = as_float(data[adoption])
+    filled = np.where(value.isna(), np.inf, value)
+    codes, names = pd.factorize(data[unit])
+    first = np.full(len(names) + 1, np.inf)  # the last place takes rows without a unit, which `prepare` refuses
+    first[codes] = filled
+    different = (filled != first[codes]) & (codes >= 0)
+    if different.any():
+        units = np.unique(codes[different])
+        held = pd.unique(value[codes == units[0]])
         raise ValueError(
-            f"Unit {name!r} has several values of {adoption!r} ({', '.join(_shown(value) for value in values)}), "
-            f"and so have {int((per_unit > 1).sum()) - 1} others: give each unit one first treated {time!r}, "
-            "on all its rows, missing for never."
+            f"Unit {names[units[0]]!r} has several values of {adoption!r} ({', '.join(map(_shown, held))}), one of "
+            f"{len(units)} such units: give each unit one first treated {time!r}, on all its rows, missing for never."
         )
-    return prepare(data, unit=unit, time=time, numeric=[*numeric, time], keys=keys, optional=[adoption])
+    return value
 
 
 def _shown(value: float) -> str:
