@@ -1,0 +1,111 @@
+{#
+    A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
+    year, treatment, and its variables drawn from city_year, then interpolated within the study's years, logged and winsorised.
+    Each interpolated variable has a flag <name>__imputed.
+#}
+{% macro study_panel(study) %}
+{%- set city_year = ref('city_year') -%}
+{%- set policies = source('raw', 'policies') -%}
+{%- set cities = source('raw', 'cities') -%}
+{%- set studies = source('raw', 'studies') -%}
+{%- set variables_table = source('raw', 'study_variables') -%}
+{%- if execute -%}
+    {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- if about | length == 0 -%}
+        {{ exceptions.raise_compiler_error("No study is named " ~ study ~ ": analysis/studies has no " ~ study ~ ".yaml") }}
+    {%- endif -%}
+    {%- set policy, treatment, sample, first_year, last_year, scope = about[0].values() -%}
+    {%- set variables = run_query("select name, source_column, log, interpolate, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
+with adoption as (
+    select city_code, min(adoption::integer) as adoption
+    from {{ policies }}
+    where policy = '{{ policy }}'
+    {%- if scope %} and list_contains(string_split('{{ scope }}', ','), scope){% endif %}
+    group by city_code
+),
+
+grid as (
+    select cities.city_code, years.year, adoption.adoption
+    from {{ cities }} as cities
+    cross join (select unnest(generate_series({{ first_year }}, {{ last_year }}))::integer as year) as years
+    left join adoption on cities.city_code = adoption.city_code
+    where cities.{{ sample }} = '1'
+),
+
+measured as (
+    select
+        grid.city_code,
+        grid.year,
+        grid.adoption,
+        {% for variable in variables -%}
+        city_year."{{ variable['source_column'] }}"::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from grid
+    left join {{ city_year }} as city_year on grid.city_code = city_year.city_code and grid.year = city_year.year
+),
+
+interpolated as (
+    select
+        city_code,
+        year,
+        adoption,
+        {% for variable in variables -%}
+        {{ interpolate('"' ~ variable['name'] ~ '"', variable['interpolate']) }} as "{{ variable['name'] }}",
+        {% if variable['interpolate'] != 'none' -%}
+        "{{ variable['name'] }}" is null as "{{ variable['name'] }}__missing",
+        {% endif -%}
+        {% endfor %}
+    from measured
+),
+
+logged as (
+    select
+        * replace (
+            {% for variable in variables -%}
+            {%- if variable['log'] -%}
+            case when "{{ variable['name'] }}" > 0 then ln("{{ variable['name'] }}") end as "{{ variable['name'] }}",
+            {%- endif -%}
+            {%- endfor %}
+            year as year
+        )
+    from interpolated
+),
+
+tails as (
+    select
+        {% for variable in variables -%}
+        {%- if variable['winsorize_low'] is not none -%}
+        {{ percentile('"' ~ variable['name'] ~ '"', variable['winsorize_low']) }} as "{{ variable['name'] }}__low",
+        {{ percentile('"' ~ variable['name'] ~ '"', variable['winsorize_high']) }} as "{{ variable['name'] }}__high",
+        {% endif -%}
+        {%- endfor %}
+        count(*) as row_count
+    from logged
+),
+
+final as (
+    select
+        logged.city_code,
+        logged.year,
+        logged.adoption,
+        (logged.adoption is not null and logged.year >= logged.adoption)::integer as "{{ treatment }}",
+        {% for variable in variables -%}
+        {%- set column = 'logged."' ~ variable['name'] ~ '"' -%}
+        {%- if variable['winsorize_low'] is not none -%}
+        case when {{ column }} is not null then least(greatest({{ column }}, tails."{{ variable['name'] }}__low"), tails."{{ variable['name'] }}__high") end as "{{ variable['name'] }}",
+        {%- else -%}
+        {{ column }} as "{{ variable['name'] }}",
+        {%- endif %}
+        {% if variable['interpolate'] != 'none' -%}
+        logged."{{ variable['name'] }}__missing" and {{ column }} is not null as "{{ variable['name'] }}__imputed",
+        {% endif -%}
+        {%- endfor %}
+    from logged
+    cross join tails
+)
+
+select * from final order by city_code, year
+{%- else -%}
+select * from {{ city_year }}, {{ policies }}, {{ cities }}, {{ studies }}, {{ variables_table }}
+{%- endif -%}
+{% endmacro %}

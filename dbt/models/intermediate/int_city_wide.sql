@@ -1,0 +1,45 @@
+-- grain: one city of the roster and year of the data; one column an indicator, null where not measured
+{% set indicators = [
+    'gdp', 'gdp_primary', 'gdp_secondary', 'gdp_tertiary', 'industrial_value_added', 'gdp_growth', 'gdp_deflator', 'gdp_real',
+    'population_resident', 'population_registered', 'land_area', 'fiscal_expenditure', 'fiscal_revenue',
+    'science_expenditure', 'education_expenditure', 'deposits', 'loans', 'trade', 'fdi', 'employees',
+    'employees_information', 'new_firms', 'co2_ceads', 'co2_edgar', 'so2_industrial', 'energy_use', 'resident_income',
+    'road_area_per_person'
+] %}
+
+with observed as (
+    select * from {{ ref('int_city_values') }}
+),
+
+years as (
+    select unnest(generate_series(least(min(year), 2000), greatest(max(year), 2023))) as year from observed
+),
+
+grid as (
+    select cities.city_code, years.year from {{ source('raw', 'cities') }} as cities cross join years
+),
+
+wide as (
+    select
+        city_code,
+        year,
+        {% for indicator in indicators -%}
+        max(value) filter (where indicator = '{{ indicator }}') as {{ indicator }},
+        {% endfor -%}
+        bool_or(merged) as merged
+    from observed
+    group by city_code, year
+),
+
+national as (
+    select year, any_value(value) as exchange_rate from {{ ref('stg_yearbook') }} where indicator = 'exchange_rate' group by year
+),
+
+final as (
+    select grid.city_code, grid.year, wide.* exclude (city_code, year), national.exchange_rate
+    from grid
+    left join wide on grid.city_code = wide.city_code and grid.year = wide.year
+    left join national on grid.year = national.year
+)
+
+select * from final

@@ -1,0 +1,72 @@
+-- grain: one city of the roster and year; every variable a study may draw on, as measured: nothing filled, logged or winsorised
+with wide as (
+    select * from {{ ref('int_city_wide') }}
+),
+
+patents as (
+    select * from {{ ref('int_green_patents') }}
+),
+
+cities as (
+    select city_code, name_zh, name_en, province_zh, region from {{ source('raw', 'cities') }}
+),
+
+final as (
+    select
+        wide.city_code,
+        wide.year,
+
+        cities.name_zh,
+        cities.name_en,
+        cities.province_zh,
+        cities.region,
+
+        patents.green_invention_applications / 1000 as green_invention_applications_1000,
+        patents.green_utility_applications / 1000 as green_utility_applications_1000,
+        patents.green_invention_granted / 1000 as green_invention_granted_1000,
+        patents.green_utility_granted / 1000 as green_utility_granted_1000,
+        patents.green_invention_granted + patents.green_utility_granted as green_patents_granted,
+
+        wide.gdp as gdp_10k_yuan,
+        wide.gdp_real as real_gdp_10k_yuan,
+        wide.population_resident as population_resident_10k,
+        wide.land_area as land_area_km2,
+        wide.gdp / wide.population_resident as gdp_per_capita_yuan,
+        wide.population_resident * 10000 / wide.land_area as population_density,
+        wide.industrial_value_added / wide.gdp as industry_share,
+        wide.gdp_secondary / wide.gdp as secondary_share,
+        wide.gdp_tertiary / wide.gdp_secondary as tertiary_to_secondary,
+        {{ industrial_structure_angle('wide.gdp_primary', 'wide.gdp_secondary', 'wide.gdp_tertiary') }} as industrial_structure_angle,
+        wide.deposits + wide.loans as credit_10k_yuan,
+        (wide.deposits + wide.loans) / wide.gdp as financial_depth,
+        wide.trade / wide.gdp as trade_share,
+        wide.fdi * wide.exchange_rate / 100 as fdi_million_yuan,
+        wide.fdi * wide.exchange_rate / wide.gdp as fdi_share,
+        wide.science_expenditure / wide.fiscal_expenditure as science_share_of_spending,
+        wide.education_expenditure / wide.gdp as education_share_of_gdp,
+        wide.fiscal_expenditure / wide.fiscal_revenue as fiscal_expenditure_to_revenue,
+        wide.employees_information / wide.employees * 100 as information_employment_percent,
+        wide.new_firms / (wide.population_resident * 100) as new_firms_per_100,
+
+        wide.co2_ceads as co2_ceads_tonne,
+        wide.co2_edgar as co2_edgar_tonne,
+        wide.co2_ceads / wide.gdp as co2_ceads_per_gdp,
+        wide.co2_edgar / wide.gdp as co2_edgar_per_gdp,
+        wide.so2_industrial as so2_industrial_tonne,
+        wide.energy_use as energy_use_tce,
+
+        -- no source provides these yet: a study that needs one says so instead of printing a number
+        null::double as ipp_index,
+        null::double as energy_efficiency,
+        null::double as ulgue,
+        null::double as urban_share,
+        null::double as degree_holders,
+        null::double as landlines_1984_per_100,
+
+        coalesce(wide.merged, false) as borders_merged
+    from wide
+    inner join cities on wide.city_code = cities.city_code
+    left join patents on wide.city_code = patents.city_code and wide.year = patents.year
+)
+
+select * from final order by city_code, year

@@ -1,0 +1,1 @@
+{{ study_panel('innovative_clusters') }}

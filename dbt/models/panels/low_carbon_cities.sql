@@ -1,0 +1,1 @@
+{{ study_panel('low_carbon_cities') }}

@@ -1,0 +1,64 @@
+-- grain: one value, column, sheet or file set aside, with the rule it broke and a sentence for the person who can act
+with readers as (
+    select rule, source, file, sheet, row, "column", value, message from {{ source('raw', 'reader_rejects') }}
+),
+
+cells as (
+    select *, null::double as neighbours, null::double as trusted_value, null as trusted_source,
+        null as first_file, null as first_sheet, null::bigint as first_row
+    from {{ ref('stg_yearbook_parsed') }}
+    where rule is not null
+    union all by name
+    select * from {{ ref('stg_yearbook_judged') }} where rule is not null
+),
+
+explained as (
+    select
+        *,
+        file || case when sheet = '' then '' else ', sheet ''' || sheet || '''' end || ', row ' || row || ', column ' || "column"
+            || ' (' || header || ')' as place,
+        case rule
+            when 'stray_row' then 'the row names no city and no year, so it is no observation'
+            when 'unknown_year' then 'the year ''' || year_text || ''' is not one'
+            when 'no_city' then 'the row names no city'
+            when 'unknown_city' then 'no crosswalk knows the city ''' || city || '''; correct it or add it to data/reference/city_names.csv'
+            when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
+                || ' against ' || unit_by_name || ')'
+            when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/contracts/measurement_units.csv'
+            when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_canonical || ', the indicator needs '
+                || indicator_unit
+            when 'not_a_number' then 'the text is not a number'
+            when 'out_of_range' then 'the value is outside ' || low || ' to ' || high || ' ' || indicator_unit
+                || ', the range its contract allows'
+            when 'duplicate_key' then 'the same value stands in ' || first_file || ', sheet ''' || first_sheet || ''', row ' || first_row
+            when 'conflicting_duplicate' then 'the same city and year has another value too; none of them is used'
+            when 'tenfold' then 'about ten times too large or too small against '
+                || case when trusted_source is null then 'the years around it (' || round(neighbours, 2) || ')'
+                    else trusted_source || ' (' || round(trusted_value, 2) || ')' end
+            when 'jump' then 'a jump against the years around it (' || round(neighbours, 2) || ' ' || indicator_unit || ')'
+            when 'sources_disagree' then 'far from ' || trusted_source || ' (' || round(trusted_value, 2) || ' ' || indicator_unit
+                || '), unlike the other years of this city'
+        end as reason
+    from cells
+),
+
+final as (
+    select
+        rule,
+        source,
+        file,
+        sheet,
+        row,
+        "column",
+        text as value,
+        place || ': ''' || text || ''' ' || case when indicator_unit is null then '' else 'for ' || indicator || ' ' end || 'is set aside: '
+            || coalesce(reason, rule) || '.' as message,
+        unit_code as city_code,
+        year,
+        indicator
+    from explained
+    union all by name
+    select * from readers
+)
+
+select * from final order by source, file, sheet, row, "column", indicator, rule
