@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+#: A sum of squares below this share of its whole is rounding error, not variation.
+ROUNDING = 1e-18
+
 COLUMNS = ["estimate", "se", "t", "p", "low", "high"]
 
 
