@@ -1,0 +1,127 @@
+"""Writing a sample world to a folder, with its truth and its ledger of faults beside it.
+
+What is true is decided in world.py; how each source looks in its own module. A further source is one more module and
+one more step here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.simulation import faults, patents, yearbook
+from analysis.simulation.truth import Truth, true_effect
+from analysis.simulation.world import CONTROLS, OUTCOMES, World, draw_world
+
+NOTICE = """SAMPLE DATA 样本数据
+
+Everything in this folder was simulated by the project itself (analysis.simulation, seed {seed}). City names, codes and
+policy dates are real; every number, applicant and address is made up. Do not cite, and do not mix with real files.
+本文件夹内全部数字、申请人和地址均由程序生成，不是统计数据。
+"""
+TRUTH_NOTICE = """
+This subfolder is the answer key, not a source: nothing of it is ingested.
+truth.parquet   city_code, year, adoption (first treated year, blank if never), and for gti1 and gti2 (thousands of
+                green applications): _y0 in the twin world without the policy (same draws), _y1 as observed,
+                _tau = y1 - y0.
+faults.csv      every error planted in the files: file, sheet, row, column, the rule that must catch it, the value.
+True effect of an estimator: its own estimand, for the two-way regression the sum of w_it tau_it with w the residualised
+treatment weights (analysis.simulation.true_effect). With controls fin, open, industry, ln_pgdp:
+"""
+
+
+def write_sample(
+    folder: Path,
+    *,
+    cities: pd.DataFrame,
+    clusters: pd.DataFrame,
+    seed: int = 0,
+    progress: Callable[[str], None] = print,
+    years: Sequence[int] | None = None,
+) -> Truth:
+    """Write yearbooks, patent records, the truth and the ledger of faults to ``folder``.
+
+    The same arguments give the same bytes. Files of the same names are replaced, others left alone.
+
+    Parameters
+    ----------
+    folder
+        Made if absent; gets yearbook/, patents/, _truth/ and SAMPLE_DATA.txt.
+    cities
+        data/reference/cities.csv; some rows of it give a smaller world.
+    clusters
+        data/policies/innovative_clusters.csv: ``city_code`` and ``adoption``.
+    progress
+        Called with one line for each step.
+    years
+        Years to write files for (2005-2022 when None); the world, and so the truth, is the same whatever the choice.
+
+    Raises
+    ------
+    ValueError
+        Years outside the world, or lists of cities that cannot be used.
+    """
+    world = draw_world(cities, clusters, seed)
+    chosen = [int(year) for year in (world.years if years is None else years)]
+    unknown = sorted(set(chosen) - set(world.years.tolist()))
+    if unknown:
+        raise ValueError(
+            f"The sample world has no year {unknown[0]}; it runs from {world.years[0]} to {world.years[-1]}."
+        )
+    for name in ("yearbook", "patents", "_truth"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
+    found = write_yearbooks(world, folder / "yearbook", chosen, progress)
+    write_patents(world, folder / "patents", chosen, progress)
+    truth = truth_of(world, faults.ledger(found))
+    write_truth(truth, folder / "_truth")
+    progress(truth.summary())
+    return truth
+
+
+def write_yearbooks(
+    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+) -> list[faults.Fault]:
+    """One workbook a year, faults included; returns the faults, files named relative to the folder above."""
+    planned = faults.by_year(faults.plan(world))
+    found = []
+    for year in years:
+        pages = yearbook.build(world, year)
+        name = f"{year}年地级市统计年鉴.xlsx"
+        found += faults.plant(world, pages, f"{folder.name}/{name}", planned.get(year, []))
+        yearbook.write(pages, folder / name)
+        progress(f"sample world: {name}, {len(pages)} sheets")
+    return found
+
+
+def write_patents(world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print) -> int:
+    """One CSV a filing year; returns the number of applications."""
+    total = 0
+    for year in years:
+        count = patents.write(world, year, folder / f"{year}.csv")
+        progress(f"sample world: patents {year}, {count:,} applications")
+        total += count
+    return total
+
+
+def truth_of(world: World, ledger: pd.DataFrame) -> Truth:
+    """The truth of a world, with the estimand of each outcome on the study's own panel."""
+    columns = {}
+    for name in OUTCOMES:
+        columns[f"{name}_y0"] = world.without_policy[name] / 1000
+        columns[f"{name}_y1"] = world.applications(name) / 1000
+        columns[f"{name}_tau"] = world.effects[name] / 1000
+    table = world.long(columns)
+    panel = world.panel()
+    effects = {name: true_effect(panel, table, name, CONTROLS) for name in OUTCOMES}
+    return Truth(table=table, panel=panel, effects=effects, faults=ledger, seed=world.seed)
+
+
+def write_truth(truth: Truth, folder: Path) -> None:
+    """truth.parquet, faults.csv and a README in ``folder``."""
+    truth.table.to_parquet(folder / "truth.parquet", index=False)
+    truth.faults.to_csv(folder / "faults.csv", index=False, lineterminator="\n")
+    lines = "".join(f"  {name}: {value:.4f}\n" for name, value in truth.effects.items())
+    (folder / "README.txt").write_text(NOTICE.format(seed=truth.seed) + TRUTH_NOTICE + lines, encoding="utf-8")

@@ -1,0 +1,363 @@
+"""The data-generating process: every city's levels, ratios and patent counts, with and without the policy.
+
+Arrays only, shape (cities, years), in canonical units; no file formats and no faults. Each variable draws from its own
+stream, so a variable added later changes none of the earlier ones.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from analysis.simulation.truth import residual_weights
+
+YEARS = np.arange(2005, 2023)
+STUDY_YEARS = (2006, 2021)
+CONTROLS = ("fin", "open", "industry", "ln_pgdp")
+
+#: Mean and SD of table 3 (innovative clusters) that the ratios are drawn towards. Industry's SD is smaller than the
+#: printed 0.1634, which goes with a printed maximum of 2.8487: here it is a true share. Techhum's printed SD of 4.66
+#: and maximum of 89.68 cannot be those of a percentage with mean 1.10.
+MOMENTS = {
+    "fin": (2.3248, 1.1649),
+    "open": (0.1937, 0.3399),
+    "eship": (1.1014, 1.1232),
+    "techhum": (1.1012, 0.9),
+    "fintech": (0.0150, 0.0155),
+}
+LN_PGDP = (10.4804, 0.6999)
+INDUSTRY = (0.3771, 0.13)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one outcome is made: moments of table 3, the estimand of table 4, and the additive parts (thousands)."""
+
+    mean: float
+    sd: float
+    effect: float
+    growth: float
+    slopes: Mapping[str, float]
+
+
+OUTCOMES = {
+    "gti1": Outcome(0.2364, 0.9408, 0.5315, 0.10, {"fin": 0.02, "open": 0.05, "industry": -0.10, "ln_pgdp": 0.08}),
+    "gti2": Outcome(0.2625, 0.7778, 0.5256, 0.14, {"fin": 0.015, "open": 0.05, "industry": 0.05, "ln_pgdp": 0.08}),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """One draw of the world, in the borders of 2021.
+
+    Attributes
+    ----------
+    cities
+        (n rows) ``city_code`` (text), ``name_zh``, ``province_zh``, ``region``, ``level``, ``sample`` (in the study).
+    adoption
+        (n,) first treated year, nan for never.
+    indicators
+        Canonical name -> (n, t) in the canonical unit; inner-city shares of them in ``urban_share`` (n,).
+    ratios
+        fin, open, industry, ln_pgdp, eship, techhum, fintech -> (n, t), exactly what the indicators imply.
+    without_policy, effects
+        Outcome -> (n, t) integers: applications in the twin world, and what the policy adds.
+    targets
+        Outcome -> the estimand that the effects were scaled to.
+    """
+
+    cities: pd.DataFrame
+    years: np.ndarray
+    adoption: np.ndarray
+    indicators: Mapping[str, np.ndarray]
+    urban_share: np.ndarray
+    ratios: Mapping[str, np.ndarray]
+    without_policy: Mapping[str, np.ndarray]
+    effects: Mapping[str, np.ndarray]
+    seed: int
+
+    @property
+    def treated(self) -> np.ndarray:
+        """(n, t) whether the policy is on."""
+        return self.years[None, :] >= np.where(np.isnan(self.adoption), 9999, self.adoption)[:, None]
+
+    def applications(self, outcome: str) -> np.ndarray:
+        """(n, t) integer counts as observed."""
+        return self.without_policy[outcome] + self.effects[outcome]
+
+    def long(self, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Arrays (n, t) as one row a city and year, with ``city_code``, ``year`` and ``adoption`` before them."""
+        n, t = len(self.cities), len(self.years)
+        keys = {
+            "city_code": np.repeat(self.cities.city_code.to_numpy(), t),
+            "year": np.tile(self.years, n).astype(np.int64),
+            "adoption": pd.array(np.repeat(self.adoption, t), dtype="Float64").astype("Int64"),
+        }
+        return pd.DataFrame(keys | {name: values.reshape(-1) for name, values in columns.items()})
+
+    def panel(self) -> pd.DataFrame:
+        """The study's sample and years: keys, ``adoption``, ``did``, outcomes in thousands, ratios."""
+        outcomes = {name: self.applications(name) / 1000 for name in self.without_policy}
+        frame = self.long({"did": self.treated.astype(float), **outcomes, **self.ratios})
+        keep = np.repeat(self.cities["sample"].to_numpy(), len(self.years)) & frame.year.between(*STUDY_YEARS)
+        return frame[keep].reset_index(drop=True)
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """The random numbers of one variable, independent of all others."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def draw_world(cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0) -> World:
+    """Draw the world for ``cities`` (data/reference/cities.csv) and adoption years (data/policies).
+
+    Raises
+    ------
+    ValueError
+        Absent columns, repeated codes, or pilot cities that are not among the cities' codes in any row.
+    """
+    place, adoption = _cities(cities, clusters)
+    draw = _Draws(place, adoption, seed)
+    ratios = draw.ratios()
+    indicators = draw.indicators(ratios)
+    without_policy, effects = draw.patents(ratios)
+    return World(
+        cities=place,
+        years=YEARS,
+        adoption=adoption,
+        indicators=indicators,
+        urban_share=draw.urban_share(),
+        ratios=ratios,
+        without_policy=without_policy,
+        effects=effects,
+        seed=seed,
+    )
+
+
+def _cities(cities: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    wanted = ["city_code", "name_zh", "province_zh", "region", "level", "panel_286", "panel_281"]
+    absent = [column for column in wanted if column not in cities.columns]
+    if absent:
+        raise ValueError(f"The list of cities has no column {', '.join(map(repr, absent))}.")
+    place = cities[wanted].assign(city_code=cities.city_code.astype(str)).sort_values("city_code", ignore_index=True)
+    if place.city_code.duplicated().any():
+        raise ValueError(f"The list of cities repeats code {place.city_code[place.city_code.duplicated()].iloc[0]}.")
+    place["sample"] = place.panel_281.astype(int).astype(bool)
+    years = clusters.assign(city_code=clusters.city_code.astype(str)).set_index("city_code").adoption
+    adoption = place.city_code.map(years).to_numpy(dtype=float, na_value=np.nan)
+    if np.isnan(adoption).all():
+        raise ValueError("No city of the policy list is among the cities: both need six-digit codes in `city_code`.")
+    return place, adoption
+
+
+class _Draws:
+    """All variables of one world; each method is one group of them."""
+
+    def __init__(self, place: pd.DataFrame, adoption: np.ndarray, seed: int) -> None:
+        self.place, self.adoption, self.seed = place, adoption, seed
+        self.shape = (len(place), len(YEARS))
+        level = place.level.map({"municipality": 2.6, "sub-provincial": 1.6, "provincial capital": 1.0}).fillna(0.0)
+        region = place.region.map({"east": 0.3, "west": -0.3}).fillna(0.0)
+        small = ~place.panel_286.astype(int).astype(bool)
+        self.region = region.to_numpy()
+        #: How large a place a city is, in SDs of ordinary prefectures.
+        self.size = (level + region - 2.5 * small).to_numpy() + stream(seed, "size").normal(0, 0.5, len(place))
+        study = np.isin(YEARS, np.arange(STUDY_YEARS[0], STUDY_YEARS[1] + 1))
+        self.sample = np.outer(place["sample"].to_numpy(), study)
+        if not self.sample.any():
+            raise ValueError("No city of the list is in the study's sample: `panel_281` is 0 throughout.")
+        self.treated = YEARS[None, :] >= np.where(np.isnan(adoption), 9999, adoption)[:, None]
+
+    def latent(
+        self, name: str, *, size: float = 0, region: float = 0, city: float = 0, path: float = 0, drift: float = 0.05,
+        shock: float = 0.04,
+    ) -> np.ndarray:  # fmt: skip
+        """(n, t): loadings on size and region, a city's own level, the nation's path, a city's drift, AR(1) shocks."""
+        rng = stream(self.seed, name)
+        n = self.shape[0]
+        time = (YEARS - 2013.5) / 8
+        level = size * self.size + region * self.region + city * rng.normal(size=n)
+        own = drift * rng.normal(size=n)
+        return level[:, None] + path * time + own[:, None] * time + shock * persistent(rng, self.shape, 0.6)
+
+    def ratios(self) -> dict[str, np.ndarray]:
+        """The ratios that the study uses, each near the moments of table 3 over the study's sample."""
+        sample = self.sample
+        latent = {
+            "fin": self.latent("fin", size=0.35, region=-0.3, city=0.30, path=0.25),
+            "open": self.latent("open", size=0.55, region=1.2, city=0.75, path=-0.10, drift=0.10, shock=0.08),
+            "eship": self.latent("eship", size=0.25, region=0.5, city=0.40, path=0.55, drift=0.10, shock=0.08),
+            "techhum": self.latent("techhum", size=0.20, city=0.35, path=0.10, drift=0.10, shock=0.06),
+            "fintech": self.latent("fintech", size=0.35, region=0.6, city=0.50, path=0.30, drift=0.10, shock=0.10),
+        }
+        ratios = {name: lognormal(values, sample, *MOMENTS[name]) for name, values in latent.items()}
+        wealth = self.latent("ln_pgdp", size=0.25, region=0.35, city=0.32, path=0.85, drift=0.06, shock=0.03)
+        ratios["ln_pgdp"] = rescale(wealth + _slowdown(), sample, *LN_PGDP)
+        industry = self.latent("industry", region=0.1, city=0.09, path=-0.04, drift=0.02, shock=0.012)
+        ratios["industry"] = np.clip(rescale(industry, sample, *INDUSTRY), 0.03, 0.75)
+        return ratios
+
+    def indicators(self, ratios: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Levels in canonical units that imply the ratios exactly; persons and firms are rounded to whole ones."""
+        people = self._population()
+        gdp = np.exp(ratios["ln_pgdp"]) * people
+        value = self._sectors(gdp, ratios)
+        fiscal = gdp * 0.19 * np.exp(self.latent("fiscal", size=-0.08, region=-0.5, city=0.20, path=0.10))
+        share = 1 / (1 + np.exp(-0.35 - self.latent("deposits", city=0.20, path=-0.15)))
+        staff = np.rint(people * 1e4 * 0.12 * np.exp(self.latent("employees", size=0.15, region=0.2, city=0.20)))
+        rate = np.interp(YEARS, [2005, 2013, 2022], [8.19, 6.19, 6.73])
+        fdi = self.latent("fdi", size=0.3, region=0.6, city=0.7, path=-0.3, drift=0.2, shock=0.12)
+        area = 9.3 + 0.1 * stream(self.seed, "land_area").normal(size=self.shape[0]) - self.region
+        area = area + 0.6 * stream(self.seed, "land_area_own").normal(size=self.shape[0])
+        counts = {
+            "employees": staff,
+            "employees_information": np.rint(staff * ratios["techhum"] / 100),
+            "new_firms": np.rint(people * 100 * ratios["eship"]),
+        }
+        ratios["techhum"] = 100 * counts["employees_information"] / staff
+        ratios["eship"] = counts["new_firms"] / (people * 100)
+        return {
+            "gdp": gdp,
+            **value,
+            "population_resident": people,
+            "land_area": np.rint(np.exp(area))[:, None] * np.ones(self.shape),
+            "fiscal_expenditure": fiscal,
+            "science_expenditure": fiscal * ratios["fintech"],
+            "education_expenditure": fiscal * 0.18 * np.exp(self.latent("education", city=0.12, shock=0.03)),
+            "deposits": gdp * ratios["fin"] * share,
+            "loans": gdp * ratios["fin"] * (1 - share),
+            "trade": gdp * ratios["open"],
+            "fdi": gdp * 0.015 * np.exp(fdi) / rate,
+            **counts,
+        }
+
+    def _population(self) -> np.ndarray:
+        """Residents at the end of the year, in 10,000."""
+        large = self.latent("population", size=0.62, city=0.3, drift=0.02, shock=0.002)
+        growth = 0.01 * np.clip(self.size, -1, 2)[:, None] * (YEARS - 2013.5)
+        return np.clip(320 * np.exp(large + growth), 0.2, 3200)
+
+    def _sectors(self, gdp: np.ndarray, ratios: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Value added of the three sectors, which add up to GDP, and of industry, part of the second."""
+        industry = ratios["industry"]
+        secondary = industry + 0.065 * np.exp(self.latent("construction", city=0.2, shock=0.03))
+        poor = np.exp(-0.9 * (ratios["ln_pgdp"] - LN_PGDP[0]) + self.latent("primary", city=0.3, size=-0.4, path=0.3))
+        primary = np.minimum(0.12 * poor, 0.5 * (1 - secondary))
+        return {
+            "gdp_primary": gdp * primary,
+            "gdp_secondary": gdp * secondary,
+            "gdp_tertiary": gdp * (1 - primary - secondary),
+            "industrial_value_added": gdp * industry,
+        }
+
+    def urban_share(self) -> np.ndarray:
+        """(n,) what part of a city's figures its urban districts hold."""
+        return stats.norm.cdf(-0.5 + 0.6 * self.size + stream(self.seed, "urban_share").normal(0, 0.3, self.shape[0]))
+
+    def patents(self, ratios: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Green applications without the policy, and what the policy adds: integers (n, t), by outcome.
+
+        y0_it = city effect + year effect + (what cities and years leave of the controls)'b + noise, so trends are
+        parallel whatever the selection; pilot cities are drawn with larger city effects. Noise is in proportion to
+        the city effect. Effects grow with time since adoption and with a city's size, and are scaled so that their
+        weighted sum is the target.
+        """
+        weights = self._weights(ratios)
+        large = (
+            0.7 * self.size
+            + 0.5 * ~np.isnan(self.adoption)
+            + stream(self.seed, "inventive").normal(0, 0.4, len(self.size))
+        )
+        without_policy, effects = {}, {}
+        for name, outcome in OUTCOMES.items():
+            own = large + stream(self.seed, name).normal(0, 0.15, len(large))
+            y0, tau = self._outcome(name, outcome, own, ratios, weights)
+            without_policy[name] = np.maximum(np.rint(1000 * y0), 0).astype(np.int64)
+            effects[name] = np.rint(1000 * tau).astype(np.int64)
+        return without_policy, effects
+
+    def _outcome(
+        self, name: str, outcome: Outcome, own: np.ndarray, ratios: Mapping[str, np.ndarray], weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """y0 and tau (n, t) in thousands, with the spread of city effects that gives the outcome's mean and SD."""
+        noise = 1 + 0.12 * persistent(stream(self.seed, f"{name} noise"), self.shape, 0.5)
+        common = outcome.growth * (YEARS - YEARS[0] + 1)[None, :] / len(YEARS)
+        common = common + sum(slope * self._within(ratios[x]) for x, slope in outcome.slopes.items())
+        response = np.exp(stream(self.seed, f"{name} effect").normal(0, 0.4, len(own)))
+        since = np.where(self.treated, YEARS[None, :] - np.nan_to_num(self.adoption, nan=9999)[:, None], 0)
+        growing = self.treated * np.interp(since, [0, 3, 9], [0.2, 1.0, 2.2])
+
+        def parts(spread: float) -> tuple[np.ndarray, np.ndarray]:
+            level = np.exp(spread * (own - own.max()))
+            tau = growing * (response * level**0.6)[:, None]
+            scale = float((weights * tau).sum())
+            tau = tau * (outcome.effect / scale) if scale > 0 else 0 * tau
+            rest = (common + tau)[self.sample].mean()
+            varying = level[:, None] * noise
+            return max(outcome.mean - rest, 0.01) / varying[self.sample].mean() * varying + common, tau
+
+        def excess(spread: float) -> float:
+            y0, tau = parts(spread)
+            return float((y0 + tau)[self.sample].std(ddof=1)) - outcome.sd
+
+        low, high = 0.2, 4.0
+        # A subset of cities may be too alike or too different for the published SD: then the nearest spread is used.
+        if excess(low) > 0:
+            return parts(low)
+        return parts(optimize.brentq(excess, low, high, xtol=1e-10)) if excess(high) > 0 else parts(high)
+
+    def _weights(self, ratios: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n, t) weights of the two-way regression with controls, zero outside the study's sample."""
+        frame = pd.DataFrame(
+            {
+                "city": np.repeat(np.arange(self.shape[0]), self.shape[1]),
+                "year": np.tile(YEARS, self.shape[0]),
+                "did": self.treated.reshape(-1).astype(float),
+                **{name: ratios[name].reshape(-1) for name in CONTROLS},
+            }
+        )[self.sample.reshape(-1)]
+        weights = residual_weights(frame, "did", CONTROLS, unit="city", time="year")
+        filled = np.zeros(self.shape)
+        filled[self.sample] = weights.to_numpy()
+        return filled
+
+    def _within(self, values: np.ndarray) -> np.ndarray:
+        """What city and year means leave of a variable."""
+        return values - values.mean(axis=1, keepdims=True) - values.mean(axis=0, keepdims=True) + values.mean()
+
+
+def _slowdown() -> np.ndarray:
+    """Growth of income that slows after 2011, (t,)."""
+    return -0.08 * ((YEARS - 2013.5) / 8) ** 2
+
+
+def persistent(rng: np.random.Generator, shape: tuple[int, int], rho: float) -> np.ndarray:
+    """Stationary AR(1) series with unit variance, one a row."""
+    values = rng.normal(size=shape)
+    for t in range(1, shape[1]):
+        values[:, t] = rho * values[:, t - 1] + np.sqrt(1 - rho**2) * values[:, t]
+    return values
+
+
+def rescale(latent: np.ndarray, sample: np.ndarray, mean: float, sd: float) -> np.ndarray:
+    """``latent`` shifted and stretched to a mean and SD over the sample."""
+    inside = latent[sample]
+    return mean + sd * (latent - inside.mean()) / inside.std(ddof=1)
+
+
+def lognormal(latent: np.ndarray, sample: np.ndarray, mean: float, sd: float) -> np.ndarray:
+    """exp(m + s latent) with m and s such that mean and SD over the sample are as given."""
+    standard = rescale(latent, sample, 0.0, 1.0)
+
+    def excess(s: float) -> float:
+        inside = np.exp(s * standard[sample])
+        return float(inside.std(ddof=1) / inside.mean()) - sd / mean
+
+    shape = optimize.brentq(excess, 1e-3, 6.0, xtol=1e-12)
+    values = np.exp(shape * standard)
+    return values * (mean / values[sample].mean())

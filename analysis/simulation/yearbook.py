@@ -1,0 +1,381 @@
+"""City statistical yearbooks of the sample world: one workbook a year, laid out and worn as real ones are.
+
+Layout and wear only (headers, units, names of the time, marks, text that should be numbers); the numbers come from
+world.py, the planted errors from faults.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from analysis.simulation.world import World, stream
+
+Value = float | int | str | None
+
+SAMPLE_MARK = "【样本数据 SAMPLE DATA】"
+#: Row of the sheet where the first city stands, 1-based: a title and a header of two rows come before.
+FIRST_ROW = 4
+FULL_WIDTH = str.maketrans("0123456789.-", "０１２３４５６７８９．－")
+MISSING_MARKS = (None, "-", "…")
+
+
+@dataclass(frozen=True)
+class Since:
+    """A header text or a unit, and the first year it is used."""
+
+    year: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One indicator of a sheet: its header and unit by year, decimals printed by unit, whether 市辖区 stands beside."""
+
+    indicator: str
+    headers: tuple[Since, ...]
+    units: tuple[Since, ...]
+    twin: bool = False
+    missing: float = 0.004
+
+    def header(self, year: int) -> str:
+        """Header without unit."""
+        return _at(self.headers, year)
+
+    def unit(self, year: int) -> str:
+        """Unit printed in the header's parentheses."""
+        return _at(self.units, year)
+
+
+@dataclass(frozen=True)
+class SheetPlan:
+    """A sheet as designed: its name and title by year and its columns."""
+
+    names: tuple[Since, ...]
+    title: str
+    columns: tuple[Column, ...]
+
+    def name(self, year: int) -> str:
+        """Name of the sheet in a year's workbook."""
+        return _at(self.names, year)
+
+
+def _at(choices: Sequence[Since], year: int) -> str:
+    return [choice.text for choice in choices if choice.year <= year][-1]
+
+
+def _texts(*choices: str | tuple[int, str]) -> tuple[Since, ...]:
+    return tuple(Since(0, choice) if isinstance(choice, str) else Since(*choice) for choice in choices)
+
+
+def _balance(kind: str) -> tuple[Since, ...]:
+    return _texts(f"年末金融机构{kind}余额", (2013, f"年末金融机构人民币各项{kind}余额"))
+
+
+MONEY = _texts("万元", (2011, "亿元"))
+PEOPLE = _texts("万人")
+BUDGET = _texts("地方财政一般预算内支出", (2012, "地方一般公共预算支出"))
+STAFF = _texts("年末单位从业人员数", (2013, "年末城镇单位从业人员数"))
+INFORMATION = _texts("信息传输、计算机服务和软件业从业人员数", (2012, "信息传输、软件和信息技术服务业从业人员数"))
+#: Canonical units in one printed unit, and the decimals printed.
+UNITS = {
+    "万元": (1.0, 0), "亿元": (1e4, 4), "万人": (1.0, 2), "人": (1.0, 0), "平方公里": (1.0, 0), "万美元": (1.0, 0),
+    "个": (1.0, 0),
+}  # fmt: skip
+
+SHEETS = (
+    SheetPlan(
+        _texts("综合", (2014, "综合经济")),
+        "2-1 综合经济",
+        (
+            Column("gdp", _texts("地区生产总值"), MONEY, twin=True),
+            Column("gdp_primary", _texts("第一产业增加值"), MONEY, twin=True),
+            Column("gdp_secondary", _texts("第二产业增加值"), MONEY, twin=True),
+            Column("gdp_tertiary", _texts("第三产业增加值"), MONEY, twin=True),
+            Column("industrial_value_added", _texts("工业增加值"), MONEY),
+            Column("population_resident", _texts("年末常住人口数", (2010, "年末常住人口")), PEOPLE, twin=True),
+            Column("land_area", _texts("行政区域土地面积"), _texts("平方公里"), twin=True),
+        ),
+    ),
+    SheetPlan(
+        _texts("财政金融"),
+        "2-2 财政支出与金融机构存贷款",
+        (
+            Column("fiscal_expenditure", BUDGET, MONEY, twin=True),
+            Column("science_expenditure", _texts("科学支出", (2007, "科学技术支出")), MONEY),
+            Column("education_expenditure", _texts("教育支出"), MONEY),
+            Column("deposits", _balance("存款"), MONEY, twin=True),
+            Column("loans", _balance("贷款"), MONEY, twin=True),
+        ),
+    ),
+    SheetPlan(
+        _texts("对外经济", (2009, "对外经济贸易")),
+        "2-3 对外经济贸易",
+        (
+            Column("trade", _texts("货物进出口总额"), MONEY),
+            Column("fdi", _texts("当年实际使用外资金额"), _texts("万美元"), twin=True, missing=0.04),
+        ),
+    ),
+    SheetPlan(
+        _texts("就业"),
+        "2-4 从业人员与企业",
+        (
+            Column("employees", STAFF, _texts("万人", (2013, "人")), twin=True),
+            Column("employees_information", INFORMATION, _texts("人")),
+            Column("new_firms", _texts("新登记注册企业数"), _texts("个")),
+        ),
+    ),
+)
+
+#: Names of the time: code -> (last year, name). Official names at the end of each year.
+FORMER_NAMES = {
+    "420600": (2010, "襄樊市"),
+    "520500": (2010, "毕节地区"),
+    "520600": (2010, "铜仁地区"),
+    "530800": (2006, "思茅市"),
+    "540200": (2013, "日喀则地区"),
+    "540300": (2013, "昌都地区"),
+    "540400": (2014, "林芝地区"),
+    "540500": (2015, "山南地区"),
+    "540600": (2016, "那曲地区"),
+    "630200": (2012, "海东地区"),
+    "650400": (2014, "吐鲁番地区"),
+    "650500": (2015, "哈密地区"),
+}
+#: Cities that no yearbook lists before they were founded as such.
+FOUNDED = {"460300": 2012, "460400": 2015}
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A unit that had its own row for some years: the city its figures are modelled on, and their share of it.
+
+    ``inside`` says that today's figures of that city hold them, so that the two rows add up to the city of today.
+    Chaohu was split among three cities, so it is in nobody's figures here.
+    """
+
+    code: str
+    name: str
+    province: str
+    last: int
+    model: str
+    share: float
+    inside: bool
+
+
+APART = (
+    Apart("371200", "莱芜市", "山东省", 2018, "370100", 0.10, inside=True),
+    Apart("341400", "巢湖市", "安徽省", 2010, "340800", 0.80, inside=False),
+)
+FOOTNOTES = {"110000": "①", "440300": "②", "500000": "③"}
+NOTES = (
+    f"注：{SAMPLE_MARK}本表全部数字由程序模拟生成，不是统计数据。",
+    "①北京市市辖区数据为全部市辖区合计。",
+    "②深圳市数据不含深汕特别合作区。",
+    "③重庆市全市数据包括所辖区县。",
+    "资料来源：模拟世界。“…”表示数据不足本表最小单位数，“-”表示无数据，空格表示未统计。",
+)
+
+
+@dataclass
+class Page:
+    """One sheet about to be written: its cells, and where each city and indicator stands.
+
+    ``body[r]`` is row FIRST_ROW + r of the sheet; ``position`` gives an indicator's 0-based column (全市);
+    ``row_of`` a city's index into ``body``; ``clean`` the value behind each cell of an indicator.
+    """
+
+    name: str
+    title: str
+    year: int
+    columns: tuple[Column, ...]
+    headers: list[tuple[str, list[str]]]
+    body: list[list[Value]] = field(default_factory=list)
+    row_of: dict[str, int] = field(default_factory=dict)
+    position: dict[str, int] = field(default_factory=dict)
+
+    def full_header(self, indicator: str) -> str:
+        """The joined header of an indicator's main column, units stripped: 地区生产总值/全市."""
+        column = next(column for column in self.columns if column.indicator == indicator)
+        return column.header(self.year) + ("/全市" if column.twin else "")
+
+
+def printed(value: float, unit: str) -> float | int:
+    """A canonical value in a printed unit, rounded as the yearbook prints it."""
+    factor, decimals = UNITS[unit]
+    scaled = round(float(value) / factor, decimals)
+    return int(scaled) if decimals == 0 else scaled
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A city as a year's yearbook knows it: multiples (share, of which city) that make its figures."""
+
+    code: str
+    name: str
+    province: str
+    city: int
+    share: float
+    missing: float
+
+
+def _rows(world: World, year: int) -> list[_Row]:
+    """The cities of a year under their names of the time, in order of code."""
+    place = world.cities
+    index = dict(zip(place.city_code, range(len(place)), strict=True))
+    rows = []
+    apart = [unit for unit in APART if year <= unit.last and unit.model in index]
+    for city, (code, name, province, panel_286, sample) in enumerate(
+        zip(place.city_code, place.name_zh, place.province_zh, place.panel_286, place["sample"], strict=True)
+    ):
+        if year < FOUNDED.get(code, 0):
+            continue
+        last, former = FORMER_NAMES.get(code, (0, name))
+        share = 1 - sum(unit.share for unit in apart if unit.inside and unit.model == code)
+        missing = 0.0 if sample else 0.06 if int(panel_286) else 0.5
+        rows.append(_Row(code, former if year <= last else name, province, city, share, missing))
+    rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0) for unit in apart]
+    return sorted(rows, key=lambda row: row.code)
+
+
+def build(world: World, year: int) -> list[Page]:
+    """Every sheet of a year's workbook, before faults."""
+    rows = _rows(world, year)
+    return [_page(world, year, plan, rows) for plan in SHEETS]
+
+
+def _page(world: World, year: int, plan: SheetPlan, rows: list[_Row]) -> Page:
+    rng = stream(world.seed, f"yearbook {year} {plan.title}")
+    page = Page(plan.name(year), plan.title, year, plan.columns, [])
+    cells: list[list[Value]] = [[] for _ in rows]
+    totals: list[tuple[np.ndarray, str]] = []
+    for column in plan.columns:
+        page.position[column.indicator] = 1 + len(totals)
+        unit = column.unit(year)
+        page.headers.append(
+            (f"{column.header(year)}{_unit_text(unit, year)}", ["全市", "市辖区"] if column.twin else [])
+        )
+        whole = _values(world, column.indicator, year, rows)
+        for part in [np.ones(len(rows)), np.array([world.urban_share[row.city] for row in rows])][: 1 + column.twin]:
+            totals.append((whole * part, unit))
+            for line, cell in zip(cells, _worn(whole * part, unit, column.missing, rows, rng), strict=True):
+                line.append(cell)
+    _fill(page, rows, cells, totals, rng)
+    return page
+
+
+def _values(world: World, indicator: str, year: int, rows: list[_Row]) -> np.ndarray:
+    """Canonical values (rows,). A unit's share varies between indicators; shares of one city still add up to it."""
+    at = int(np.flatnonzero(world.years == year)[0])
+    city = np.array([row.city for row in rows])
+    share = np.array([row.share for row in rows])
+    tilt = 1 + 0.3 * (stream(world.seed, f"apart {indicator}").random() - 0.5)
+    code = np.array([row.code for row in rows])
+    models = [unit.model for unit in APART if unit.inside and year <= unit.last]
+    apart = np.isin(code, [unit.code for unit in APART])
+    inside = np.isin(code, models)
+    share = np.where(apart, share * tilt, np.where(inside, 1 - (1 - share) * tilt, share))
+    return world.indicators[indicator][city, at] * share
+
+
+def _unit_text(unit: str, year: int) -> str:
+    """The unit in the brackets of the time; some years break the line before it."""
+    if year <= 2010:
+        return f"（{unit}）"
+    return f"\n({unit})" if 2013 <= year <= 2016 else f"({unit})"
+
+
+def _worn(values: np.ndarray, unit: str, missing: float, rows: list[_Row], rng: np.random.Generator) -> list[Value]:
+    """Values as cells: some missing by one of the usual marks, some numbers as text, some in full-width digits."""
+    chance, kind, mark = rng.random(len(rows)), rng.random(len(rows)), rng.integers(0, 3, len(rows))
+    decimals = UNITS[unit][1]
+    cells: list[Value] = []
+    for i, row in enumerate(rows):
+        value = printed(values[i], unit)
+        if chance[i] < max(missing, row.missing):
+            cells.append(MISSING_MARKS[mark[i]])
+        elif kind[i] < 0.015:
+            cells.append(f"{value:,.{decimals}f}")
+        elif kind[i] < 0.018:
+            cells.append(f"{value:.{decimals}f}".translate(FULL_WIDTH))
+        else:
+            cells.append(value)
+    return cells
+
+
+def _fill(
+    page: Page,
+    rows: list[_Row],
+    cells: list[list[Value]],
+    totals: list[tuple[np.ndarray, str]],
+    rng: np.random.Generator,
+) -> None:
+    """Lay the rows out: the national total, each province's subtotal before its cities, a page break half way."""
+
+    def total(label: str, keep: np.ndarray) -> list[Value]:
+        return [label, *(printed(values[keep].sum(), unit) for values, unit in totals)]
+
+    province = np.array([row.province for row in rows])
+    page.body.append(total("地级及以上城市合计", np.ones(len(rows), dtype=bool)))
+    broken = False
+    spaces = rng.random(len(rows))
+    for i, row in enumerate(rows):
+        if i and province[i] != province[i - 1]:
+            page.body.append([])
+            if not broken and i > len(rows) / 2:
+                page.body += [["续表"], ["城市", *(text for text, _ in page.headers)]]
+                broken = True
+        if (i == 0 or province[i] != province[i - 1]) and re.search("省$|自治区$", row.province):
+            page.body.append(total(row.province, province == row.province))
+        name = f"{row.name}{FOOTNOTES.get(row.code, '')}"
+        page.row_of[row.code] = len(page.body)
+        page.body.append([f"　{name}" if spaces[i] < 0.6 else f"{name} " if spaces[i] < 0.65 else name, *cells[i]])
+
+
+def write(pages: Sequence[Page], path: Path) -> None:
+    """One workbook with a page of explanation before the sheets; its bytes depend on nothing but the pages."""
+    import xlsxwriter
+
+    book = xlsxwriter.Workbook(str(path), {"strings_to_numbers": False, "strings_to_formulas": False})
+    year = pages[0].year
+    book.set_properties(
+        {"title": f"{year}年地级市统计年鉴（样本数据 SAMPLE DATA）", "author": "pilotcity sample world",
+         "comments": "Simulated. Not statistics of any real city.", "created": datetime(2024, 1, 1)}
+    )  # fmt: skip
+    head = book.add_format({"bold": True, "align": "center", "valign": "vcenter", "border": 1, "text_wrap": True})
+    title = book.add_format({"bold": True, "font_size": 14, "align": "center"})
+    cover = book.add_worksheet("说明")
+    for line, text in enumerate([f"{year}年地级市统计年鉴 {SAMPLE_MARK}", *NOTES]):
+        cover.write_string(line, 0, text)
+    for page in pages:
+        _write_page(book.add_worksheet(page.name), page, head, title)
+    book.close()
+
+
+def _write_page(sheet, page: Page, head: object, title: object) -> None:  # type: ignore[no-untyped-def]
+    width = 1 + sum(max(1, len(parts)) for _, parts in page.headers)
+    sheet.merge_range(0, 0, 0, width - 1, f"{page.title}（{page.year}年）{SAMPLE_MARK}", title)
+    sheet.merge_range(1, 0, 2, 0, "城市", head)
+    sheet.set_column(0, 0, 16)
+    at = 1
+    for text, parts in page.headers:
+        if parts:
+            sheet.merge_range(1, at, 1, at + len(parts) - 1, text, head)
+            for offset, part in enumerate(parts):
+                sheet.write_string(2, at + offset, part, head)
+        else:
+            sheet.merge_range(1, at, 2, at, text, head)
+        at += max(1, len(parts))
+    for line, cells in enumerate(page.body, start=FIRST_ROW - 1):
+        for place, cell in enumerate(cells):
+            if isinstance(cell, str):
+                sheet.write_string(line, place, cell)
+            elif cell is not None:
+                sheet.write_number(line, place, cell)
+    for offset, text in enumerate(NOTES, start=FIRST_ROW + len(page.body)):
+        sheet.write_string(offset, 0, text)
