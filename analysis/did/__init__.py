@@ -1,6 +1,7 @@
 """Difference-in-differences: the two-way regression, its diagnostics, and estimators robust to staggered adoption."""
 
 from analysis.did.adoption import adoption_from_treatment, treatment_from_adoption
+from analysis.did.bacon import Bacon, bacon
 from analysis.did.callaway_santanna import callaway_santanna
 from analysis.did.event_study import EventStudy, event_study
 from analysis.did.imputation import imputation
@@ -9,9 +10,11 @@ from analysis.did.regression import two_way
 from analysis.did.sun_abraham import sun_abraham
 
 __all__ = [
+    "Bacon",
     "EventStudy",
     "Placebo",
     "adoption_from_treatment",
+    "bacon",
     "callaway_santanna",
     "event_study",
     "imputation",

@@ -111,8 +111,8 @@ def bacon(
     residual = with_controls.residualise(treatment)
     if residual @ residual <= ROUNDING * (treatment @ treatment):
         raise ValueError(
-            f"Unit and time effects{' and controls' if controls else ''} absorb the treatment of {adoption!r}: all units "
-            "change at the same time, so no comparison is left."
+            f"Unit and time effects{' and controls' if controls else ''} absorb the treatment of {adoption!r}: all "
+            "units change at the same time, so no comparison is left."
         )
     outcome = frame[y].to_numpy()
     overall = float(residual @ outcome / (residual @ residual))
@@ -133,9 +133,9 @@ def _require_balanced(frame: pd.DataFrame, unit: str, time: str, notes: Sequence
     short = counts[counts < times]
     if len(short):
         raise ValueError(
-            f"The Bacon decomposition needs a balanced panel: {len(short)} of {len(counts)} units lack some of the {times} "
-            f"values of {time!r}, the first {short.index[0]!r} with {short.iloc[0]}. Drop those units, or fill the gaps. "
-            + " ".join(notes)
+            f"The Bacon decomposition needs a balanced panel: {len(short)} of {len(counts)} units lack some of the "
+            f"{times} values of {time!r}, the first {short.index[0]!r} with {short.iloc[0]}. Drop those units, or fill "
+            f"the gaps. {' '.join(notes)}".rstrip()
         )
 
 
@@ -168,7 +168,7 @@ def _cohort_means(cohort: np.ndarray, values: np.ndarray) -> tuple[dict[float, f
 
 
 def _without_controls(times: np.ndarray, share: dict[float, float], means: dict[float, np.ndarray]) -> pd.DataFrame:
-    """Theorem 1: weights n_k n_l x (variance of treatment in the comparison's window), and differences of differences."""
+    """Theorem 1: weights n_k n_l x (variance of treatment within the window), and differences of differences."""
     treated = {k: float((times >= k).mean()) for k in share}  # D-bar, the share of time under treatment
     rows = []
     for early, late in combinations(sorted(share), 2):
@@ -203,10 +203,10 @@ def _with_controls(
     residual: np.ndarray,
     outcome: np.ndarray,
 ) -> tuple[pd.DataFrame, float, float]:
-    """Comparisons, omega and the within estimate from the treatment's residual (units, times) off effects and controls.
+    """Comparisons, omega and the within estimate from the treatment's residual (units, times).
 
-    A covariance between cohort means is a sum over pairs, cov(d, y) = sum_{k<l} n_k n_l cov(d_k - d_l, y_k - y_l), because
-    the residual is zero in the mean of every time; each pair's share of the variance is its weight.
+    A covariance between cohort means is a sum over pairs, cov(d, y) = sum_{k<l} n_k n_l cov(d_k - d_l, y_k - y_l),
+    because the residual is zero in the mean of every time; each pair's share of the variance is its weight.
     """
     _, left = _cohort_means(cohort, residual)
     within = residual - np.stack([left[float(name)] for name in cohort])
@@ -215,7 +215,7 @@ def _with_controls(
     for early, late in combinations(sorted(share), 2):
         gap = left[early] - left[late]
         length = float(gap @ gap)
-        if length <= ROUNDING:
+        if length <= ROUNDING * len(cohort):
             continue
         estimate = float(gap @ (means[early] - means[late])) / length
         k, control = (late, early) if early == -np.inf and late != np.inf else (early, late)
@@ -232,12 +232,10 @@ def _kind(early: float, late: float) -> str:
 
 
 def _table(rows: list[tuple[float, float, str, float, float]]) -> pd.DataFrame:
-    total = sum(row[3] for row in rows)
     columns = ["cohort", "control", "type", "weight", "estimate"]
-    shown = [
-        (_shown(k), _shown(control), kind, weight / total, estimate) for k, control, kind, weight, estimate in rows
-    ]
-    return pd.DataFrame(shown, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    table["weight"] /= table["weight"].sum()
+    return table.assign(cohort=table["cohort"].map(_shown), control=table["control"].map(_shown))
 
 
 def _shown(cohort: float) -> object:
