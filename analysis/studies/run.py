@@ -159,9 +159,13 @@ def _compute(study: Study, model: Model, panel: pd.DataFrame) -> tuple[Any, list
     """A model's result and rows, or the sentence that says why it has none and one row that carries it."""
     frame = _select(panel, model.sample)
     grouping = [name for name in (*model.fixed_effects, *model.cluster) if name not in ("unit", "time")]
-    why = _missing(study, [model.outcome, model.treatment, *model.controls, *grouping], frame)
-    if frame.empty:
+    needed = [model.outcome, model.treatment, *model.controls, *grouping]
+    why = _missing(study, needed, panel)
+    if why is None and frame.empty:
         why = "The panel has no row in the sample this column asks for."
+    if why is None:
+        empty = [column for column in needed if frame[column].isna().all()]
+        why = f"{empty[0]!r} has no value in the sample this column asks for." if empty else None
     if why is None:
         try:
             method = METHODS[model.method]

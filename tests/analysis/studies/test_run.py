@@ -1,0 +1,150 @@
+"""The engine on panels made here: what it computes, and what it says where it cannot."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.did import event_study, two_way
+from analysis.studies.run import COLUMNS, missing_columns, run_exhibit, run_study
+from analysis.studies.spec import Study, catalogue, load
+
+DATA = Path(__file__).resolve().parents[3] / "data"
+
+
+def make_panel(study: Study, seed: int = 0) -> pd.DataFrame:
+    """A panel of the study's cities, years and real adoption dates, with noise for variables and an effect of 0.5."""
+    rng = np.random.default_rng(seed)
+    cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
+    policy = pd.read_csv(DATA / "policies" / f"{study.policy}.csv", dtype={"city_code": str})
+    codes = cities.loc[cities[study.cities] == 1, "city_code"]
+    index = pd.MultiIndex.from_product([codes, range(study.years[0], study.years[1] + 1)], names=["city_code", "year"])
+    panel = index.to_frame(index=False)
+    panel["adoption"] = panel["city_code"].map(policy.groupby("city_code")["adoption"].min()).astype(float)
+    panel[study.treatment] = (panel["year"] >= panel["adoption"]).astype(float)
+    level = dict(zip(codes, rng.normal(size=len(codes)), strict=True))
+    for variable in study.variables:
+        effect = 0.5 * (variable.role == "outcome")
+        noise = panel["city_code"].map(level) + rng.normal(size=len(panel)) / 3
+        panel[variable.name] = noise + effect * panel[study.treatment]
+    return panel
+
+
+@pytest.fixture(scope="module")
+def clusters() -> Study:
+    return load(catalogue()["innovative_clusters"])
+
+
+@pytest.fixture(scope="module")
+def panel(clusters: Study) -> pd.DataFrame:
+    return make_panel(clusters)
+
+
+def test_a_column_of_a_table_is_the_estimator_called_with_the_columns_choices(clusters, panel) -> None:
+    result = run_exhibit(clusters, "table_4", panel, is_sample=True)
+    direct = two_way(panel, "gti2", "did", ["fin", "open", "industry", "ln_pgdp"], unit="city_code", time="year")
+    rows = result.estimates[result.estimates["model"] == "(4)"].set_index("term")
+    assert rows.loc["did", "estimate"] == direct.table.loc["did", "estimate"]
+    assert rows.loc["did", "se"] == direct.table.loc["did", "se"]
+    assert rows.loc["const", "estimate"] == direct.constant
+    assert (rows["n"] == 4496).all()
+    assert (rows["r2"] == direct.r2).all()
+    assert result.models["(4)"].n == 4496
+
+
+def test_estimates_have_the_columns_of_the_warehouse_and_the_sample_flag(clusters, panel) -> None:
+    for name, result in run_study(clusters, panel, is_sample=True).items():
+        assert list(result.estimates.columns) == COLUMNS
+        assert result.estimates["is_sample"].all()
+        assert set(result.estimates["exhibit"]) == {name}
+        assert set(result.estimates["status"]) == {"ok"}
+    assert not run_exhibit(clusters, "table_3", panel, is_sample=False).estimates["is_sample"].any()
+
+
+def test_the_descriptive_table_reproduces_the_treatment_shares_that_follow_from_the_pilot_list(clusters, panel) -> None:
+    estimates = run_exhibit(clusters, "table_3", panel, is_sample=True).estimates
+    did = estimates[estimates["model"] == "did"].set_index("term")["estimate"]
+    assert did.round(4).to_dict() == {"obs": 4496, "mean": 0.0827, "sd": 0.2755, "min": 0, "max": 1}
+
+
+def test_dropping_the_municipalities_leaves_the_printed_number_of_rows() -> None:
+    study = load(catalogue()["ai_pilot_zones"])
+    result = run_exhibit(study, "table_4", make_panel(study), is_sample=True)
+    assert set(result.estimates["n"]) == {2538}
+
+
+def test_a_figure_is_the_event_study_with_its_window_and_base() -> None:
+    study = load(catalogue()["ai_pilot_zones"])
+    panel = make_panel(study)
+    result = run_exhibit(study, "figure_3", panel, is_sample=True)
+    direct = event_study(
+        panel, "ulgue", "adoption", study.controls, unit="city_code", time="year", leads=5, lags=4, base=-1
+    )
+    rows = result.estimates[result.estimates["model"] == "ulgue, base -1"].set_index("term")
+    assert rows.loc["period 2", "estimate"] == direct.table.loc[2, "estimate"]
+    assert rows.loc["period -1", "estimate"] == 0
+    assert rows.loc["pretrend F", "p"] == direct.pretrend.p
+
+
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_a_column_no_source_fills_costs_only_the_columns_that_need_it_and_is_named(clusters, panel, how) -> None:
+    poorer = panel.drop(columns="open") if how == "absent" else panel.assign(open=np.nan)
+    estimates = run_exhibit(clusters, "table_4", poorer, is_sample=False).estimates
+    status = estimates[estimates["term"] == "did"].set_index("model")
+    assert list(status["status"]) == ["ok", "not computed", "ok", "not computed"]
+    reason = status.loc["(2)", "reason"]
+    assert reason == "'open' is trade_share of panels.city_year, and no raw source provides trade_share."
+    assert missing_columns(clusters, poorer) == {"open": reason}
+
+
+def test_a_treatment_without_a_treated_city_is_not_identified_and_says_so(clusters, panel) -> None:
+    untreated = panel.assign(did=0.0, adoption=np.nan)
+    row = run_exhibit(clusters, "table_4", untreated, is_sample=False).estimates.iloc[0]
+    assert row["status"] == "not identified"
+    assert "did" in row["reason"]
+    assert np.isnan(row["estimate"])
+
+
+def test_an_estimators_complaint_becomes_the_reason(clusters, panel) -> None:
+    repeated = pd.concat([panel, panel.head(1)])
+    estimates = run_exhibit(clusters, "table_4", repeated, is_sample=False).estimates
+    assert set(estimates["status"]) == {"not computed"}
+    assert "repeat" in estimates["reason"].iloc[0]
+
+
+def test_a_column_may_select_rows_by_an_attribute_of_the_city(tmp_path: Path) -> None:
+    source = catalogue()["innovative_clusters"]
+    text = source.read_text(encoding="utf-8").replace(
+        '{label: "(4)", outcome: gti2}',
+        '{label: "(4)", outcome: gti2, sample: {years: [2010, 2021], where: {region: west}}}',
+    )
+    (tmp_path / "published").mkdir()
+    printed = source.parent / "published" / source.name
+    (tmp_path / "published" / source.name).write_text(printed.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / source.name).write_text(text, encoding="utf-8")
+    study = load(tmp_path / source.name)
+    panel = make_panel(study)
+    cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
+    western = ((cities["region"] == "west") & (cities["panel_281"] == 1)).sum()
+    with_cities = run_exhibit(study, "table_4", panel, is_sample=True, cities=cities).estimates
+    assert with_cities.loc[with_cities["model"] == "(4)", "n"].iloc[0] == western * 12
+    without = run_exhibit(study, "table_4", panel, is_sample=True).estimates
+    assert without.loc[without["model"] == "(4)", "status"].iloc[0] == "not computed"
+
+
+def test_results_do_not_depend_on_the_order_of_rows_and_leave_the_panel_alone(clusters, panel) -> None:
+    before = panel.copy()
+    shuffled = panel.sample(frac=1, random_state=1)
+    for name in ("table_3", "table_4", "figure_2"):
+        left = run_exhibit(clusters, name, panel, is_sample=True).estimates
+        right = run_exhibit(clusters, name, shuffled, is_sample=True).estimates
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+    pd.testing.assert_frame_equal(panel, before)
+
+
+def test_a_panel_without_its_keys_and_an_unknown_exhibit_are_errors(clusters, panel) -> None:
+    with pytest.raises(ValueError, match="'adoption'"):
+        run_exhibit(clusters, "table_4", panel.drop(columns="adoption"), is_sample=True)
+    with pytest.raises(ValueError, match="no exhibit 'table_44'; it has table_3"):
+        run_exhibit(clusters, "table_44", panel, is_sample=True)
