@@ -112,12 +112,13 @@ def require_varying(frame: pd.DataFrame, y: str) -> None:
 def unit_order(frame: pd.DataFrame, unit: str, columns: Sequence[str]) -> np.ndarray:
     """Codes (n,) of units, numbered by what their rows hold in ``columns`` rather than by their names.
 
-    Random draws over units that are numbered this way do not change when units are renamed. Rows of a unit must stand
-    in order of time, as in `Sample`. Units that agree in every column are exchangeable: their order is no matter.
+    Random draws over units that are numbered this way do not change when units are renamed. Units that agree in every
+    column are exchangeable: their order is no matter.
     """
     codes = codes_of(frame[unit])
     values = frame[list(columns)].to_numpy(dtype=float)
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    order = np.lexsort([*values.T[::-1], codes])
+    values, starts = values[order], np.flatnonzero(np.diff(codes[order], prepend=-1))
     content = [block.tobytes() for block in np.split(values, starts[1:])]
     rank = np.empty(len(content), dtype=np.int64)
     rank[sorted(range(len(content)), key=content.__getitem__)] = np.arange(len(content))

@@ -2,8 +2,10 @@
 
 from analysis.did.adoption import adoption_from_treatment, treatment_from_adoption
 from analysis.did.bacon import Bacon, bacon
+from analysis.did.bootstrap import WildBootstrap, wild_bootstrap
 from analysis.did.callaway_santanna import callaway_santanna
 from analysis.did.event_study import EventStudy, event_study
+from analysis.did.honest import EventPath, honest
 from analysis.did.imputation import imputation
 from analysis.did.placebo import Placebo, placebo
 from analysis.did.regression import two_way
@@ -11,15 +13,19 @@ from analysis.did.sun_abraham import sun_abraham
 
 __all__ = [
     "Bacon",
+    "EventPath",
     "EventStudy",
     "Placebo",
+    "WildBootstrap",
     "adoption_from_treatment",
     "bacon",
     "callaway_santanna",
     "event_study",
+    "honest",
     "imputation",
     "placebo",
     "sun_abraham",
     "treatment_from_adoption",
     "two_way",
+    "wild_bootstrap",
 ]
