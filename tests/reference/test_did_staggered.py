@@ -1,13 +1,14 @@
 """Staggered estimators against R: did, DRDID, fixest's sunab, didimputation, HonestDiD."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from analysis.did import callaway_santanna, imputation, sun_abraham
+from analysis.did import EventPath, callaway_santanna, honest, imputation, sun_abraham
 
 KEYS = {"unit": "countyreal", "time": "year"}
 
@@ -87,3 +88,95 @@ def test_imputation_equals_didimputation(mpdta, expected):
     assert len(result.event) == len(expected["bjs_es"])
     for row in expected["bjs_es"]:
         assert_allclose(result.event.loc[int(row["term"]), ["estimate", "se"]], [row["b"], row["se"]], rtol=1e-6)
+
+
+def numbers(text):
+    return np.array(text.split(), dtype=float)
+
+
+# Benzarti and Carloni (2019), as shipped with HonestDiD: 2004-2007 and 2009-2012, base 2008.
+CARLONI = EventPath(
+    np.array([-5, -4, -3, -2, 0, 1, 2, 3]),
+    numbers(
+        """0.006696351804 0.02934503369 -0.006472972222 0.0730149895
+        0.1959611177 0.3120639026 0.2395415455 0.1260425001"""
+    ),
+    numbers(
+        """8.428358124e-4 4.768686777e-4 2.618051047e-4 2.354220342e-4
+        1.676371467e-4 1.128707663e-4 1.992816215e-5 -1.368265366e-4
+        4.768686777e-4 6.425420288e-4 3.987425007e-4 2.435515198e-4
+        2.201960306e-4 1.804591157e-4 3.84376508e-5 -2.960421989e-5
+        2.618051047e-4 3.987425007e-4 5.229949602e-4 2.11768609e-4
+        1.840722252e-4 1.45852784e-4 7.005197403e-5 5.952994979e-5
+        2.354220342e-4 2.435515198e-4 2.11768609e-4 3.089595411e-4
+        1.197866077e-4 1.334081317e-4 1.016335009e-4 1.079051726e-4
+        1.676371467e-4 2.201960306e-4 1.840722252e-4 1.197866077e-4
+        3.59970436e-4 2.478818642e-4 1.749579242e-4 1.654256921e-4
+        1.128707663e-4 1.804591157e-4 1.45852784e-4 1.334081317e-4
+        2.478818642e-4 4.263949813e-4 2.171437809e-4 2.892747871e-4
+        1.992816215e-5 3.84376508e-5 7.005197403e-5 1.016335009e-4
+        1.749579242e-4 2.171437809e-4 4.886697861e-4 3.805322049e-4
+        -1.368265366e-4 -2.960421989e-5 5.952994979e-5 1.079051726e-4
+        1.654256921e-4 2.892747871e-4 3.805322049e-4 7.61739444e-4"""
+    ).reshape(8, 8),
+)
+# The worked example of HonestDiD.jl, which computes critical values of the smoothness interval exactly.
+ERRORS = np.array([0.060, 0.050, 0.055, 0.050, 0.052, 0.060, 0.065, 0.070])
+JULIA = EventPath(
+    np.array([-4, -3, -2, 0, 1, 2, 3, 4]),
+    np.array([0.02, -0.01, 0.03, 0.15, 0.20, 0.25, 0.22, 0.18]),
+    np.outer(ERRORS, ERRORS) * 0.6 ** np.abs(np.subtract.outer(np.arange(8), np.arange(8))),
+)
+
+
+def test_smoothness_intervals_equal_honestdid_up_to_its_simulated_critical_value():
+    result = honest(CARLONI, restriction="smoothness", bounds=[0, 0.1, 0.2])
+    assert_allclose(result.original, [0.15877494280765, 0.233147292681241], atol=1e-9)
+    published = [[0.131411316, 0.2161696482], [0.1194440001, 0.4185082143], [0.01944400015, 0.5185082143]]
+    assert_allclose(result.table[["low", "high"]], published, atol=1e-4)
+
+
+def test_smoothness_intervals_equal_honestdid_jl_to_its_printed_digits():
+    result = honest(JULIA, restriction="smoothness", bounds=[0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
+    published = [
+        [0.03849, 0.23376],
+        [0.027367, 0.2422],
+        [0.0061132, 0.25851],
+        [-0.01481, 0.27416],
+        [-0.028729, 0.294],
+        [-0.041775, 0.31396],
+        [-0.054089, 0.33366],
+    ]
+    assert_allclose(result.table[["low", "high"]], published, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.005, 0.05, 0.5])
+@pytest.mark.parametrize("effect", [[1, 0, 0, 0, 0], [0.2] * 5])
+def test_smoothness_intervals_equal_diff_diff(bound, effect):
+    from diff_diff.honest_did import _compute_optimal_flci
+
+    weights = dict(enumerate(effect))
+    mine = honest(JULIA, restriction="smoothness", bounds=[bound], weights=weights).table.loc[0, ["low", "high"]]
+    before, after = JULIA.estimate[:3], JULIA.estimate[3:]
+    assert_allclose(
+        mine, _compute_optimal_flci(before, after, JULIA.covariance, np.array(effect), 3, 5, bound), atol=1e-5
+    )
+
+
+def test_conditional_relative_magnitudes_lie_within_one_grid_step_of_honestdid():
+    """R reports the outermost accepted points of 200 between -20 and 20 standard errors: a step is 0.0038."""
+    se = float(np.sqrt(CARLONI.covariance[4, 4]))
+    step = 40 * se / 199
+    effect = np.array([1.0, 0, 0, 0])
+    low, high = sys.modules[honest.__module__]._relative_interval(
+        CARLONI.estimate / se, CARLONI.covariance / se**2, 4, effect, 1.0, 0.05, first_stage=0.0
+    )
+    assert 0.07055244362 - step < low * se <= 0.07055244362 + 1e-9
+    assert 0.3184394077 - 1e-9 <= high * se < 0.3184394077 + step
+
+
+def test_hybrid_relative_magnitudes_equal_honestdid_up_to_its_grid_and_simulated_first_stage():
+    """The published intervals rest on 1,000 draws for a 99.5% quantile and on a grid with a step of 0.002."""
+    table = honest(JULIA, bounds=[0.5, 1, 1.5, 2]).table
+    published = [[0.031031, 0.28328], [-0.003003, 0.33734], [-0.053053, 0.39339], [-0.10511, 0.45345]]
+    assert_allclose(table[["low", "high"]], published, atol=0.0025)
