@@ -37,7 +37,8 @@ def prefecture_codes() -> list[str]:
     Taiwan.
     """
     municipalities = ("110000", "120000", "310000", "500000")
-    return [c for c in _all_polygons() if c in municipalities or (c.endswith("00") and c[2:4] not in ("00", "90"))]
+    # Third and fourth digit: 01-20 and 51-70 cities, 21-50 prefectures and leagues, 90 and above other units.
+    return [c for c in _all_polygons() if c in municipalities or (c.endswith("00") and "01" <= c[2:4] <= "70")]
 
 
 def prefecture_polygons(codes: Sequence[str] | None = None) -> pd.Series:

@@ -18,7 +18,16 @@ from analysis.results import Estimate, inference_table
 from analysis.spatial.determinant import Method, Spectrum
 from analysis.spatial.effects import Effects, Multiplier, band_effects, summarise_effects
 from analysis.spatial.layout import Layout, arrange
-from analysis.spatial.likelihood import Correction, Likelihood, Point, Problem, SpatialMatrix, maximise, spatial_lag
+from analysis.spatial.likelihood import (
+    Correction,
+    Likelihood,
+    Point,
+    Problem,
+    SpatialMatrix,
+    least_squares,
+    maximise,
+    spatial_lag,
+)
 from analysis.spatial.variance import Local, direct_correction, information, sandwich
 from analysis.spatial.weights import Weights
 
@@ -201,6 +210,7 @@ def panel(
     )
     likelihood = Likelihood(problem)
     _check_outcome(likelihood, y)
+    _check_spatial(likelihood, y)
     point = maximise(likelihood)
     if bias_correction == "direct":
         point = direct_correction(likelihood, point)
@@ -326,6 +336,27 @@ def _check_outcome(likelihood: Likelihood, y: str) -> None:
         raise ValueError(
             f"{likelihood.observations} observations are too few for {likelihood.k} terms: drop some of x."
         )
+
+
+def _check_spatial(likelihood: Likelihood, y: str) -> None:
+    """Refuse a W y that says no more than y and x, as where all units weigh the same in a two-way model."""
+    problem, cross = likelihood.problem, likelihood.cross(0.0)
+    parts = likelihood.combinations(0.0, 0.0)
+    for name, matrix, other in (("rho", problem.lag, parts["x"]), ("lambda", problem.error, parts["x"][:, :0])):
+        if matrix is None:
+            continue
+        lag = parts["rho"] if name == "rho" else parts["lambda"]
+        known = np.column_stack([parts["y"], other])
+        size = float(lag @ cross @ lag)
+        fitted = least_squares(known.T @ cross @ known, known.T @ cross @ lag)
+        left = lag - known @ fitted
+        if size <= 0 or float(left @ cross @ left) <= 1e-12 * size:
+            raise ValueError(
+                f"After the effects are removed the spatial lag of {y!r} is a combination of {y!r} and x, so {name} "
+                "is not "
+                "identified: all units are each other's equal neighbours, or the panel is too small. Use another "
+                "weights matrix."
+            )
 
 
 def _clusters(
