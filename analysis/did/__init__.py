@@ -5,6 +5,7 @@ from analysis.did.bacon import Bacon, bacon
 from analysis.did.bootstrap import WildBootstrap, wild_bootstrap
 from analysis.did.callaway_santanna import callaway_santanna
 from analysis.did.event_study import EventStudy, event_study
+from analysis.did.groups import GroupDifference, group_difference
 from analysis.did.honest import EventPath, honest
 from analysis.did.imputation import imputation
 from analysis.did.placebo import Placebo, placebo
@@ -15,12 +16,14 @@ __all__ = [
     "Bacon",
     "EventPath",
     "EventStudy",
+    "GroupDifference",
     "Placebo",
     "WildBootstrap",
     "adoption_from_treatment",
     "bacon",
     "callaway_santanna",
     "event_study",
+    "group_difference",
     "honest",
     "imputation",
     "placebo",
