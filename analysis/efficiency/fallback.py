@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from analysis.efficiency.simplex import FAILED, INFEASIBLE, OPTIMAL, Array, Batch, Groups
+from analysis.efficiency.simplex import FAILED, INFEASIBLE, OBJECTIVE_TOLERANCE, OPTIMAL, Array, Batch, Groups
 
 TOLERANCE = 1e-10
 
@@ -39,32 +40,53 @@ def _linear_programme(matrix: Array, costs: Array, right_hand_side: Array) -> An
     return model
 
 
+def _attempts() -> Iterator[Any]:
+    """Solvers to try in turn: presolve can misjudge programmes with nearly equal columns, and so can its absence."""
+    import highspy
+
+    for presolve in ("on", "off"):
+        solver = highspy.Highs()
+        solver.silent()
+        for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            solver.setOptionValue(option, TOLERANCE)
+        solver.setOptionValue("threads", 1)
+        solver.setOptionValue("presolve", presolve)
+        yield solver
+
+
+def _is_sound(matrix: Array, costs: Array, right_hand_side: Array, solution: Array, duals: Array) -> bool:
+    """Whether feasibility, duality gap and reduced costs bound the error of the objective by 1e-9."""
+    objective = costs @ solution
+    residual = np.abs(duals) @ np.abs(matrix @ solution - right_hand_side)
+    gap = abs(objective - duals @ right_hand_side)
+    reduced = -(costs - duals @ matrix).min() * max(1.0, solution.max())
+    return bool(max(residual, gap, reduced) <= OBJECTIVE_TOLERANCE * max(1.0, abs(objective)))
+
+
 def solve_one(batch: Batch, unit: int, candidates: Array) -> None:
     """Solve one unit's programme over its candidates and store the solution in the batch; sets its state."""
     import highspy
 
     matrix, costs, entries = _dense(batch, unit, candidates)
-    solver = highspy.Highs()
-    solver.silent()
-    for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-        solver.setOptionValue(option, TOLERANCE)
-    solver.setOptionValue("threads", 1)
-    solver.passModel(_linear_programme(matrix, costs, batch.programme.right_hand_side))
-    solver.run()
-    status = solver.getModelStatus()
-    if status == highspy.HighsModelStatus.kInfeasible:
-        batch.state[unit] = INFEASIBLE
-        return
-    if status != highspy.HighsModelStatus.kOptimal:
-        batch.state[unit] = FAILED
-        return
-    solution = np.asarray(solver.getSolution().col_value)
-    # A vertex has at most one positive variable a row: the largest values are all of them.
-    chosen = np.argsort(-solution, kind="stable")[: matrix.shape[0]]
-    batch.basis[unit], batch.phase[unit] = entries[chosen], 1
-    batch.values[unit] = np.maximum(solution[chosen], 0.0)
-    batch.duals[unit] = np.asarray(solver.getSolution().row_dual)
-    batch.state[unit] = OPTIMAL
+    right_hand_side = batch.programme.right_hand_side
+    batch.state[unit] = FAILED
+    for solver in _attempts():
+        solver.passModel(_linear_programme(matrix, costs, right_hand_side))
+        solver.run()
+        status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible:
+            batch.state[unit] = INFEASIBLE
+            return
+        if status != highspy.HighsModelStatus.kOptimal:
+            continue
+        solution = np.maximum(solver.getSolution().col_value, 0.0)
+        duals = np.asarray(solver.getSolution().row_dual)
+        if _is_sound(matrix, costs, right_hand_side, solution, duals):
+            # A vertex has at most one positive variable a row: the largest values are all of them.
+            chosen = np.argsort(-solution, kind="stable")[: matrix.shape[0]]
+            batch.basis[unit], batch.phase[unit], batch.state[unit] = entries[chosen], 1, OPTIMAL
+            batch.values[unit], batch.duals[unit] = solution[chosen], duals
+            return
 
 
 def solve_failed(batch: Batch, references: Groups) -> Array:

@@ -14,12 +14,12 @@ from analysis.efficiency.data import Measured
 from analysis.efficiency.fallback import solve_failed
 from analysis.efficiency.programmes import Model, Roles
 from analysis.efficiency.simplex import (
-    DUAL_TOLERANCE,
     OPTIMAL,
     Array,
     Batch,
     Groups,
     Observations,
+    dual_tolerance,
     price,
     solve,
 )
@@ -123,8 +123,7 @@ def _promising(observations: Observations, rows: Array, roles: Roles, returns: s
 def _violators(batch: Batch, units: Array, references: Groups) -> tuple[Array, Array]:
     """Units for which some observation outside their candidates would lower the objective, and that observation."""
     least, entering = price(batch, units, batch.duals[units], references)
-    tolerance = DUAL_TOLERANCE * np.maximum(1.0, np.abs(batch.duals[units]).max(axis=1))
-    violated = least < -10 * tolerance
+    violated = least < -10 * dual_tolerance(batch.duals[units])
     return units[violated], entering[violated]
 
 

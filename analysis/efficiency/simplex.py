@@ -17,11 +17,14 @@ Array = np.ndarray
 Groups = list[Array]
 
 OPTIMAL, INFEASIBLE, FAILED, RUNNING = 0, 1, 2, 3
-DUAL_TOLERANCE = 1e-10
+# Relative to the largest dual price, and what an imperfect basis may move the objective by.
+DUAL_TOLERANCE = 1e-12
+OBJECTIVE_TOLERANCE = 1e-9
 PRIMAL_TOLERANCE = 1e-10
 PIVOT_TOLERANCE = 1e-9
 INFEASIBLE_ABOVE = 1e-6
-PERTURBATION = 1e-7
+# Tried in turn: the second is for data so alike that the first would mix them up.
+PERTURBATIONS = (1e-7, 1e-11)
 REFACTOR_EVERY = 30
 PRICE_BLOCK = 1 << 17
 
@@ -115,9 +118,10 @@ class Batch:
     @property
     def objective(self) -> Array:
         """cost'z at the basis of each unit."""
-        return np.einsum("ur,ur->u", self._basic_costs(np.arange(len(self.rows))), self.values)
+        return np.einsum("ur,ur->u", self.basic_costs(np.arange(len(self.rows))), self.values)
 
-    def _basic_costs(self, units: Array) -> Array:
+    def basic_costs(self, units: Array) -> Array:
+        """Costs of the basic variables of some units in the phase each is in, units x rows."""
         costs = self.programme.phase_costs
         return costs[self.phase[units][:, None], np.minimum(self.basis[units], costs.shape[1] - 1)]
 
@@ -132,13 +136,13 @@ class Batch:
         return np.where(structural[:, :, None], scaled, picked).transpose(0, 2, 1)
 
 
-def _perturbed(programme: Programme) -> Array:
+def _perturbed(programme: Programme, perturbation: float) -> Array:
     """A little more on each row, so that no two ratios tie; the golden ratio keeps the amounts apart.
 
     Rows that start with an artificial variable are equations with no slack to take the change up: they stay.
     """
     steps = 1.0 + np.modf(0.6180339887498949 * np.arange(1, len(programme.right_hand_side) + 1))[0]
-    return programme.right_hand_side + PERTURBATION * np.where(programme.start < programme.first_artificial, steps, 0.0)
+    return programme.right_hand_side + perturbation * np.where(programme.start < programme.first_artificial, steps, 0.0)
 
 
 def price(batch: Batch, units: Array, duals: Array, candidates: Groups) -> tuple[Array, Array]:
@@ -180,6 +184,11 @@ def price(batch: Batch, units: Array, duals: Array, candidates: Groups) -> tuple
             least[block] = reduced[np.arange(len(best)), best]
             entering[block] = candidate[best]
     return least, entering
+
+
+def dual_tolerance(duals: Array) -> Array:
+    """How negative a reduced cost may be by rounding alone: (units,)."""
+    return DUAL_TOLERANCE * np.maximum(1.0, np.abs(duals).max(axis=1, initial=0.0))
 
 
 def _entering_column(batch: Batch, units: Array, entering: Array) -> Array:
@@ -239,10 +248,10 @@ def _pivot(inverse: Array, values: Array, direction: Array, row: Array) -> None:
     values[every, row] = step
 
 
-def _run(batch: Batch, units: Array, candidates: Groups, limit: int) -> None:
+def _run(batch: Batch, units: Array, candidates: Groups, limit: int, perturbation: float) -> None:
     """Pivot the given units until each is optimal over its candidates, infeasible, or out of patience."""
     programme = batch.programme
-    right_hand_side = _perturbed(programme)
+    right_hand_side = _perturbed(programme, perturbation)
     own = programme.own.shape[1]
     active = units
     inverse = _factorise(batch, active)
@@ -256,12 +265,11 @@ def _run(batch: Batch, units: Array, candidates: Groups, limit: int) -> None:
         basis = batch.basis[active]
         artificial = (basis >= programme.first_artificial) & (basis < own)
         batch.phase[active[~artificial.any(axis=1)]] = 1
-        duals = np.einsum("ur,urs->us", batch._basic_costs(active), inverse)
+        duals = np.einsum("ur,urs->us", batch.basic_costs(active), inverse)
         least, entering = _choose_entering(batch, active, duals, candidates)
-        tolerance = DUAL_TOLERANCE * np.maximum(1.0, np.abs(duals).max(axis=1))
         direction = np.einsum("urs,us->ur", inverse, _entering_column(batch, active, entering))
         row, ratio = _leaving_row(values, direction)
-        optimal = ~(least < -tolerance)
+        optimal = ~(least < -dual_tolerance(duals))
         broken = ~np.isfinite(duals).all(axis=1) | (~optimal & ~np.isfinite(ratio))
         batch.state[active[optimal]] = OPTIMAL
         batch.state[active[broken]] = FAILED
@@ -274,31 +282,45 @@ def _run(batch: Batch, units: Array, candidates: Groups, limit: int) -> None:
     batch.state[active] = FAILED
 
 
+def _is_sound(batch: Batch, units: Array, values: Array, duals: Array) -> Array:
+    """Basic solutions that are not negative and solve their equations, up to what cannot move the objective."""
+    matrices = batch.basis_matrices(units)
+    residual = np.abs(np.einsum("urs,us->ur", matrices, values) - batch.programme.right_hand_side)
+    negative = np.maximum(-values, 0.0)
+    violation = residual + np.einsum("urs,us->ur", np.abs(matrices), negative)
+    moved = np.einsum("ur,ur->u", np.abs(duals), violation)
+    size = np.maximum(1.0, np.abs(values).max(axis=1))
+    objective = np.einsum("ur,ur->u", batch.basic_costs(units), values)
+    small = (negative.max(axis=1) <= PRIMAL_TOLERANCE * size) & (residual.max(axis=1) <= PRIMAL_TOLERANCE * size)
+    return small & (moved <= OBJECTIVE_TOLERANCE * np.maximum(1.0, np.abs(objective)))
+
+
 def certify(batch: Batch, units: Array, candidates: Groups) -> Array:
     """Solve each unit's basis afresh, without the perturbation, and check it; returns the units that need more pivots.
 
     Sets ``values`` and ``duals``. A unit stays OPTIMAL only if its basic solution is not negative, solves its equations
-    and no candidate has a negative reduced cost; a phase one that ends clearly above zero is INFEASIBLE; all else is
-    FAILED.
+    and no candidate has a negative reduced cost, all of it up to what can move the objective by 1e-9; a phase one that
+    ends clearly above zero is INFEASIBLE; all else is FAILED.
     """
     if len(units) == 0:
         return units
     inverse = _factorise(batch, units)
     values = inverse @ batch.programme.right_hand_side
-    duals = np.einsum("ur,urs->us", batch._basic_costs(units), inverse)
-    residual = np.abs(np.einsum("urs,us->ur", batch.basis_matrices(units), values) - batch.programme.right_hand_side)
+    duals = np.einsum("ur,urs->us", batch.basic_costs(units), inverse)
     batch.values[units], batch.duals[units] = np.maximum(values, 0.0), duals
-    size = np.maximum(1.0, np.abs(values).max(axis=1))
-    sound = (values.min(axis=1) >= -PRIMAL_TOLERANCE * size) & (residual.max(axis=1) <= PRIMAL_TOLERANCE * size)
+    sound = _is_sound(batch, units, values, duals)
     batch.state[units[~sound]] = FAILED
     units, duals = units[sound], duals[sound]
     least, _ = _choose_entering(batch, units, duals, candidates)
-    done = least >= -10 * DUAL_TOLERANCE * np.maximum(1.0, np.abs(duals).max(axis=1))
-    first_phase = done & (batch.phase[units] == 0)
-    batch.state[units[done]] = OPTIMAL
-    infeasibility = batch.objective[units]
-    batch.state[units[first_phase & (infeasibility > INFEASIBLE_ABOVE)]] = INFEASIBLE
-    batch.state[units[first_phase & (infeasibility <= INFEASIBLE_ABOVE)]] = FAILED
+    done = least >= -10 * dual_tolerance(duals)
+    reach = np.maximum(1.0, batch.values[units].max(axis=1, initial=0.0))
+    objective = batch.objective[units]
+    close = -least * reach <= OBJECTIVE_TOLERANCE * np.maximum(1.0, np.abs(objective))
+    first_phase = batch.phase[units] == 0
+    batch.state[units[done & close]] = OPTIMAL
+    batch.state[units[done & first_phase & (objective > INFEASIBLE_ABOVE)]] = INFEASIBLE
+    batch.state[units[done & first_phase & (objective <= INFEASIBLE_ABOVE)]] = FAILED
+    batch.state[units[done & ~close]] = FAILED
     return units[~done]
 
 
@@ -317,10 +339,13 @@ def solve(batch: Batch, units: Array, candidates: Groups, limit: int | None = No
         Pivots a unit may take before it is left to the solver; by default 60 a row.
     """
     limit = 60 * batch.programme.own.shape[0] if limit is None else limit
-    todo = units
-    for _ in range(3):
-        _run(batch, todo, candidates, limit)
-        todo = certify(batch, todo[batch.state[todo] != FAILED], candidates)
-        if len(todo) == 0:
+    for perturbation in PERTURBATIONS:
+        todo = units
+        for _ in range(3):
+            _run(batch, todo, candidates, limit, perturbation)
+            todo = certify(batch, todo[batch.state[todo] != FAILED], candidates)
+        batch.state[todo] = FAILED
+        units = units[batch.state[units] == FAILED]
+        if len(units) == 0:
             return
-    batch.state[todo] = FAILED
+        batch.basis[units], batch.phase[units] = batch.programme.start, 0

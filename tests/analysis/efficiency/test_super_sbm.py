@@ -275,7 +275,9 @@ def test_the_solver_takes_over_what_the_simplex_gives_up_and_agrees(monkeypatch,
     data = panel(seed=20)
     ours = super_sbm(data, **ROLES, period="year", returns=returns).table
     run = simplex._run
-    monkeypatch.setattr(simplex, "_run", lambda batch, units, candidates, limit: run(batch, units, candidates, 1))
+    monkeypatch.setattr(
+        simplex, "_run", lambda batch, units, candidates, limit, by: run(batch, units, candidates, 1, by)
+    )
     highs = super_sbm(data, **ROLES, period="year", returns=returns).table
     assert highs["score"].to_numpy() == pytest.approx(ours["score"].to_numpy(), rel=1e-8, nan_ok=True)
     assert (highs["status"] == ours["status"]).all()
