@@ -85,7 +85,8 @@ def plan(world: World) -> list[Planned]:
             fits = np.ones(len(free), dtype=bool)
             if kind == "lost_digit":
                 # Without its first digit the figure must be far from the years around it, as 666 is from 1,666.
-                fits = people[free, year - world.years[0]] % 100 < 0.6 * people[free, year - world.years[0]]
+                whole = people[free, year - int(world.years[0])]
+                fits = np.array([float(f"{value:.2f}"[1:]) for value in whole]) < 0.5 * whole
             if not fits.any():
                 continue
             city = int(free[np.flatnonzero(fits)[0]])
@@ -117,12 +118,12 @@ def plant(world: World, pages: Sequence[Page], file: str, planned: Sequence[Plan
                 column=chr(ord("A") + at),
                 header=page.full_header(fault.indicator) if at else "城市",
                 city_code="" if fault.kind == "unknown_city" else code,
-                city=str(page.body[row_index][0]),
+                city=str(page.body[row_index][0]).strip(),
                 year=fault.year,
                 indicator=fault.indicator if at else "",
                 rule=RULES[fault.kind],
                 kind=fault.kind,
-                value=str(written),
+                value=_text(written),
                 true_value=meant,
             )
         )
@@ -146,6 +147,13 @@ def _meant(world: World, page: Page, fault: Planned) -> str:
     unit = next(column for column in page.columns if column.indicator == fault.indicator).unit(fault.year)
     value = printed(world.indicators[fault.indicator][fault.city, fault.year - int(world.years[0])], unit)
     return f"{value:.{UNITS[unit][1]}f}"
+
+
+def _text(value: Value) -> str:
+    """A cell as a reader shows it: no spaces around, whole numbers without a point."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
 
 
 def _wrong(fault: Planned, value: float) -> Value:

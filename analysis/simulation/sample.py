@@ -48,7 +48,7 @@ def write_sample(
     Parameters
     ----------
     folder
-        Made if absent; gets yearbook/, patents/, _truth/ and SAMPLE_DATA.txt.
+        Made if absent; gets yearbook/, patents/ and _truth/, each with a SAMPLE_DATA.txt, as has the folder itself.
     cities
         data/reference/cities.csv; some rows of it give a smaller world.
     clusters
@@ -70,9 +70,9 @@ def write_sample(
         raise ValueError(
             f"The sample world has no year {unknown[0]}; it runs from {world.years[0]} to {world.years[-1]}."
         )
-    for name in ("yearbook", "patents", "_truth"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
+    for part in ("", "yearbook", "patents", "_truth"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / part / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
     found = write_yearbooks(world, folder / "yearbook", chosen, progress)
     write_patents(world, folder / "patents", chosen, progress)
     truth = truth_of(world, faults.ledger(found))

@@ -31,6 +31,8 @@ MOMENTS = {
     "fintech": (0.0150, 0.0155),
 }
 LN_PGDP = (10.4804, 0.6999)
+#: The printed maximum of ln_pgdp.
+RICHEST = 12.2928
 INDUSTRY = (0.3771, 0.13)
 
 
@@ -46,8 +48,8 @@ class Outcome:
 
 
 OUTCOMES = {
-    "gti1": Outcome(0.2364, 0.9408, 0.5315, 0.10, {"fin": 0.02, "open": 0.05, "industry": -0.10, "ln_pgdp": 0.08}),
-    "gti2": Outcome(0.2625, 0.7778, 0.5256, 0.14, {"fin": 0.015, "open": 0.05, "industry": 0.05, "ln_pgdp": 0.08}),
+    "gti1": Outcome(0.2364, 0.9408, 0.5315, 0.05, {"fin": 0.02, "open": 0.05, "industry": -0.10, "ln_pgdp": 0.08}),
+    "gti2": Outcome(0.2625, 0.7778, 0.5256, 0.08, {"fin": 0.015, "open": 0.05, "industry": 0.05, "ln_pgdp": 0.08}),
 }
 
 
@@ -119,7 +121,7 @@ def draw_world(cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0) -> W
     Raises
     ------
     ValueError
-        Absent columns, repeated codes, or pilot cities that are not among the cities' codes in any row.
+        Absent columns, repeated codes, no city of the study's sample, or none of the policy list.
     """
     place, adoption = _cities(cities, clusters)
     draw = _Draws(place, adoption, seed)
@@ -145,8 +147,9 @@ def _cities(cities: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFrame,
     if absent:
         raise ValueError(f"The list of cities has no column {', '.join(map(repr, absent))}.")
     place = cities[wanted].assign(city_code=cities.city_code.astype(str)).sort_values("city_code", ignore_index=True)
-    if place.city_code.duplicated().any():
-        raise ValueError(f"The list of cities repeats code {place.city_code[place.city_code.duplicated()].iloc[0]}.")
+    for name, codes in (("list of cities", place.city_code), ("policy list", clusters.city_code.astype(str))):
+        if codes.duplicated().any():
+            raise ValueError(f"The {name} repeats code {codes[codes.duplicated()].iloc[0]}: keep one row a city.")
     place["sample"] = place.panel_281.astype(int).astype(bool)
     years = clusters.assign(city_code=clusters.city_code.astype(str)).set_index("city_code").adoption
     adoption = place.city_code.map(years).to_numpy(dtype=float, na_value=np.nan)
@@ -166,7 +169,9 @@ class _Draws:
         small = ~place.panel_286.astype(int).astype(bool)
         self.region = region.to_numpy()
         #: How large a place a city is, in SDs of ordinary prefectures.
-        self.size = (level + region - 2.5 * small).to_numpy() + stream(seed, "size").normal(0, 0.5, len(place))
+        self.size = (level + region - 2.5 * small).to_numpy() + np.clip(
+            stream(seed, "size").normal(0, 0.5, len(place)), -1, 1
+        )
         study = np.isin(YEARS, np.arange(STUDY_YEARS[0], STUDY_YEARS[1] + 1))
         self.sample = np.outer(place["sample"].to_numpy(), study)
         if not self.sample.any():
@@ -181,7 +186,7 @@ class _Draws:
         rng = stream(self.seed, name)
         n = self.shape[0]
         time = (YEARS - 2013.5) / 8
-        level = size * self.size + region * self.region + city * rng.normal(size=n)
+        level = size * self.size + region * self.region + city * np.clip(rng.normal(size=n), -2, 2)
         own = drift * rng.normal(size=n)
         return level[:, None] + path * time + own[:, None] * time + shock * persistent(rng, self.shape, 0.6)
 
@@ -189,15 +194,15 @@ class _Draws:
         """The ratios that the study uses, each near the moments of table 3 over the study's sample."""
         sample = self.sample
         latent = {
-            "fin": self.latent("fin", size=0.35, region=-0.3, city=0.30, path=0.25),
+            "fin": self.latent("fin", size=0.28, region=-0.3, city=0.30, path=0.25),
             "open": self.latent("open", size=0.55, region=1.2, city=0.75, path=-0.10, drift=0.10, shock=0.08),
             "eship": self.latent("eship", size=0.25, region=0.5, city=0.40, path=0.55, drift=0.10, shock=0.08),
             "techhum": self.latent("techhum", size=0.20, city=0.35, path=0.10, drift=0.10, shock=0.06),
-            "fintech": self.latent("fintech", size=0.35, region=0.6, city=0.50, path=0.30, drift=0.10, shock=0.10),
+            "fintech": self.latent("fintech", size=0.25, region=0.6, city=0.50, path=0.30, drift=0.10, shock=0.10),
         }
         ratios = {name: lognormal(values, sample, *MOMENTS[name]) for name, values in latent.items()}
-        wealth = self.latent("ln_pgdp", size=0.25, region=0.35, city=0.32, path=0.85, drift=0.06, shock=0.03)
-        ratios["ln_pgdp"] = rescale(wealth + _slowdown(), sample, *LN_PGDP)
+        wealth = self.latent("ln_pgdp", size=0.16, region=0.35, city=0.32, path=0.85, drift=0.06, shock=0.03)
+        ratios["ln_pgdp"] = np.minimum(rescale(wealth + _slowdown(), sample, *LN_PGDP), RICHEST)
         industry = self.latent("industry", region=0.1, city=0.09, path=-0.04, drift=0.02, shock=0.012)
         ratios["industry"] = np.clip(rescale(industry, sample, *INDUSTRY), 0.03, 0.75)
         return ratios
@@ -285,12 +290,12 @@ class _Draws:
         self, name: str, outcome: Outcome, own: np.ndarray, ratios: Mapping[str, np.ndarray], weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """y0 and tau (n, t) in thousands, with the spread of city effects that gives the outcome's mean and SD."""
-        noise = 1 + 0.12 * persistent(stream(self.seed, f"{name} noise"), self.shape, 0.5)
+        noise = np.exp(0.35 * persistent(stream(self.seed, f"{name} noise"), self.shape, 0.7) - 0.35**2 / 2)
         common = outcome.growth * (YEARS - YEARS[0] + 1)[None, :] / len(YEARS)
         common = common + sum(slope * self._within(ratios[x]) for x, slope in outcome.slopes.items())
-        response = np.exp(stream(self.seed, f"{name} effect").normal(0, 0.4, len(own)))
+        response = np.exp(stream(self.seed, f"{name} effect").normal(0, 0.6, len(own)))
         since = np.where(self.treated, YEARS[None, :] - np.nan_to_num(self.adoption, nan=9999)[:, None], 0)
-        growing = self.treated * np.interp(since, [0, 3, 9], [0.2, 1.0, 2.2])
+        growing = self.treated * np.interp(since, [0, 3, 9], [0.1, 1.0, 2.4])
 
         def parts(spread: float) -> tuple[np.ndarray, np.ndarray]:
             level = np.exp(spread * (own - own.max()))

@@ -1,0 +1,344 @@
+"""The files of the sample world: they carry the truth exactly, look worn, and hold every fault of the ledger."""
+
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from python_calamine import CalamineWorkbook
+
+from analysis.simulation import patents, yearbook
+from analysis.simulation.sample import write_patents, write_sample, write_yearbooks
+from analysis.simulation.truth import true_effect
+from analysis.simulation.world import CONTROLS, YEARS, draw_world
+from analysis.simulation.yearbook import APART, FORMER_NAMES, SAMPLE_MARK, UNITS
+
+ROOT = Path(__file__).resolve().parents[3]
+QUIET = {"progress": lambda line: None}
+MISSING = {"", "-", "…"}
+
+
+def cities():
+    return pd.read_csv(ROOT / "data/reference/cities.csv", dtype={"city_code": str})
+
+
+def clusters():
+    return pd.read_csv(ROOT / "data/policies/innovative_clusters.csv", dtype={"city_code": str})
+
+
+def hashes(folder):
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def world():
+    return draw_world(cities(), clusters(), seed=0)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A whole sample of three years, and where it is."""
+    folder = tmp_path_factory.mktemp("sample")
+    return folder, write_sample(folder, cities=cities(), clusters=clusters(), years=(2007, 2016), **QUIET)
+
+
+@pytest.fixture(scope="module")
+def books(world, tmp_path_factory):
+    """Every workbook as sheets of text (year, sheet) -> rows, and the faults planted in them."""
+    folder = tmp_path_factory.mktemp("books") / "yearbook"
+    folder.mkdir()
+    faults = write_yearbooks(world, folder, YEARS, **QUIET)
+    sheets = {}
+    for year in YEARS:
+        book = CalamineWorkbook.from_path(str(folder / f"{year}年地级市统计年鉴.xlsx"))
+        for name in book.sheet_names:
+            rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            sheets[int(year), name] = [[text(cell) for cell in row] for row in rows]
+    return sheets, faults
+
+
+def text(cell):
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+
+
+def number(cell):
+    """A worn cell as a number, missing where it bears a mark."""
+    plain = cell.translate(str.maketrans("０１２３４５６７８９．－", "0123456789.-")).replace(",", "")
+    return np.nan if plain in MISSING else float(plain)
+
+
+@pytest.fixture(scope="module")
+def cells(books, world):
+    """Every cell of a city's main columns but the faulty ones: year, name, indicator, text."""
+    sheets, faults = books
+    faulty = {(fault.year, fault.sheet, fault.row, fault.column) for fault in faults}
+    extra = {place[:3] for place in faulty if place[3] == "A"}
+    found = []
+    for year in YEARS:
+        for page in yearbook.build(world, int(year)):
+            rows = sheets[int(year), page.name]
+            for code, line in page.row_of.items():
+                row = yearbook.FIRST_ROW + line
+                assert (int(year), page.name, row) not in extra
+                for column in page.columns:
+                    at = page.position[column.indicator]
+                    if (int(year), page.name, row, "ABCDEFGHIJKLMNOP"[at]) not in faulty:
+                        cell = rows[row - 1][at] if at < len(rows[row - 1]) else ""
+                        unit = column.unit(int(year))
+                        found.append((int(year), code, rows[row - 1][0], column.indicator, unit, cell))
+    return pd.DataFrame(found, columns=["year", "code", "name", "indicator", "unit", "text"])
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(sample, tmp_path):
+    script = (
+        "import sys; from pathlib import Path; import pandas as pd; from analysis.simulation import write_sample\n"
+        "text = {'city_code': str}\n"
+        "write_sample(Path(sys.argv[1]), cities=pd.read_csv('data/reference/cities.csv', dtype=text),\n"
+        "    clusters=pd.read_csv('data/policies/innovative_clusters.csv', dtype=text), years=(2007, 2016))"
+    )
+    changed = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=ROOT, env=changed)
+    assert hashes(tmp_path) == hashes(sample[0])
+
+
+def test_another_seed_gives_other_bytes(sample, tmp_path):
+    write_sample(tmp_path, cities=cities(), clusters=clusters(), years=(2007,), seed=1, **QUIET)
+    mine, other = hashes(sample[0]), hashes(tmp_path)
+    assert all(mine[name] != other[name] for name in ("patents/2007.csv", "yearbook/2007年地级市统计年鉴.xlsx"))
+
+
+def test_the_years_written_do_not_change_the_truth(sample, tmp_path):
+    truth = write_sample(tmp_path, cities=cities(), clusters=clusters(), years=(), **QUIET)
+    pd.testing.assert_frame_equal(truth.table, sample[1].table)
+
+
+def test_a_year_outside_the_world_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no year 1999; it runs from 2005 to 2022"):
+        write_sample(tmp_path, cities=cities(), clusters=clusters(), years=(1999,), **QUIET)
+
+
+def test_every_part_says_that_it_is_a_sample(sample, books):
+    folder = sample[0]
+    for name in ("SAMPLE_DATA.txt", "_truth/README.txt", "patents/SAMPLE_DATA.txt", "yearbook/SAMPLE_DATA.txt"):
+        assert "SAMPLE DATA" in (folder / name).read_text(encoding="utf-8")
+    assert all(SAMPLE_MARK in rows[0][0] for rows in books[0].values())
+    with (folder / "patents/2007.csv").open(encoding="utf-8") as stream:
+        assert all("样例" in row["申请人"] for row in csv.DictReader(stream))
+
+
+def test_the_truth_on_disk_is_the_truth_returned(sample):
+    folder, truth = sample
+    stored = pd.read_parquet(folder / "_truth/truth.parquet")
+    pd.testing.assert_frame_equal(stored, truth.table)
+    columns = ["city_code", "year", "adoption", "gti1_y0", "gti1_y1", "gti1_tau", "gti2_y0", "gti2_y1", "gti2_tau"]
+    assert list(stored.columns) == columns
+    assert len(stored) == 297 * 18
+    assert stored.adoption.notna().sum() == 55 * 18
+    assert f"gti1: {truth.effects['gti1']:.4f}" in (folder / "_truth/README.txt").read_text(encoding="utf-8")
+    ledger = pd.read_csv(folder / "_truth/faults.csv", dtype=str, keep_default_na=False)
+    assert ledger.value.tolist() == truth.faults.value.tolist()
+    assert set(ledger.file) <= {f"yearbook/{year}年地级市统计年鉴.xlsx" for year in (2007, 2016)}
+
+
+def is_green(classes):
+    return any(code.replace(" ", "").removesuffix("(2006.01)I") in patents.GREEN for code in classes.split(";"))
+
+
+def place_of(address, names):
+    """City by the longest name at the start of an address, after the province."""
+    for start in ("", *names["provinces"]):
+        rest = address.removeprefix(start)
+        if start == "" or rest != address:
+            for length in (5, 4, 3, 6, 7):
+                if rest[:length] in names["cities"]:
+                    return names["cities"][rest[:length]]
+    raise AssertionError(address)
+
+
+@pytest.mark.parametrize("year", [2007, 2016])
+def test_patent_files_carry_exactly_the_true_counts(sample, year):
+    folder, truth = sample
+    place = cities()
+    named = dict(zip(place.name_zh, place.city_code, strict=True))
+    named |= {name: code for code, (_, name) in FORMER_NAMES.items()} | {"莱芜市": "370100"}
+    short = [re_short(name) for name in place.province_zh.unique()]
+    names = {"provinces": [*place.province_zh.unique(), *short], "cities": named}
+    counts = Counter()
+    known = {}
+    with (folder / f"patents/{year}.csv").open(encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if is_green(row["IPC分类号"]):
+                address = row["地址"]
+                if address not in known:
+                    known[address] = place_of(address, names)
+                counts[known[address], row["专利类型"]] += 1
+    rows = truth.table[truth.table.year == year]
+    for outcome, kind in (("gti1", "发明专利"), ("gti2", "实用新型")):
+        expected = dict(zip(rows.city_code, (rows[f"{outcome}_y1"] * 1000).round().astype(int), strict=True))
+        assert {code: counts[code, kind] for code in expected} == expected
+
+
+def re_short(province):
+    for ending in ("壮族自治区", "回族自治区", "维吾尔自治区", "自治区", "省"):
+        province = province.removesuffix(ending)
+    return province
+
+
+def test_patent_records_look_like_records(sample):
+    frame = pd.read_csv(sample[0] / "patents/2007.csv", dtype=str)
+    assert frame.申请号.is_unique
+    assert frame.申请号.str.fullmatch(r"CN2007[123]\d{7}\.[\dX]").all()
+    kind = frame.申请号.str[6].map({"1": "发明专利", "2": "实用新型", "3": "外观设计"})
+    assert (kind == frame.专利类型).all()
+    assert frame.申请日.str.startswith("2007-").all()
+    assert frame.申请日.is_monotonic_increasing
+    granted = frame.授权公告日.notna()
+    assert 0.4 < granted[kind == "发明专利"].mean() < 0.6
+    assert (frame.授权公告日[granted] > frame.申请日[granted]).all()
+    assert frame.授权公告日.max() <= "2023-12-31"
+    green = frame.IPC分类号.map(is_green)
+    assert 0.05 < 1 - green.mean() < 0.15
+    assert not green[kind == "外观设计"].any()
+    first = frame.IPC分类号[green].str.split(";").str[0].map(is_green)
+    assert 0.05 < 1 - first.mean() < 0.4, "some are green by a later class only"
+    assert frame.地址.str.contains("襄樊市").any()
+    assert frame.地址.str.contains("莱芜市").any()
+
+
+def test_cities_stand_under_the_names_of_the_time(books):
+    def names(year, sheet="综合"):
+        return {row[0].rstrip("①②③") for row in books[0][year, sheet]}
+
+    assert {"襄樊市", "毕节地区", "铜仁地区", "莱芜市", "巢湖市"} <= names(2010)
+    assert not names(2010) & {"襄阳市", "毕节市", "铜仁市"}
+    assert {"襄阳市", "毕节市", "铜仁市", "莱芜市"} <= names(2011)
+    assert "巢湖市" not in names(2011)
+    assert "莱芜市" in names(2018, "综合经济")
+    assert "莱芜市" not in names(2019, "综合经济")
+
+
+def test_yearbooks_are_as_worn_as_real_ones(books, cells):
+    texts = set(cells.text)
+    assert {"", "-", "…"} <= texts
+    assert cells.text.str.contains(",").sum() > 500
+    assert cells.text.str.contains("[０-９]").sum() > 50
+    assert set(cells[cells.indicator == "gdp"].groupby("year").unit.first()) == {"万元", "亿元"}
+    rows = [row[0] for row in books[0][2015, "综合经济"]]
+    assert {"河北省", "广西壮族自治区", "地级及以上城市合计", "续表", "北京市①"} <= set(rows)
+    assert any(row.startswith("资料来源") for row in rows)
+    assert books[0][2015, "综合经济"][1][1] == "地区生产总值\n(亿元)"
+    assert books[0][2015, "综合经济"][2][1:3] == ["全市", "市辖区"]
+    assert books[0][2008, "综合"][1][1] == "地区生产总值（万元）"
+
+
+def test_every_cell_that_is_no_planted_fault_holds_the_true_value(cells, world):
+    place = {code: i for i, code in enumerate(world.cities.city_code)}
+    whole = cells[cells.code.isin(place) & ~cells.code.isin([unit.model for unit in APART])]
+    factor = whole.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
+    step = whole.unit.map({unit: factor * 10.0**-decimals for unit, (factor, decimals) in UNITS.items()})
+    value = whole.text.map(number) * factor
+    arrays = world.indicators
+    true = [
+        arrays[name][place[code], year - 2005]
+        for name, code, year in zip(whole.indicator, whole.code, whole.year, strict=True)
+    ]
+    assert value.isna().mean() < 0.06
+    assert (np.abs(value - true) <= 0.5001 * step)[value.notna()].all()
+
+
+def test_laiwu_and_jinan_of_the_time_add_up_to_jinan_of_today(cells, world):
+    jinan = world.cities.index[world.cities.city_code == "370100"][0]
+    chosen = cells[cells.code.isin(["370100", "371200"])]
+    value = chosen.text.map(number) * chosen.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
+    sums = value.groupby([chosen.indicator, chosen.year]).agg(lambda parts: parts.sum(skipna=False))
+    true = pd.Series({key: world.indicators[key[0]][jinan, key[1] - 2005] for key in sums.index})
+    assert sums.notna().mean() > 0.95
+    np.testing.assert_allclose(sums.dropna(), true[sums.notna()], rtol=2e-3, atol=1.1)
+    assert (chosen[chosen.code == "371200"].year.max(), chosen[chosen.code == "370100"].year.max()) == (2018, 2022)
+
+
+def test_what_is_missing_hardly_moves_the_true_effect(cells, world):
+    """A panel built from the cells, with gaps filled by the mean of neighbouring years, has the same estimand."""
+    value = cells.text.map(number) * cells.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
+    code = cells.code.replace({"371200": "370100"})
+    wide = value.groupby([code, cells.year, cells.indicator]).agg(lambda parts: parts.sum(skipna=False)).unstack()
+    around = (wide.groupby(level=0).shift(1) + wide.groupby(level=0).shift(-1)) / 2
+    wide = wide.fillna(around)
+    built = pd.DataFrame(
+        {
+            "fin": (wide.deposits + wide.loans) / wide.gdp,
+            "open": wide.trade / wide.gdp,
+            "industry": wide.industrial_value_added / wide.gdp,
+            "ln_pgdp": np.log(wide.gdp / wide.population_resident),
+        }
+    )
+    built.index.names = ["city_code", "year"]
+    panel = world.panel().drop(columns=list(CONTROLS)).merge(built.reset_index(), on=["city_code", "year"], how="left")
+    truth = world.long({"gti1_tau": world.effects["gti1"] / 1000, "gti2_tau": world.effects["gti2"] / 1000})
+    assert panel[list(CONTROLS)].isna().any(axis=1).sum() < 45
+    assert true_effect(panel, truth, "gti1", CONTROLS) == pytest.approx(0.5315, abs=0.005)
+    assert true_effect(panel, truth, "gti2", CONTROLS) == pytest.approx(0.5256, abs=0.005)
+
+
+def test_every_fault_of_the_ledger_is_in_its_cell(books):
+    sheets, faults = books
+    for fault in faults:
+        assert fault.file == f"yearbook/{fault.year}年地级市统计年鉴.xlsx"
+        row = sheets[fault.year, fault.sheet][fault.row - 1]
+        assert row[0] == fault.city
+        assert row["ABCDEFGHIJKLMNOP".index(fault.column)] == fault.value
+        assert fault.value != fault.true_value
+    assert Counter(fault.rule for fault in faults) == {
+        "jump": 8,
+        "unknown_city": 3,
+        "not_a_number": 5,
+        "duplicate_key": 3,
+        "out_of_range": 4,
+    }
+    assert len({fault.city for fault in faults}) == len(faults)
+
+
+def test_each_fault_is_what_its_rule_says(books, world):
+    sheets, faults = books
+    known = set(world.cities.name_zh) | {name for _, name in FORMER_NAMES.values()} | {unit.name for unit in APART}
+    for fault in faults:
+        names = [row[0] for row in sheets[fault.year, fault.sheet]]
+        if fault.rule == "unknown_city":
+            assert fault.city not in known
+        elif fault.rule == "duplicate_key":
+            assert names.count(fault.city) == 2
+            assert names.index(fault.city) < fault.row - 1
+        elif fault.rule == "not_a_number":
+            with pytest.raises(ValueError, match="could not convert"):
+                number(fault.value)
+        elif fault.rule == "out_of_range":
+            assert float(fault.value) < 0 or float(fault.value) > 1e12
+        else:
+            ratio = float(fault.value) / float(fault.true_value)
+            assert ratio < 0.5 or ratio > 9
+
+
+def test_other_seeds_plant_the_same_number_of_faults(tmp_path):
+    world = draw_world(cities(), clusters(), seed=5)
+    (tmp_path / "yearbook").mkdir()
+    faults = write_yearbooks(world, tmp_path / "yearbook", YEARS, **QUIET)
+    assert len(faults) == 23
+
+
+def test_some_cities_are_enough_for_a_small_sample(tmp_path):
+    few = cities().iloc[::10]
+    world = draw_world(few, clusters(), seed=0)
+    (tmp_path / "patents").mkdir()
+    total = write_patents(world, tmp_path / "patents", (2010,), **QUIET)
+    lines = (tmp_path / "patents/2010.csv").read_bytes().count(b"\n")
+    assert lines == total + 1
