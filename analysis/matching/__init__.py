@@ -1,0 +1,6 @@
+"""Propensity-score matching: scores, neighbours, balance and effects on the treated."""
+
+from analysis.matching.estimator import match
+from analysis.matching.result import Matching, TreatmentEffect
+
+__all__ = ["Matching", "TreatmentEffect", "match"]
