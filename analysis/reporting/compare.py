@@ -19,7 +19,7 @@ def compare(estimates: pd.DataFrame, printed: pd.DataFrame, truth: pd.DataFrame 
     estimates
         As `analysis.studies.ExhibitResult.estimates`, of one or several exhibits of one study.
     printed
-        As `analysis.studies.published.published` returns it; may be empty.
+        The table of `analysis.studies.published.published`; may be empty.
     truth
         ``exhibit``, ``model``, ``term``, ``truth``: the value each estimator aims at in the sample world.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from analysis.did.event_study import EventStudy
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pilotcity",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -59,11 +59,13 @@ def event_study_figure(result: ExhibitResult, study: Study) -> dict[str, bytes]:
     with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT * len(computed)), layout="constrained")
         axes = figure.subplots(len(computed), 1, squeeze=False)[:, 0]
-        outcomes = {model.label: model.outcome for model in result.specification.models}
+        models = {model.label: model for model in result.specification.models}
         for axis, (label, fitted) in zip(axes, computed.items(), strict=True):
-            name = study.label(outcomes[label]).en
-            base = label.partition(", ")[2]
-            _event_study_panel(axis, fitted, f"{name} ({outcomes[label]})" + (f", {base}" if base else ""))
+            outcome = models[label].outcome
+            base = label.removeprefix(outcome)
+            _event_study_panel(axis, fitted, f"{study.label(outcome).en} ({outcome}){base}".replace(" -", " \u2212"))
+            if models[label].options.get("bin_ends", True):
+                _mark_binned_ends(axis, fitted)
         axes[-1].set_xlabel("Years since adoption")
         if result.is_sample:
             figure.suptitle(SAMPLE, x=0.99, ha="right", fontsize=10.5, fontweight="bold")
@@ -93,6 +95,13 @@ def _event_study_panel(axis: Axes, fitted: EventStudy, title: str) -> None:
     axis.set_ylabel("Effect, 95% interval")
 
 
+def _mark_binned_ends(axis: Axes, fitted: EventStudy) -> None:
+    """Say on the axis that the first and the last period pool everything beyond them."""
+    periods = fitted.table.index.to_list()
+    labels = [f"{period}".replace("-", "\u2212") for period in periods]
+    axis.set_xticks(periods, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
+
+
 def _contents(figure: Figure, title: str) -> dict[str, bytes]:
     """The figure in both formats, without the date and the software's version."""
     contents = {}
@@ -115,7 +124,9 @@ def describe_event_study(result: ExhibitResult) -> str:
             continue
         table = fitted.table.drop(index=fitted.base).dropna(subset=["estimate"])
         before, after = table[table.index < 0], table[table.index >= 0]
-        test = f"joint test of the leads p = {fitted.pretrend.p:.3f}" if np.isfinite(fitted.pretrend.p) else ""
+        p = fitted.pretrend.p
+        shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        test = f"joint test of the leads, {shown}" if np.isfinite(p) else ""
         parts = [_range(before, "before adoption"), _range(after, "from adoption on"), test]
         sentences.append(f"{label}: {'; '.join(part for part in parts if part)}.")
     return " ".join(sentences)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def _environment() -> Environment:
     )
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     environment.filters["typeset"] = typeset
+    environment.tests["chinese"] = lambda text: re.search("[\u4e00-\u9fff]", text) is not None
     return environment
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from analysis.reporting.compare import compare
 from analysis.reporting.page import render
 from analysis.results import stars
-from analysis.studies.published import published_notes
+from analysis.studies.published import Published
 from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
 from analysis.studies.spec import Study
 
@@ -86,7 +86,7 @@ def _letter(index: int) -> str:
 
 
 def exhibit_table(
-    result: ExhibitResult, study: Study, *, printed: pd.DataFrame, truth: pd.DataFrame | None = None
+    result: ExhibitResult, study: Study, *, printed: Published, truth: pd.DataFrame | None = None
 ) -> Table:
     """The table of an exhibit, with what the paper prints and the true effects of the sample world below.
 
@@ -99,12 +99,12 @@ def exhibit_table(
     truth
         True values in the sample world, as `compare` takes them; shown only when the result is from sample data.
     """
-    table = compare(result.estimates, printed, truth if result.is_sample else None)
+    table = compare(result.estimates, printed.table, truth if result.is_sample else None)
     build = _descriptive if result.kind == "descriptive" else _models
     headers, stub, panels, notes = build(result, study, table)
     note = result.specification.note
     about = [note.en] if note else []
-    paper = published_notes(study.name, result.specification.published) if result.specification.published else ()
+    paper = printed.notes.get(result.specification.published or "", ())
     marks = ["Published figures marked † follow from the list of pilots alone, so any data must reproduce them."]
     missed = table[table["reproduced"].eq(False)]
     wrong = [
@@ -154,8 +154,8 @@ _Rows = dict[str, dict[str, Any]]
 
 
 def _rows_of(table: pd.DataFrame, model: str) -> _Rows:
-    records: list[dict[str, Any]] = [dict(row) for row in table[table["model"] == model].to_dict("records")]
-    return {row["term"]: row for row in records}
+    rows = table[table["model"] == model].set_index("term", drop=False)
+    return {str(term): {str(key): value for key, value in row.items()} for term, row in rows.iterrows()}
 
 
 def _descriptive(result: ExhibitResult, study: Study, table: pd.DataFrame) -> _Content:
@@ -415,9 +415,9 @@ def html_document(table: Table) -> str:
     return render("table_page.html", table=table)
 
 
-def csv(result: ExhibitResult, *, printed: pd.DataFrame, truth: pd.DataFrame | None = None) -> str:
+def csv(result: ExhibitResult, *, printed: Published, truth: pd.DataFrame | None = None) -> str:
     """The exhibit as tidy rows: estimate, published figure, difference and truth, one row a model and term."""
-    table = compare(result.estimates, printed, truth if result.is_sample else None)
+    table = compare(result.estimates, printed.table, truth if result.is_sample else None)
     table.insert(0, "data", SAMPLE if result.is_sample else "observed")
     return safe_csv(table)
 
@@ -455,7 +455,7 @@ def write_table(
     study: Study,
     folder: Path,
     *,
-    printed: pd.DataFrame,
+    printed: Published,
     truth: pd.DataFrame | None = None,
 ) -> dict[str, Path]:
     """Write <exhibit>.md, .tex, .html and .csv into ``folder``; returns format -> path."""

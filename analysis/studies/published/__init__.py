@@ -5,6 +5,8 @@ Facts typed from the papers live in the YAML files of this folder; nothing here 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +19,27 @@ COLUMNS = ["study", "exhibit", "model", "term", "estimate", "se", "stars", "n", 
 _MODEL_KEYS = ("outcome", "n", "r2", "exact", "terms")
 
 
-def published(study: str, folder: Path | None = None) -> pd.DataFrame:
-    """Every printed number of a study, one row a term; empty where no paper stands behind the study.
+@dataclass(frozen=True)
+class Published:
+    """The printed numbers of a study.
 
-    Returns
-    -------
-    DataFrame
-        ``study``, ``exhibit``, ``model``, ``term`` (the keys of the estimates), ``estimate``, ``se``, ``stars`` (0-3,
-        missing where none were read), ``n`` and ``r2`` of the model, and ``exact``: whether the number follows from the
-        list of pilot cities alone, so that any data must reproduce it. A model's exact n has a row of its own, with
-        term ``n``.
+    Attributes
+    ----------
+    table
+        One row a term: ``study``, ``exhibit``, ``model``, ``term`` (the keys of the estimates), ``estimate``, ``se``,
+        ``stars`` (0-3, missing where none were read), ``n`` and ``r2`` of the model, and ``exact``: whether the number
+        follows from the list of pilot cities alone, so that any data must reproduce it. A model's exact n has a row of
+        its own, with term ``n``.
+    notes
+        Exhibit -> what a reader of the printed exhibit should know, one sentence each.
+    """
+
+    table: pd.DataFrame
+    notes: Mapping[str, tuple[str, ...]]
+
+
+def published(study: str, folder: Path | None = None) -> Published:
+    """Every printed number of a study; empty where no paper stands behind it.
 
     Raises
     ------
@@ -34,25 +47,16 @@ def published(study: str, folder: Path | None = None) -> pd.DataFrame:
         Naming file, line and key.
     """
     path = (folder or FOLDER) / f"{study}.yaml"
-    rows = []
+    rows: list[tuple] = []
+    notes: dict[str, tuple[str, ...]] = {}
     if path.exists():
         for exhibit, content in read(path).mapping({"study", "exhibits"}, ("exhibits",))["exhibits"].mapping().items():
-            models = content.mapping({"notes", "models"}).get("models")
-            for model, mark in models.mapping().items() if models else ():
+            parts = content.mapping({"notes", "models"})
+            notes[exhibit] = tuple(note.text() for note in parts["notes"].items()) if "notes" in parts else ()
+            for model, mark in parts["models"].mapping().items() if "models" in parts else ():
                 rows += [(study, exhibit, model, *row) for row in _model_rows(mark)]
-    table = pd.DataFrame(rows, columns=COLUMNS)
     numbers = dict.fromkeys(["estimate", "se", "stars", "n", "r2"], "float64")
-    return table.astype({**numbers, "exact": "bool"})
-
-
-def published_notes(study: str, exhibit: str, folder: Path | None = None) -> tuple[str, ...]:
-    """What a reader of the printed exhibit should know, one sentence each."""
-    path = (folder or FOLDER) / f"{study}.yaml"
-    if not path.exists():
-        return ()
-    exhibits = read(path).mapping()["exhibits"].mapping()
-    notes = exhibits[exhibit].mapping().get("notes") if exhibit in exhibits else None
-    return tuple(note.text() for note in notes.items()) if notes else ()
+    return Published(pd.DataFrame(rows, columns=COLUMNS).astype({**numbers, "exact": "bool"}), notes)
 
 
 def _model_rows(mark: Mark) -> list[tuple]:

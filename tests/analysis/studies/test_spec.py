@@ -56,7 +56,7 @@ def test_every_study_of_the_package_loads_and_its_printed_figures_name_its_exhib
     studies = {name: load(path) for name, path in catalogue().items()}
     assert {"innovative_clusters", "ai_pilot_zones", "low_carbon_cities"} <= set(studies)
     for name, study in studies.items():
-        printed = published(name)
+        printed = published(name).table
         for exhibit in study.exhibits:
             of_this = printed[printed["exhibit"] == exhibit.name]
             labels = {*exhibit.variables, *(model.label for model in exhibit.models)}
@@ -177,12 +177,12 @@ def test_names_come_from_the_reference_data() -> None:
 
 
 def test_printed_figures_are_keyed_as_the_estimates_are() -> None:
-    table = published("innovative_clusters").set_index(["exhibit", "model", "term"])
+    table = published("innovative_clusters").table.set_index(["exhibit", "model", "term"])
     row = table.loc[("table_4", "(2)", "did")]
     assert (row["estimate"], row["se"], row["stars"], row["n"], row["r2"]) == (0.5315, 0.1526, 3, 4458, 0.6962)
     assert table.loc[("table_3", "did", "mean"), "exact"]
     assert not table.loc[("table_3", "gti1", "mean"), "exact"]
-    assert published("no_such_study").empty
+    assert published("no_such_study").table.empty
 
 
 def test_a_fault_in_the_printed_figures_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,320 @@
+"""The static site: a page a study, one for the warehouse, and the files that readers take away. Offline, no scripts.
+
+Pages say only what the frames handed in say; nothing is estimated or counted here beyond totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.reporting.compare import compare
+from analysis.reporting.figures import describe_event_study, write_figure
+from analysis.reporting.page import render
+from analysis.reporting.tables import SAMPLE, display_name, exhibit_table, number, safe_csv, write_table
+from analysis.studies.published import published
+from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
+from analysis.studies.spec import Study
+
+#: Rows of each rule's rejects that the page shows; the file holds them all.
+REJECTS_SHOWN = 5
+#: Characters from which a column of a listing is given room to wrap in.
+LONG = 28
+IMPUTED = "__imputed"
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What the page of a study is made from.
+
+    Attributes
+    ----------
+    study : the specification.
+    results : exhibit name -> result, in the order of the page.
+    rows, cities, treated_cities : of the panel.
+    variables : one row a variable: name, label, unit, source, values, imputed, missing (as `coverage` makes it).
+    truth : true effects in the sample world (``exhibit``, ``model``, ``term``, ``truth``), or None.
+    is_sample : whether the panel is from the sample world.
+    """
+
+    study: Study
+    results: Mapping[str, ExhibitResult]
+    rows: int
+    cities: int
+    treated_cities: int
+    variables: pd.DataFrame
+    is_sample: bool
+    truth: pd.DataFrame | None = None
+
+    @classmethod
+    def from_panel(
+        cls,
+        study: Study,
+        panel: pd.DataFrame,
+        *,
+        is_sample: bool,
+        cities: pd.DataFrame | None = None,
+        truth: pd.DataFrame | None = None,
+        results: Mapping[str, ExhibitResult] | None = None,
+    ) -> StudyReport:
+        """The report of a panel; exhibits are computed unless ``results`` are at hand."""
+        if results is None:
+            results = run_study(study, panel, is_sample=is_sample, cities=cities)
+        return cls(
+            study=study,
+            results=dict(results),
+            rows=len(panel),
+            cities=int(panel[UNIT].nunique()),
+            treated_cities=int(panel.loc[panel[ADOPTION].notna(), UNIT].nunique()),
+            variables=coverage(study, panel),
+            is_sample=is_sample,
+            truth=truth,
+        )
+
+
+@dataclass(frozen=True)
+class WarehouseReport:
+    """What the page of the warehouse is made from; a frame may have any columns, the first names the row.
+
+    Attributes
+    ----------
+    layers : one row a table: layer, table, rows.
+    checks : one row a check: what was checked, whether it passed, how many rows failed.
+    rejects : one row a cell or row set aside; a column ``rule`` is needed.
+    files : the ledger: one row a raw file.
+    not_computed : further columns or exhibits that could not be made, with reasons; those of the studies are added.
+    is_sample : whether the raw files are the sample world's.
+    """
+
+    layers: pd.DataFrame
+    checks: pd.DataFrame
+    rejects: pd.DataFrame
+    files: pd.DataFrame
+    is_sample: bool
+    not_computed: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def coverage(study: Study, panel: pd.DataFrame) -> pd.DataFrame:
+    """One row a variable: how many values the panel holds, how many of them were filled in, how many are missing."""
+    rows = []
+    for variable in study.variables:
+        there = variable.name in panel.columns
+        values = int(panel[variable.name].notna().sum()) if there else 0
+        flag = f"{variable.name}{IMPUTED}"
+        imputed = int(panel[flag].fillna(0).astype(bool).sum()) if flag in panel.columns else 0
+        source = f"ln {variable.source}" if variable.log else variable.source
+        label = (variable.name, variable.label.en, variable.label.zh, variable.unit, source)
+        rows.append((*label, values, imputed, len(panel) - values))
+    return pd.DataFrame(rows, columns=["name", "label", "label_zh", "unit", "source", "values", "imputed", "missing"])
+
+
+def build(
+    output: Path,
+    *,
+    studies: Sequence[StudyReport],
+    warehouse: WarehouseReport,
+    publication: Mapping[str, Any],
+) -> None:
+    """Write index.html, a page a study, warehouse.html and the files they link to into ``output``.
+
+    The same inputs give the same bytes. Files that an earlier site left in ``output`` stay: hand in a new folder.
+
+    Parameters
+    ----------
+    publication
+        ``version`` and ``refreshed`` (text), shown on every page; anything else is listed on the first page.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    shared = {
+        "is_sample": warehouse.is_sample or any(report.is_sample for report in studies),
+        "version": str(publication.get("version", "not published")),
+        "refreshed": str(publication.get("refreshed", "date not recorded")),
+        "menu": [("index.html", "Overview")]
+        + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
+        + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")],
+    }
+    pages = {"index.html": _index(studies, warehouse, publication)}
+    for report in studies:
+        pages[f"{report.study.name}.html"] = _study(report, output)
+    pages["warehouse.html"] = _warehouse(studies, warehouse, output)
+    for name, values in pages.items():
+        template = name if name in ("index.html", "warehouse.html") else "study.html"
+        text = render(template, **(shared | values), page=name)
+        (output / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A plain table of a frame: headings, the class of each column ("number", "long" or ""), and rows of text."""
+
+    caption: str
+    headers: tuple[str, ...]
+    classes: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def listing(frame: pd.DataFrame, caption: str) -> Listing:
+    """A data frame as it is shown: numbers with separators, hashes cut to 12 characters, nothing for missing."""
+    headers = tuple(str(column).replace("_", " ").strip() for column in frame.columns)
+    rows = tuple(
+        tuple(_show(str(column), value) for column, value in zip(frame.columns, row, strict=True))
+        for row in frame.itertuples(index=False, name=None)
+    )
+    classes = tuple(
+        "number" if _is_number(frame[column]) else "long" if any(len(row[index]) > LONG for row in rows) else ""
+        for index, column in enumerate(frame.columns)
+    )
+    return Listing(caption, headers, classes, rows)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _show(column: str, value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
+        return ""
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return str(value) if "year" in column or column.lstrip("_") == "row" else f"{value:,}"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:,.0f}" if float(value).is_integer() else number(float(value))
+    text = str(value)
+    return text[:12] if column.endswith("sha256") else text
+
+
+def _not_computed(studies: Sequence[StudyReport]) -> pd.DataFrame:
+    """One row for each exhibit and reason: the models (or variables) that have no number, and why."""
+    columns = ["study", "exhibit", "model", "status", "reason"]
+    frames = [result.estimates for report in studies for result in report.results.values()]
+    estimates = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    missing = estimates[estimates["status"].isin([NOT_COMPUTED, NOT_IDENTIFIED])]
+    grouped = missing.groupby(["study", "exhibit", "status", "reason"], sort=False)["model"]
+    rows = grouped.agg(lambda models: ", ".join(dict.fromkeys(models))).reset_index()
+    rows["exhibit"] = [display_name(exhibit) for exhibit in rows["exhibit"]]
+    return rows[columns]
+
+
+def _index(
+    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any]
+) -> dict[str, Any]:
+    cards = []
+    for report in studies:
+        estimates = [result.estimates for result in report.results.values()]
+        complete = sum((e["status"] == OK).all() for e in estimates)
+        cards.append(
+            {
+                "page": f"{report.study.name}.html",
+                "title": report.study.title,
+                "facts": _facts(report),
+                "complete": complete,
+                "exhibits": len(estimates),
+                "effects": _headline(report),
+            }
+        )
+    rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
+    details = {key: value for key, value in publication.items() if key not in ("version", "refreshed")}
+    return {
+        "cards": cards,
+        "files": len(warehouse.files),
+        "rejects": f"{len(warehouse.rejects):,}",
+        "rules": rules,
+        "checks": len(warehouse.checks),
+        "details": {str(key).replace("_", " ").capitalize(): _show(str(key), value) for key, value in details.items()},
+    }
+
+
+def _headline(report: StudyReport) -> Listing | None:
+    """The treatment's effect in the study's first regression table."""
+    tables = [result for result in report.results.values() if result.kind == "regression"]
+    if not tables:
+        return None
+    result = tables[0]
+    printed = published(report.study.name, report.study.file.parent / "published").table
+    table = compare(result.estimates, printed)
+    rows = table[table["term"] == report.study.treatment]
+    outcomes = {model.label: model.outcome for model in result.specification.models}
+    frame = pd.DataFrame(
+        {
+            "column": rows["model"],
+            "outcome": [outcomes[label] for label in rows["model"]],
+            "effect": rows["estimate"],
+            "standard error": rows["se"],
+            "N": rows["n"],
+            "published": rows["published_estimate"],
+            "published SE": rows["published_se"],
+            "status": rows["status"],
+        }
+    ).dropna(axis="columns", how="all")
+    return listing(frame, f"{display_name(result.exhibit)}: {report.study.treatment_label.en}")
+
+
+def _facts(report: StudyReport) -> str:
+    first, last = report.study.years
+    return f"{report.cities} cities, {first}-{last}, {report.rows:,} rows, {report.treated_cities} pilot cities"
+
+
+def _study(report: StudyReport, output: Path) -> dict[str, Any]:
+    study = report.study
+    printed = published(study.name, study.file.parent / "published")
+    sections = []
+    for name, result in report.results.items():
+        folder = Path("files") / study.name
+        paths = write_table(result, study, output / folder, printed=printed, truth=report.truth)
+        figure = write_figure(result, study, output / folder)
+        sections.append(
+            {
+                "id": name,
+                "name": display_name(name),
+                "title": result.title,
+                "table": exhibit_table(result, study, printed=printed, truth=report.truth),
+                "figure": (folder / figure["svg"].name).as_posix() if figure else None,
+                "alt": describe_event_study(result) if figure else "",
+                "files": [(suffix, (folder / path.name).as_posix()) for suffix, path in (paths | figure).items()],
+                "methods": sorted({model.method for model in result.specification.models}),
+            }
+        )
+    missing = _not_computed([report]).drop(columns="study")
+    return {
+        "study": study,
+        "facts": _facts(report),
+        "sections": sections,
+        "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
+        "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
+    }
+
+
+def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, output: Path) -> dict[str, Any]:
+    rejects = warehouse.rejects
+    if len(rejects) and "rule" not in rejects.columns:
+        raise ValueError("The rejects need a column 'rule'; they have " + ", ".join(map(str, rejects.columns)) + ".")
+    by_rule, shown = None, None
+    if len(rejects):
+        counts = rejects.groupby("rule", sort=True).size().rename("rejected").reset_index()
+        by_rule = listing(counts.sort_values(["rejected", "rule"], ascending=[False, True]), "Rejected, by rule")
+        first = rejects.groupby("rule", sort=True, group_keys=False).head(REJECTS_SHOWN)
+        first = first.sort_values("rule", kind="stable")
+        shown = listing(first[["rule", *(c for c in first.columns if c != "rule")]], "The first of each rule")
+    missing = pd.concat([_not_computed(studies), warehouse.not_computed], ignore_index=True)
+    folder = output / "files" / "warehouse"
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {"rejects": rejects, "checks": warehouse.checks, "files": warehouse.files, "not_computed": missing}
+    for name, frame in frames.items():
+        marked = frame.assign(data=SAMPLE) if warehouse.is_sample else frame
+        (folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="\n")
+    return {
+        "layers": listing(warehouse.layers, "Rows by table"),
+        "checks": listing(warehouse.checks, "Checks"),
+        "by_rule": by_rule,
+        "rejects": shown,
+        "shown": REJECTS_SHOWN,
+        "files": listing(warehouse.files, "Files read"),
+        "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
+    }
