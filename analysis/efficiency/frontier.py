@@ -112,8 +112,8 @@ def _promising(observations: Observations, rows: Array, roles: Roles, returns: s
     found = []
     for first in range(0, len(sample), 64):
         some = prices[first : first + 64]
-        worse = (some * (signs > 0)) @ data.T
-        better = (some * (signs < 0)) @ -data.T
+        worse = np.einsum("sr,nr->sn", some[:, signs > 0], data[:, signs > 0])
+        better = -np.einsum("sr,nr->sn", some[:, signs < 0], data[:, signs < 0])
         found.append((better / worse).argmax(axis=1))
         if returns != "crs":
             found.append((better / roles.outputs - worse / (data_rows - roles.outputs)).argmax(axis=1))

@@ -26,7 +26,9 @@ INFEASIBLE_ABOVE = 1e-6
 # Tried in turn: the second is for data so alike that the first would mix them up.
 PERTURBATIONS = (1e-7, 1e-11)
 REFACTOR_EVERY = 30
-PRICE_BLOCK = 1 << 17
+# Multiplications in one product: few enough to stay in the cache, and below the size at which OpenBLAS starts threads,
+# which cost more than they bring for matrices this thin.
+PRICE_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def price(batch: Batch, units: Array, duals: Array, candidates: Groups) -> tuple
         if low == high or len(candidate) == 0:
             continue
         columns = np.ascontiguousarray(batch.observations.columns[candidate].T)
-        step = max(1, PRICE_BLOCK // len(candidate))
+        step = max(1, PRICE_BLOCK // columns.size)
         for first in range(low, high, step):
             block = slice(first, min(first + step, high))
             reduced = weights[block] @ columns
@@ -207,7 +209,7 @@ def _choose_entering(batch: Batch, units: Array, duals: Array, candidates: Group
     least, observation = price(batch, units, duals, candidates)
     entering = observation + programme.own.shape[1]
     live = programme.first_artificial
-    reduced = programme.phase_costs[batch.phase[units], :live] - duals @ programme.own[:, :live]
+    reduced = programme.phase_costs[batch.phase[units], :live] - np.einsum("ur,rk->uk", duals, programme.own[:, :live])
     best = reduced.argmin(axis=1)
     value = reduced[np.arange(len(best)), best]
     own_wins = value <= least
