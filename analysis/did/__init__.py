@@ -11,6 +11,7 @@ from analysis.did.imputation import imputation
 from analysis.did.placebo import Placebo, placebo
 from analysis.did.regression import two_way
 from analysis.did.sun_abraham import sun_abraham
+from analysis.did.synthetic import synthetic
 
 __all__ = [
     "Bacon",
@@ -28,6 +29,7 @@ __all__ = [
     "imputation",
     "placebo",
     "sun_abraham",
+    "synthetic",
     "treatment_from_adoption",
     "two_way",
     "wild_bootstrap",
