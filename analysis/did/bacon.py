@@ -152,9 +152,7 @@ def _cohorts(adoption: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _cohort_notes(cohort: np.ndarray, adoption: np.ndarray, times: np.ndarray) -> tuple[str, ...]:
     notes = []
     if (always := int((cohort == -np.inf).sum())) > 0:
-        notes.append(
-            f"{always} units are treated from {times[0]:g} or before: always treated, they serve as controls only."
-        )
+        notes.append(f"{always} units are treated from {times[0]:g} or before: they serve as controls only.")
     if (late := int((adoption > times[-1]).sum())) > 0:
         notes.append(f"{late} units adopt after {times[-1]:g}: never treated within the sample.")
     return tuple(notes)
