@@ -130,9 +130,8 @@ def honest(
     before = int((path.periods < 0).sum())
     effect = _effect_weights(path.periods[before:], weights)
     after = path.covariance[before:, before:]
+    _check_rank(path.covariance)
     estimate, se = float(effect @ path.estimate[before:]), float(np.sqrt(effect @ after @ effect))
-    if not se > 0:
-        raise ValueError("The effect has no variance, so no interval can be built around it.")
     if bounds is None:
         bounds = (0.5, 1.0, 1.5, 2.0) if restriction == "relative" else (0.0, 0.25 * se, 0.5 * se, se)
     if not len(bounds) or min(bounds) < 0 or not np.isfinite(bounds).all():
@@ -195,6 +194,16 @@ def _path(event_study: Any) -> EventPath:
         raise ValueError("Estimates and covariance must be finite; leave out periods that are not identified.")
     order = np.argsort(periods)
     return EventPath(periods[order].astype(int), estimate[order], covariance[np.ix_(order, order)], path.base)
+
+
+def _check_rank(covariance: np.ndarray) -> None:
+    sd = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    rank = int((np.linalg.eigvalsh(covariance / np.outer(sd, sd)) > 1e-10).sum()) if (sd > 0).all() else 0
+    if rank < len(sd):
+        raise ValueError(
+            f"The covariance of the {len(sd)} periods has rank {rank}, so a combination of them is known without "
+            "error; use fewer periods, or more clusters than periods."
+        )
 
 
 def _rebased(path: EventPath) -> EventPath:

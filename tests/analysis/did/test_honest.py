@@ -60,7 +60,7 @@ def test_the_conditional_test_rejects_as_its_truncated_normal_does():
     steps = np.diff(np.insert(np.eye(7), 3, 0.0, axis=0), axis=0)
     moments, slope = MODULE._moments(steps, 0, 1.0, 3, np.array([1.0, 0, 0, 0]), 1.0, path.covariance)
     spread = moments @ path.covariance @ moments.T
-    for theta in np.linspace(-2, 6, 41):
+    for theta in np.linspace(-2, 6, 21):
         value = moments @ path.estimate - slope * theta
         best = value.argmax()
         sd = np.sqrt(spread[best, best])
@@ -194,6 +194,8 @@ def test_breakdown_is_the_last_bound_before_zero_enters():
         (EventPath(np.array([0, 1]), np.ones(2), np.eye(2)), {}, "no estimate of period -2"),
         (EventPath(np.array([-2, -1]), np.ones(2), np.eye(2)), {}, "leave out the base"),
         (EventPath(np.array([-2, 0]), np.ones(2), np.eye(3)), {}, "square covariance"),
+        (EventPath(np.array([-2, 0]), np.ones(2), np.ones((2, 2))), {}, "has rank 1"),
+        (EventPath(np.array([-2, 0]), np.ones(2), np.diag([1.0, 0.0])), {}, "has rank 0"),
         (EventPath(np.array([-2, 0]), np.ones(2), np.eye(2)), {"bounds": [-1]}, "0 or more"),
         (EventPath(np.array([-2, 0]), np.ones(2), np.eye(2)), {"restriction": "flat"}, "restriction is"),
         (EventPath(np.array([-2, 0]), np.ones(2), np.eye(2)), {"weights": {7: 1}}, "weights must name"),

@@ -92,9 +92,9 @@ def test_covariance_is_that_of_the_event_rows():
 
 def test_intervals_cover_the_true_average():
     covered = []
-    for seed in range(100):
+    for seed in range(60):
         panel = staggered_panel(seed, units=90)
         truth = panel.loc[panel["treated"] == 1, "effect"].mean()
         result = sun_abraham(panel, "y", "first", **KEYS)
         covered.append(abs(result.att - truth) < 1.96 * result.se)
-    assert np.mean(covered) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)
+    assert np.mean(covered) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60)
