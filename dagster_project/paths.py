@@ -76,3 +76,11 @@ class Paths:
     @property
     def dbt_target(self) -> Path:
         return self.data / "warehouse" / "dbt"
+
+    @property
+    def expectations_store(self) -> Path:
+        return self.data / "warehouse" / "expectations"
+
+    @property
+    def run_lock(self) -> Path:
+        return self.data / "warehouse" / "run.lock"

@@ -31,8 +31,18 @@ wide as (
     group by city_code, year
 ),
 
+-- a rate from the raw files counts before the committed one
 national as (
-    select year, any_value(value) as exchange_rate from {{ ref('stg_yearbook') }} where indicator = 'exchange_rate' group by year
+    select
+        coalesce(published.year, recorded.year) as year,
+        coalesce(published.exchange_rate, recorded.yuan_per_usd) as exchange_rate
+    from (
+        select year, arg_min(value, priority) as exchange_rate
+        from {{ ref('stg_yearbook') }}
+        where indicator = 'exchange_rate'
+        group by year
+    ) as published
+    full join {{ source('raw', 'recorded_exchange_rate') }} as recorded on published.year = recorded.year
 ),
 
 final as (

@@ -1,0 +1,1 @@
+"""The assets, in the order the data flow: sources, warehouse, studies, reports, publication."""

@@ -1,0 +1,116 @@
+"""What people read: Data Docs of the expectations, and the site with every table, figure and doubt."""
+
+import datetime
+import json
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project import publication
+from dagster_project.assets.publish import ESTIMATES
+from dagster_project.assets.studies import CANDIDATE, read_panel, result_file
+from dagster_project.assets.warehouse import checks_table
+from dagster_project.fingerprint import files_below
+from dagster_project.paths import Paths
+
+if TYPE_CHECKING:
+    from analysis.reporting.site import StudyReport, WarehouseReport
+    from analysis.studies.spec import Study
+
+GROUP = "report"
+OWNERS = ["team:pilotcity"]
+DATA_DOCS = dg.AssetKey(["report", "data_docs"])
+
+
+def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
+    panels = [dg.AssetKey(["panels", name]) for name in ("city_year", *(study.name for study in studies))]
+
+    @dg.asset(
+        key=DATA_DOCS,
+        deps=[CANDIDATE, *panels],
+        group_name=GROUP,
+        kinds={"greatexpectations", "html"},
+        owners=OWNERS,
+        description="What was checked of the panels, what failed and on which rows, as pages that open offline.",
+    )
+    def asset() -> dg.MaterializeResult:
+        from expectations import runner
+
+        folder = publication.open_candidate(paths) / "site" / "data_docs"
+        index = runner.build_data_docs(paths.expectations_store, folder)
+        return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
+
+    return asset
+
+
+def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["report", "site"],
+        deps=[DATA_DOCS, ESTIMATES],
+        group_name=GROUP,
+        kinds={"html"},
+        owners=OWNERS,
+        description=(
+            "The site: every table and figure beside the published one, the warehouse behind them, what was set aside "
+            "and what could not be computed. Static pages that open offline."
+        ),
+    )
+    def asset() -> dg.MaterializeResult:
+        from analysis.reporting import site as pages
+
+        candidate = publication.open_candidate(paths)
+        folder = candidate / "site"
+        about = json.loads((candidate / "publication.json").read_text())
+        refreshed = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+        pages.build(
+            folder,
+            studies=[_study_report(paths, candidate, study) for study in studies],
+            warehouse=_warehouse_report(paths, candidate),
+            publication={**about, "refreshed": refreshed},
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "pages": len(list(folder.glob("*.html"))),
+                "files": sum(path.is_file() for path in folder.rglob("*")),
+                "refreshed": refreshed,
+            }
+        )
+
+    return asset
+
+
+def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport":
+    from analysis.reporting.site import StudyReport
+
+    results, truths = {}, []
+    for exhibit in study.exhibits:
+        stored = result_file(candidate, study.name, exhibit.name)
+        results[exhibit.name], truth = pickle.loads(stored.read_bytes())
+        if truth is not None:
+            truths.append(truth)
+    return StudyReport.from_panel(
+        study,
+        read_panel(candidate, study.name),
+        is_sample=paths.is_sample,
+        results=results,
+        truth=pd.concat(truths, ignore_index=True) if truths else None,
+    )
+
+
+def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
+    from analysis.reporting.site import WarehouseReport
+
+    quality = {path.stem: pd.read_parquet(path) for path in (candidate / "data" / "quality").glob("*.parquet")}
+    read = quality["files"]
+    below = [str(path.relative_to(paths.raw)) for path in files_below(paths.raw) if "_truth" not in path.parts]
+    unclaimed = pd.DataFrame({"file": sorted(set(below) - set(read["file"]))}).assign(source="no contract claims it")
+    return WarehouseReport(
+        layers=quality["layers"].drop(columns="position"),
+        checks=checks_table(paths),
+        rejects=quality["rejects"],
+        files=pd.concat([read, unclaimed], ignore_index=True),
+        is_sample=paths.is_sample,
+    )

@@ -1,0 +1,295 @@
+"""Raw files, reference data and study specifications into schema raw: an asset a source; only what changed is read."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.fingerprint import files_below, hash_files
+from dagster_project.ingest import contracts, files, patents, yearbooks
+from dagster_project.ingest.contracts import Contract
+from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, Paths
+from dagster_project.resources import WAREHOUSE_POOL, warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+GROUP = "raw"
+OWNERS = ["team:pilotcity"]
+SAMPLE = dg.AssetKey(["raw", "sample_world"])
+READERS = sorted((ROOT / "dagster_project" / "ingest").glob("*.py"))
+
+#: Committed tables: name in schema raw -> file.
+REFERENCE_TABLES = {
+    "cities": REFERENCE / "cities.csv",
+    "city_names": REFERENCE / "city_names.csv",
+    "geographic_units": REFERENCE / "units.csv",
+    "code_history": REFERENCE / "code_history.csv",
+    "green_ipc": REFERENCE / "green_ipc.csv",
+    "recorded_exchange_rate": REFERENCE / "exchange_rate.csv",
+    "indicators": CONTRACTS / "indicators.csv",
+    "measurement_units": CONTRACTS / "measurement_units.csv",
+}
+#: Columns of those that are numbers; everything else stays text.
+NUMBERS = {
+    "green_ipc": ["group_from", "group_to"],
+    "recorded_exchange_rate": ["year", "yuan_per_usd"],
+    "indicators": ["jump"],
+    "measurement_units": ["factor"],
+}
+
+
+def source_assets(paths: Paths, found: dict[str, Contract]) -> list[dg.AssetsDefinition]:
+    """Every asset of the raw layer."""
+    return [
+        sample_world(paths),
+        reference(paths, found),
+        policies(paths),
+        studies(paths),
+        *(source(paths, contract) for contract in found.values()),
+    ]
+
+
+def sample_world(paths: Paths) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=SAMPLE,
+        group_name=GROUP,
+        kinds={"python"},
+        owners=OWNERS,
+        description=(
+            "The sample world: raw files as ugly as real ones, for the real cities and pilots, with a known true "
+            "effect. Written only while the raw folder is empty; never mixed with real files."
+        ),
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        if not paths.is_sample:
+            return dg.MaterializeResult(metadata={"used": False, "raw_folder": paths.raw.name})
+        from analysis import simulation
+
+        stamp = paths.raw / "_truth" / "made_by.sha256"
+        makers = files_below(ROOT / "analysis" / "simulation")
+        made_by = hash_files([*makers, REFERENCE / "cities.csv", POLICIES / "innovative_clusters.csv"], ROOT)
+        if not stamp.exists() or stamp.read_text() != made_by:
+            read = {"dtype": str, "keep_default_na": False}
+            simulation.write_sample(
+                paths.raw,
+                cities=pd.read_csv(REFERENCE / "cities.csv", **read),  # type: ignore[call-overload]
+                clusters=pd.read_csv(POLICIES / "innovative_clusters.csv", **read),  # type: ignore[call-overload]
+                seed=0,
+                progress=context.log.info,
+            )
+            stamp.write_text(made_by)
+        written = files_below(paths.raw)
+        return dg.MaterializeResult(
+            metadata={
+                "used": True,
+                "SAMPLE DATA": "numbers made from this are no findings",
+                "files": len(written),
+                "megabytes": round(sum(path.stat().st_size for path in written) / 1e6, 1),
+            }
+        )
+
+    return asset
+
+
+def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
+    """The asset of one contract: files by its patterns, unchanged ones left alone, removed ones taken out."""
+
+    @dg.asset(
+        key=["raw", contract.source],
+        deps=[SAMPLE],
+        group_name=GROUP,
+        kinds={"duckdb", "excel" if contract.kind == "yearbook" else "csv"},
+        owners=OWNERS,
+        pool=WAREHOUSE_POOL,
+        description=f"{contract.title.en} ({contract.title.zh}). {contract.publisher}. {contract.covers}.",
+        metadata={"licence": contract.licence, "how to get it": contract.obtain, "patterns": contract.files},
+        code_version=contract.sha256[:12],
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        with warehouse(paths) as connection:
+            read, kept, gone = refresh(connection, paths.raw, contract, context.log.info)
+            ledger = connection.execute(
+                "select file, sheets, rows, cells, rejects from raw.ledger where source = ? order by file",
+                [contract.source],
+            ).df()
+        return dg.MaterializeResult(
+            metadata={
+                "files": dg.MetadataValue.md(ledger.to_markdown(index=False) if len(ledger) else "no file found"),
+                "dagster/row_count": int(ledger["rows"].sum()),
+                "files_found": len(ledger),
+                "files_read": read,
+                "files_unchanged": kept,
+                "files_removed": gone,
+                "rejects_of_the_reader": int(ledger["rejects"].sum()),
+            }
+        )
+
+    return asset
+
+
+def refresh(
+    connection: "duckdb.DuckDBPyConnection", raw: Path, contract: Contract, progress: Any
+) -> tuple[int, int, int]:
+    """Bring one source up to date in the warehouse; returns files read, left alone, and taken out."""
+    found = {
+        str(PurePosixPath(path.relative_to(raw))): path
+        for path in files_below(raw)
+        if contract.matches(PurePosixPath(path.relative_to(raw)))
+    }
+    reader = hash_files(READERS, ROOT)
+    known = {
+        file: (sha, contract_sha, reader_sha)
+        for file, sha, contract_sha, reader_sha in connection.execute(
+            "select file, sha256, contract_sha256, reader_sha256 from raw.ledger where source = ?", [contract.source]
+        ).fetchall()
+    }
+    hashes = {file: files.sha256(path) for file, path in found.items()}
+    stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
+    gone = [file for file in known if file not in found]
+    table = "raw.yearbook_cells" if contract.kind == "yearbook" else "raw.patents"
+    units = frozenset(row["unit"] for row in _rows(CONTRACTS / "measurement_units.csv"))
+    connection.execute("begin")
+    for file in [*stale, *gone]:
+        for name in (table, "raw.reader_rejects", "raw.ledger"):
+            connection.execute(f"delete from {name} where source = ? and file = ?", [contract.source, file])
+    for file in stale:
+        progress(f"reading {file}")
+        if contract.kind == "yearbook":
+            reading = yearbooks.read(found[file], file, contract, units)
+            _insert(connection, "raw.yearbook_cells", reading.cells)
+            counts = reading.sheets, reading.rows, len(reading.cells), len(reading.rejects)
+            _insert(connection, "raw.reader_rejects", reading.rejects)
+        else:
+            rows, rejects = patents.load(connection, found[file], file, contract)
+            _insert(connection, "raw.reader_rejects", rejects)
+            counts = 1, rows, rows, len(rejects)
+        connection.execute(
+            "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp)",
+            [contract.source, file, hashes[file], found[file].stat().st_size, contract.sha256, reader, *counts],
+        )
+    connection.execute("commit")
+    return len(stale), len(found) - len(stale), len(gone)
+
+
+def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="reference",
+        specs=[
+            dg.AssetSpec(["raw", name], group_name=GROUP, kinds={"duckdb", "csv"}, owners=OWNERS, description=text)
+            for name, text in {
+                "cities": "The 297 cities of 2021 with codes, names, coordinates and the samples they belong to.",
+                "city_names": "Every name and code a file may use for a unit, with the years it was valid.",
+                "geographic_units": "Every unit a name can stand for, inside or outside the roster of cities.",
+                "code_history": "Dated merges, renames and splits, and how each is treated.",
+                "green_ipc": "Symbols and ranges of the IPC Green Inventory.",
+                "recorded_exchange_rate": "Yuan per US dollar for years that raw files do not cover.",
+                "indicators": "Canonical unit, merge rule and jump threshold of each indicator.",
+                "measurement_units": "Unit texts and their factor to the canonical unit.",
+                "contract_columns": "One row a source and indicator: priority among sources, range.",
+                "patent_kinds": "How patent files name inventions, utility models and designs.",
+            }.items()
+        ],
+        pool=WAREHOUSE_POOL,
+    )
+    def assets() -> Iterator[dg.MaterializeResult]:
+        tables = {name: _table(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
+        tables["contract_columns"] = pd.DataFrame(
+            [
+                (contract.source, indicator, contract.priority, *(column.range or (None, None)))
+                for contract in found.values()
+                for indicator, column in contracts.indicators_of(contract)
+            ],
+            columns=["source", "indicator", "priority", "low", "high"],
+        ).astype({"low": float, "high": float})
+        tables["patent_kinds"] = pd.DataFrame(
+            [
+                (contract.source, text, kind)
+                for contract in found.values()
+                for kind, texts in contract.kinds.items()
+                for text in texts
+            ],
+            columns=["source", "text", "kind"],
+        )
+        with warehouse(paths) as connection:
+            for name, frame in tables.items():
+                yield _replace(connection, name, frame)
+
+    return assets
+
+
+def policies(paths: Paths) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["raw", "policies"],
+        group_name=GROUP,
+        kinds={"duckdb", "csv"},
+        owners=OWNERS,
+        pool=WAREHOUSE_POOL,
+        description="Pilot lists: one row a policy and city, with first treated year, source and certainty.",
+    )
+    def asset() -> dg.MaterializeResult:
+        lists = [_table(path, []).assign(policy=path.stem) for path in sorted(POLICIES.glob("*.csv"))]
+        with warehouse(paths) as connection:
+            return _replace(connection, "policies", pd.concat(lists, ignore_index=True), keyed=False)
+
+    return asset
+
+
+def studies(paths: Paths) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="study_specifications",
+        specs=[
+            dg.AssetSpec(["raw", name], group_name=GROUP, kinds={"duckdb", "yaml"}, owners=OWNERS, description=text)
+            for name, text in {
+                "studies": "One row a study: policy, treatment, sample of cities, years.",
+                "study_variables": "One row a study and panel column: its source column and transformations.",
+            }.items()
+        ],
+        pool=WAREHOUSE_POOL,
+    )
+    def assets() -> Iterator[dg.MaterializeResult]:
+        from analysis.studies import spec
+
+        loaded = [spec.load(path) for path in spec.catalogue().values()]
+        with warehouse(paths) as connection:
+            yield _replace(connection, "studies", spec.studies_table(loaded))
+            yield _replace(connection, "study_variables", spec.variables_table(loaded))
+
+    return assets
+
+
+def _rows(path: Path) -> Iterable[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _table(path: Path, numbers: list[str]) -> pd.DataFrame:
+    """A committed CSV as text, empty cells as null, the named columns as numbers."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = frame.mask(frame == "")
+    return frame.assign(**{column: pd.to_numeric(frame[column]) for column in numbers})
+
+
+def _insert(connection: "duckdb.DuckDBPyConnection", table: str, frame: pd.DataFrame) -> None:
+    if len(frame):
+        connection.register("loading", frame)
+        connection.execute(f"insert into {table} by name select * from loading")
+        connection.unregister("loading")
+
+
+def _replace(
+    connection: "duckdb.DuckDBPyConnection", name: str, frame: pd.DataFrame, keyed: bool = True
+) -> dg.MaterializeResult:
+    connection.register("loading", frame)
+    connection.execute(f"create or replace table raw.{name} as select * from loading")
+    connection.unregister("loading")
+    return dg.MaterializeResult(
+        asset_key=["raw", name] if keyed else None,
+        metadata={
+            "dagster/row_count": len(frame),
+            "preview": dg.MetadataValue.md(frame.head(10).to_markdown(index=False)),
+        },
+    )

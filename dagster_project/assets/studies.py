@@ -1,0 +1,95 @@
+"""An asset for each table and figure of a study, computed from the candidate's Parquet alone."""
+
+import base64
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project import publication
+from dagster_project.paths import REFERENCE, Paths
+
+if TYPE_CHECKING:
+    from analysis.studies.spec import Study
+
+OWNERS = ["team:pilotcity"]
+CANDIDATE = dg.AssetKey(["publication", "candidate"])
+
+
+def exhibit_key(study: str, exhibit: str) -> dg.AssetKey:
+    return dg.AssetKey([study, exhibit])
+
+
+def study_assets(paths: Paths, studies: list["Study"]) -> list[dg.AssetsDefinition]:
+    """Every exhibit of every study."""
+    return [_exhibit(paths, study, exhibit.name) for study in studies for exhibit in study.exhibits]
+
+
+def read_panel(candidate: Path, study: str) -> pd.DataFrame:
+    """A study's panel from the candidate."""
+    return pd.read_parquet(candidate / "data" / "panels" / f"{study}.parquet")
+
+
+def result_file(candidate: Path, study: str, exhibit: str) -> Path:
+    """Where an exhibit's result waits for the site, within the run."""
+    folder = candidate / publication.WORK / study
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{exhibit}.pickle"
+
+
+def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
+    exhibit = study.exhibit(name)
+    figure = exhibit.kind == "event_study"
+
+    @dg.asset(
+        key=exhibit_key(study.name, name),
+        deps=[CANDIDATE],
+        group_name=study.name,
+        kinds={"python", "plot" if figure else "table"},
+        owners=OWNERS,
+        description=f"{study.title.en}. {exhibit.title.en}.",
+    )
+    def asset() -> dg.MaterializeResult:
+        from analysis.reporting import figures, tables
+        from analysis.studies import run
+        from analysis.studies.published import published
+
+        candidate = publication.open_candidate(paths)
+        cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+        panel = read_panel(candidate, study.name)
+        result = run.run_exhibit(study, name, panel, is_sample=paths.is_sample, cities=cities)
+        folder = candidate / "exhibits" / study.name
+        folder.mkdir(parents=True, exist_ok=True)
+        truth = _truth(paths, study, name, panel)
+        written = tables.write_table(result, study, folder, printed=published(study.name), truth=truth)
+        drawn = figures.write_figure(result, study, folder) if figure else {}
+        result.estimates.to_parquet(folder / f"{name}.estimates.parquet", index=False)
+        result_file(candidate, study.name, name).write_bytes(pickle.dumps((result, truth)))
+        counts = result.estimates["status"].value_counts()
+        return dg.MaterializeResult(
+            metadata={
+                **({"SAMPLE DATA": "no finding"} if paths.is_sample else {}),
+                **{f"terms {status}": int(count) for status, count in counts.items()},
+                "table": dg.MetadataValue.md(written["md"].read_text(encoding="utf-8")),
+                **({"figure": dg.MetadataValue.md(_inline(drawn["png"]))} if drawn else {}),
+            }
+        )
+
+    return asset
+
+
+def _truth(paths: Paths, study: "Study", exhibit: str, panel: pd.DataFrame) -> pd.DataFrame | None:
+    """What the exhibit's models ought to find, in the sample world; None for real data."""
+    ledger = paths.raw / "_truth" / "truth.parquet"
+    if not paths.is_sample or not ledger.exists():
+        return None
+    from analysis.studies.truth import true_effects
+
+    return true_effects(study, study.exhibit(exhibit), panel, pd.read_parquet(ledger))
+
+
+def _inline(image: Path) -> str:
+    """A picture as Markdown that needs no file beside it."""
+    return f"![figure](data:image/png;base64,{base64.b64encode(image.read_bytes()).decode()})"

@@ -1,0 +1,207 @@
+"""The dbt models as assets, and the gate behind them: expectations on the panels that block what follows."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from dagster_project.ingest.contracts import Contract
+from dagster_project.paths import POLICIES, REFERENCE, Paths
+from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from analysis.studies.spec import Study
+    from expectations.runner import Rule
+
+OWNERS = ["team:pilotcity"]
+#: Units of variables whose values are shares of a whole, by source column.
+SHARES = {
+    *("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp", "urban_share"),
+}
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys are schema and table, groups are layers; a raw table that several sources fill depends on each of them."""
+
+    def __init__(self, filled_by: Mapping[str, Sequence[dg.AssetKey]]) -> None:
+        super().__init__(TRANSLATOR_SETTINGS)
+        self.filled_by = filled_by
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return dbt_resource_props["schema"]
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        deps = [key for dep in spec.deps for key in self.filled_by.get("/".join(dep.asset_key.path), [dep.asset_key])]
+        return spec.replace_attributes(
+            deps=list(dict.fromkeys(deps)),
+            owners=OWNERS,
+            kinds={"dbt", "duckdb"} | ({"sql"} if not spec.kinds else set()),
+        )
+
+
+def dbt_models(paths: Paths, project: DbtProject, found: dict[str, Contract]) -> dg.AssetsDefinition:
+    """Every dbt model, built in one dbt run."""
+    yearbooks = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "yearbook"]
+    records = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "patents"]
+    filled_by = {
+        "raw/yearbook_cells": yearbooks,
+        "raw/patents": records,
+        "raw/reader_rejects": [*yearbooks, *records],
+        "raw/ledger": [*yearbooks, *records],
+    }
+
+    @dbt_assets(
+        manifest=project.manifest_path,
+        project=project,
+        dagster_dbt_translator=Translator(filled_by),
+        pool=WAREHOUSE_POOL,
+        name="dbt_models",
+    )
+    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        # dbt has closed the file once its events are all in; only then can rows be counted and shown
+        events = list(dbt.cli(["build"], context=context).stream())
+        with warehouse(paths) as connection:
+            for event in events:
+                if isinstance(event, dg.Output):
+                    schema, table = context.asset_key_for_output(event.output_name).path
+                    event = event.with_metadata({**event.metadata, **_look(connection, schema, table)})
+                yield event
+
+    return models
+
+
+def _look(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> dict[str, Any]:
+    """Rows, columns and the first rows of a table, for its page in the web UI."""
+    name = f'{schema}."{table}"'
+    columns = connection.execute(f"describe {name}").fetchall()
+    head = connection.execute(f"select * from {name} limit 5").df()
+    return {
+        "dagster/row_count": connection.execute(f"select count(*) from {name}").fetchall()[0][0],
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(column[0], column[1]) for column in columns]),
+        "preview": dg.MetadataValue.md(head.iloc[:, :12].to_markdown(index=False)),
+    }
+
+
+def panel_checks(paths: Paths, studies: Sequence["Study"]) -> list[dg.AssetChecksDefinition]:
+    """A blocking and a warning check on each study's panel and on city_year."""
+    return [_city_year_check(paths), *(_study_check(paths, study) for study in studies)]
+
+
+def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
+    def rules(frame: Any) -> "list[Rule]":
+        from expectations import panels
+
+        years = int(frame["year"].min()), int(frame["year"].max())
+        return panels.city_year(cities=frame["city_code"].nunique(), years=years)
+
+    return _checks(paths, "city_year", lambda frame: frame, rules)
+
+
+def _study_check(paths: Paths, study: "Study") -> dg.AssetChecksDefinition:
+    def prepare(frame: Any) -> Any:
+        from expectations import panels
+
+        return panels.with_checks(frame, study.treatment)
+
+    def rules(frame: Any) -> "list[Rule]":
+        from expectations import panels
+
+        cities, treated = promised(study)
+        measured = [v.name for v in study.variables if v.name in frame and frame[v.name].notna().any()]
+        shares = [v.name for v in study.variables if v.name in measured and v.source in SHARES and not v.log]
+        return panels.study_panel(
+            cities=cities,
+            years=study.years,
+            treatment=study.treatment,
+            treated=treated,
+            measured=measured,
+            shares=shares,
+        )
+
+    return _checks(paths, study.name, prepare, rules)
+
+
+def promised(study: "Study") -> tuple[int, int]:
+    """How many cities a study's panel must have, and how many of them are pilots, from the committed lists alone."""
+    cities = pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False)
+    sample = set(cities.loc[cities[study.cities] == "1", "city_code"])
+    pilots = pd.read_csv(POLICIES / f"{study.policy}.csv", dtype=str, keep_default_na=False)
+    if study.policy_scope:
+        pilots = pilots[pilots["scope"].isin(study.policy_scope)]
+    return len(sample), len(sample & set(pilots["city_code"]))
+
+
+def _checks(paths: Paths, table: str, prepare: Any, rules: Any) -> dg.AssetChecksDefinition:
+    key = dg.AssetKey(["panels", table])
+    specs = [
+        dg.AssetCheckSpec(
+            "expectations", asset=key, blocking=True, description="Rules that a panel must keep to be published."
+        ),
+        dg.AssetCheckSpec("warnings", asset=key, description="Rules that deserve a look and stop nothing."),
+    ]
+
+    @dg.multi_asset_check(name=f"expectations_{table}", specs=specs, pool=WAREHOUSE_POOL)
+    def check() -> Iterator[dg.AssetCheckResult]:
+        from expectations import panels, runner
+
+        with warehouse(paths) as connection:
+            frame = prepare(connection.execute(f"select * from panels.{table} order by city_code, year").df())
+        outcomes = runner.validate(
+            f"panels.{table}", frame, rules(frame), keys=panels.KEYS, store=paths.expectations_store
+        )
+        _keep_outcomes(paths, table, outcomes)
+        severity = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
+        for name, blocking in (("expectations", True), ("warnings", False)):
+            mine = [outcome for outcome in outcomes if outcome.blocking is blocking]
+            failed = [outcome for outcome in mine if not outcome.passed]
+            yield dg.AssetCheckResult(
+                asset_key=key,
+                check_name=name,
+                passed=not failed,
+                severity=severity[blocking],
+                description="; ".join(f"{outcome.rule}: {outcome.observed}" for outcome in failed) or None,
+                metadata={
+                    "rules": dg.MetadataValue.md(_rules_table(mine)),
+                    **{outcome.rule: dg.MetadataValue.md(_failing(outcome)) for outcome in failed},
+                },
+            )
+
+    return check
+
+
+def _keep_outcomes(paths: Paths, table: str, outcomes: Sequence[Any]) -> None:
+    """Leave the outcomes of a table's checks where the report finds them."""
+    rows = [
+        {
+            "table": f"panels.{table}",
+            "rule": outcome.rule,
+            "holds": "yes" if outcome.passed else "NO" if outcome.blocking else "no (warning)",
+            "observed": outcome.observed,
+        }
+        for outcome in outcomes
+    ]
+    (paths.expectations_store / f"{table}.json").write_text(json.dumps(rows, ensure_ascii=False))
+
+
+def checks_table(paths: Paths) -> pd.DataFrame:
+    """The latest outcome of every rule on every panel."""
+    kept = sorted(paths.expectations_store.glob("*.json"))
+    return pd.DataFrame([row for path in kept for row in json.loads(path.read_text())])
+
+
+def _rules_table(outcomes: Sequence[Any]) -> str:
+    lines = ["| rule | holds | observed |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {o.rule} | {'yes' if o.passed else '**no**'} | {o.observed} |" for o in outcomes)])
+
+
+def _failing(outcome: Any) -> str:
+    return outcome.failing.to_markdown(index=False) if len(outcome.failing) else outcome.observed

@@ -1,0 +1,61 @@
+"""Whether anything that decides a result has changed: raw files, contracts, policies, studies, code, lock.
+
+Imports nothing heavy, so that a run with nothing to do ends at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from dagster_project.paths import CODE, LOCK, ROOT, Paths
+
+IGNORED = {"__pycache__", "target", "logs", ".user.yml", ".DS_Store"}
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files of a folder that count, in order of their path; links that lead out of the folder do not."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not IGNORED.intersection(path.relative_to(folder).parts) and path.suffix != ".pyc"
+    )
+
+
+def hash_files(paths: Iterable[Path], base: Path) -> str:
+    """One hash of names and contents."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").digest()
+        total.update(str(path.relative_to(base)).encode() + b"\0" + content)
+    return total.hexdigest()
+
+
+def hash_folder(folder: Path) -> str:
+    """One hash of a folder's names and contents."""
+    return hash_files(files_below(folder), folder)
+
+
+def fingerprint(paths: Paths) -> dict[str, str]:
+    """Hashes of everything that decides what a run publishes, by kind."""
+    code = [path for name in CODE for path in files_below(ROOT / name)]
+    return {
+        "raw": f"{paths.raw} {hash_folder(paths.raw)}",
+        "code": hash_files(code, ROOT),
+        "lock": hash_files([LOCK], ROOT),
+    }
+
+
+def changed(paths: Paths) -> list[str]:
+    """Which kinds differ from the last publication's fingerprint; every kind when there is none."""
+    now = fingerprint(paths)
+    recorded = paths.published / "fingerprint.json"
+    if not recorded.exists() or not (paths.reports / "index.html").exists():
+        return list(now)
+    before = json.loads(recorded.read_text())
+    return [kind for kind, value in now.items() if before.get(kind) != value]

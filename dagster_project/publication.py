@@ -1,0 +1,143 @@
+"""A publication on disk: the candidate a run builds, and the swap that makes it what readers see.
+
+Readers follow data/published, one symlink; it is replaced by rename, so they see the old publication whole or the new
+one whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_project.fingerprint import fingerprint
+from dagster_project.paths import Paths
+
+if TYPE_CHECKING:
+    import duckdb
+
+KEPT = 5
+#: Version of the storage format that 1.x clients of DuckDB read too.
+STORAGE = "v1.0.0"
+DATABASE = "pilotcity.duckdb"
+#: What assets of one run hand each other inside the candidate; readers never see it.
+WORK = ".work"
+
+
+def begin(paths: Paths) -> Path:
+    """An empty candidate folder."""
+    shutil.rmtree(paths.candidate, ignore_errors=True)
+    paths.candidate.mkdir(parents=True)
+    return paths.candidate
+
+
+def open_candidate(paths: Paths) -> Path:
+    """The candidate of this run; where a single study is materialised alone, a copy of what is published."""
+    if not (paths.candidate / "publication.json").exists():
+        if not paths.published.exists():
+            raise FileNotFoundError("Nothing is published yet: materialise everything once (make run).")
+        shutil.rmtree(paths.candidate, ignore_errors=True)
+        shutil.copytree(paths.published.resolve(), paths.candidate)
+    return paths.candidate
+
+
+def describe(paths: Paths) -> dict[str, object]:
+    """What a publication says of itself; the same inputs give the same description."""
+    hashes = fingerprint(paths)
+    return {
+        "version": hash_of(hashes),
+        "is_sample": paths.is_sample,
+        "raw_sha256": hashes["raw"].split()[-1],
+        "code_sha256": hashes["code"],
+        "lock_sha256": hashes["lock"],
+    }
+
+
+def hash_of(hashes: dict[str, str]) -> str:
+    """Twelve hex digits that name the inputs; the raw folder's place does not count, its content does."""
+    import hashlib
+
+    text = "\n".join(f"{kind} {value.split()[-1]}" for kind, value in sorted(hashes.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write_tables(connection: duckdb.DuckDBPyConnection, candidate: Path) -> dict[str, int]:
+    """Copy what readers get from the warehouse to Parquet, ordered by all columns; returns rows by table."""
+    connection.execute("set threads = 1")
+    published = connection.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_schema in ('panels', 'scores', 'quality') order by all"
+    ).fetchall()
+    rows = {}
+    for schema, table in published:
+        folder = candidate / "data" / schema
+        folder.mkdir(parents=True, exist_ok=True)
+        connection.execute(
+            f"copy (select * from {schema}.{table} order by all) to '{folder / table}.parquet' (format parquet)"
+        )
+        rows[f"{schema}.{table}"] = connection.execute(f"select count(*) from {schema}.{table}").fetchall()[0][0]
+    return rows
+
+
+def write_database(candidate: Path) -> Path:
+    """A fresh DuckDB file from the candidate's Parquet, readable by clients from 1.0 on."""
+    import duckdb
+
+    path = candidate / DATABASE
+    path.unlink(missing_ok=True)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute(f"attach '{path}' as published (storage_version '{STORAGE}')")
+        for schema in ("panels", "scores", "estimates", "quality"):
+            connection.execute(f"create schema published.{schema}")
+        for parquet in sorted((candidate / "data").rglob("*.parquet")):
+            connection.execute(
+                f"create table published.{parquet.parent.name}.\"{parquet.stem}\" as from read_parquet('{parquet}')"
+            )
+        about = json.loads((candidate / "publication.json").read_text())
+        connection.execute(
+            "create table published.panels.publication as select * from (values "
+            "($version, $is_sample::boolean, $raw_sha256, $code_sha256, $lock_sha256)) "
+            "t(version, is_sample, raw_sha256, code_sha256, lock_sha256)",
+            {key: about[key] for key in ("version", "is_sample", "raw_sha256", "code_sha256", "lock_sha256")},
+        )
+        connection.execute("detach published")
+    return path
+
+
+def numbers(paths: Paths) -> list[int]:
+    """Numbers of the publications on disk, oldest first."""
+    if not paths.publications.is_dir():
+        return []
+    return sorted(int(path.name) for path in paths.publications.iterdir() if re.fullmatch(r"\d+", path.name))
+
+
+def publish(paths: Paths) -> int:
+    """Make the candidate the publication that readers see; returns its number. The last five are kept."""
+    number = max(numbers(paths), default=0) + 1
+    shutil.rmtree(paths.candidate / WORK, ignore_errors=True)
+    (paths.candidate / "fingerprint.json").write_text(json.dumps(fingerprint(paths), indent=1))
+    target = paths.publications / str(number)
+    paths.candidate.rename(target)
+    point(paths, number)
+    current = paths.published.resolve()
+    for old in numbers(paths)[:-KEPT]:
+        if paths.publications / str(old) != current:
+            shutil.rmtree(paths.publications / str(old), ignore_errors=True)
+    return number
+
+
+def point(paths: Paths, number: int) -> None:
+    """Point data/published and data/reports at a publication, each by one rename."""
+    _swap(paths.published, Path("publications") / str(number))
+    _swap(paths.reports, Path("published") / "site")
+
+
+def _swap(link: Path, target: Path) -> None:
+    if link.exists() and not link.is_symlink():
+        raise FileExistsError(f"{link} is a folder of its own; move it away, pilotcity keeps a link there.")
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)

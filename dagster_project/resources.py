@@ -1,0 +1,148 @@
+"""What assets share: the warehouse behind a lock, dbt, and the instance's settings. No query of data lives here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
+from packaging.version import Version
+
+from dagster_project.fingerprint import hash_folder
+from dagster_project.paths import DBT_PROJECT, ROOT, Paths
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Assets that open the warehouse share this pool, whose limit in dagster.yaml is one.
+WAREHOUSE_POOL = "warehouse"
+
+DBT = str(Path(sys.executable).parent / "dbt")
+
+INSTANCE_SETTINGS = """\
+# Written by pilotcity at every start; edit dagster_project/resources.py instead.
+telemetry: {enabled: false}
+nux: {enabled: false}
+concurrency:
+  pools: {default_limit: 1, granularity: op}
+run_monitoring: {enabled: true, start_timeout_seconds: 180, free_slots_after_run_end_seconds: 60}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, failure: 90, success: -1}}
+"""
+
+TABLES = """
+create schema if not exists raw;
+create table if not exists raw.ledger (
+    source varchar, file varchar, sha256 varchar, bytes bigint, contract_sha256 varchar, reader_sha256 varchar,
+    sheets integer, rows bigint, cells bigint, rejects bigint, ingested_at timestamp
+);
+create table if not exists raw.yearbook_cells (
+    source varchar, file varchar, sheet varchar, row bigint, "column" varchar, header varchar, indicator varchar,
+    unit varchar, code varchar, city varchar, province varchar, year varchar, value varchar
+);
+create table if not exists raw.patents (
+    source varchar, application_number varchar, kind varchar, filing_date varchar, grant_date varchar, ipc varchar,
+    applicant varchar, address varchar, file varchar, row bigint
+);
+create table if not exists raw.reader_rejects (
+    rule varchar, source varchar, file varchar, sheet varchar, row bigint, "column" varchar, value varchar,
+    message varchar
+);
+"""
+
+
+@contextmanager
+def exclusive(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold an operating-system lock that dies with this process; wait for it, or raise RuntimeError(busy) at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise RuntimeError(busy) from None
+        yield
+
+
+@contextmanager
+def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An open connection to the warehouse with its raw tables in place; one at a time on this machine."""
+    import duckdb
+
+    with exclusive(paths.warehouse.with_suffix(".lock")):
+        paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(str(paths.warehouse), config={"threads": 2})
+        try:
+            connection.execute(TABLES)
+            yield connection
+        finally:
+            connection.close()
+
+
+def prepare_instance(paths: Paths) -> None:
+    """Make DAGSTER_HOME with the project's settings and point this process at it."""
+    paths.home.mkdir(parents=True, exist_ok=True)
+    settings = paths.home / "dagster.yaml"
+    if not settings.exists() or settings.read_text() != INSTANCE_SETTINGS:
+        settings.write_text(INSTANCE_SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(paths.home)
+    os.environ["DO_NOT_TRACK"] = "1"
+
+
+class OfflineDbt(DbtCliResource):
+    """dbt without the question to a package index that `dbt --version` asks."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
+def dbt_environment(paths: Paths) -> dict[str, str]:
+    """Variables that dbt's profile reads."""
+    return {"PILOTCITY_WAREHOUSE": str(paths.warehouse), "DO_NOT_TRACK": "1"}
+
+
+def dbt_project(paths: Paths) -> DbtProject:
+    """The dbt project with a manifest that matches its files; parsed anew when a file has changed."""
+    os.environ.update(dbt_environment(paths))
+    project = DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target)
+    stamp = paths.dbt_target / "manifest.sha256"
+    current = hash_folder(DBT_PROJECT)
+    manifest = paths.dbt_target / "manifest.json"
+    if not manifest.exists() or not stamp.exists() or stamp.read_text() != current:
+        paths.dbt_target.mkdir(parents=True, exist_ok=True)
+        with exclusive(paths.dbt_target / ".lock"):
+            folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]
+            folders.append(f"--log-path={paths.dbt_target / 'logs'}")
+            parsed = subprocess.run(
+                [DBT, "parse", "--quiet", *folders],
+                cwd=DBT_PROJECT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if parsed.returncode:
+                raise RuntimeError(f"dbt cannot parse {DBT_PROJECT.relative_to(ROOT)}:\n{parsed.stdout}{parsed.stderr}")
+            stamp.write_text(current)
+    return project
+
+
+def dbt_resource(project: DbtProject) -> OfflineDbt:
+    """dbt on the command line, quiet and without telemetry."""
+    return OfflineDbt(
+        project_dir=project,  # type: ignore[arg-type]
+        profiles_dir=str(DBT_PROJECT),
+        dbt_executable=DBT,
+        global_config_flags=["--no-use-colors", "--log-path", str(project.target_path / "logs")],
+    )
+
+
+TRANSLATOR_SETTINGS = DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_source_tests_as_checks=True)

@@ -1,0 +1,18 @@
+-- grain: one table of the warehouse that carries data from raw files to panels, with its rows
+{% set tables = [
+    ('raw', source('raw', 'yearbook_cells')),
+    ('raw', source('raw', 'patents')),
+    ('staging', ref('stg_yearbook_parsed')),
+    ('staging', ref('stg_yearbook')),
+    ('staging', ref('stg_patents')),
+    ('quality', ref('rejects')),
+    ('intermediate', ref('int_city_values')),
+    ('intermediate', ref('int_green_patents')),
+    ('panels', ref('city_year')),
+] %}
+
+{% for layer, table in tables -%}
+select {{ loop.index }} as position, '{{ layer }}' as layer, '{{ table.identifier }}' as table_name, count(*) as rows from {{ table }}
+{{ "union all" if not loop.last }}
+{% endfor -%}
+order by position

@@ -1,0 +1,138 @@
+"""Run a suite over a data frame, keep the result for Data Docs, and say what failed on which rows.
+
+Knows Great Expectations; the suites themselves stand in one module per layer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from great_expectations.expectations import Expectation
+
+#: Failing rows quoted with each outcome.
+QUOTED = 20
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation and what it means for the run.
+
+    Attributes
+    ----------
+    name
+        What must hold, in a few words; unique in its suite.
+    expectation
+        As Great Expectations states it.
+    blocking
+        Whether a failure stops the publication; otherwise it warns.
+    """
+
+    name: str
+    expectation: Expectation
+    blocking: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule found; ``failing`` are up to QUOTED rows of the frame (keys and the column), none when it holds."""
+
+    rule: str
+    blocking: bool
+    passed: bool
+    observed: str
+    failing: pd.DataFrame
+
+
+def validate(
+    name: str, frame: pd.DataFrame, rules: Sequence[Rule], *, keys: Sequence[str] = (), store: Path
+) -> list[Outcome]:
+    """Check ``frame`` against ``rules``; suite and result are kept in ``store`` under ``name`` for Data Docs."""
+    context = _context(store)
+    import great_expectations as gx
+
+    expectations = []
+    for rule in rules:
+        expectation = rule.expectation.copy(
+            update={"meta": {"rule": rule.name}, "severity": "critical" if rule.blocking else "warning"}
+        )
+        expectations.append(expectation)
+    suite = context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=expectations))
+    source = context.data_sources.add_or_update_pandas(name="frames")
+    try:
+        asset = source.get_asset(name)
+    except LookupError:
+        asset = source.add_dataframe_asset(name=name)
+    try:
+        batch = asset.get_batch_definition("whole")
+    except KeyError:
+        batch = asset.add_batch_definition_whole_dataframe("whole")
+    definition = context.validation_definitions.add_or_update(
+        gx.ValidationDefinition(name=name, data=batch, suite=suite)
+    )
+    result = definition.run(
+        batch_parameters={"dataframe": frame.reset_index(drop=True)},
+        result_format={"result_format": "COMPLETE", "partial_unexpected_count": QUOTED},
+    )
+    found = {entry.expectation_config.meta["rule"]: entry for entry in result.results}
+    return [_outcome(rule, found[rule.name], frame.reset_index(drop=True), list(keys)) for rule in rules]
+
+
+def build_data_docs(store: Path, output: Path) -> Path:
+    """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page."""
+    context = _context(store)
+    built = context.build_data_docs()
+    index = Path(next(iter(built.values())).removeprefix("file://"))
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.copytree(index.parent, output)
+    style = (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
+    for page in output.rglob("*.html"):
+        page.write_text(_offline(page.read_text(encoding="utf-8"), style), encoding="utf-8")
+    return output / "index.html"
+
+
+def reset(store: Path) -> None:
+    """Forget earlier suites and results."""
+    shutil.rmtree(store, ignore_errors=True)
+
+
+def _context(store: Path) -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    import great_expectations as gx
+
+    store.mkdir(parents=True, exist_ok=True)
+    context = gx.get_context(mode="file", project_root_dir=store)
+    context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
+    return context
+
+
+def _outcome(rule: Rule, entry: Any, frame: pd.DataFrame, keys: list[str]) -> Outcome:
+    result = entry.result or {}
+    rows = [index for index in result.get("unexpected_index_list") or [] if isinstance(index, int)][:QUOTED]
+    column = getattr(rule.expectation, "column", None)
+    columns = [name for name in dict.fromkeys([*keys, *([column] if column else [])]) if name in frame.columns]
+    observed = result.get("observed_value")
+    if observed is None and result.get("unexpected_count") is not None:
+        observed = f"{result['unexpected_count']} of {result.get('element_count', len(frame))} rows"
+    if entry.exception_info and entry.exception_info.get("raised_exception"):
+        observed = str(entry.exception_info.get("exception_message"))
+    return Outcome(rule.name, rule.blocking, bool(entry.success), str(observed), frame.loc[rows, columns])
+
+
+def _offline(page: str, style: str) -> str:
+    """A Data Docs page without anything fetched from elsewhere: one vendored style sheet instead."""
+    page = re.sub(r'<link[^>]+href="https?://[^>]*>(?:</link>)?', "", page)
+    page = re.sub(r'<script[^>]+src="https?://[^>]*>\s*</script>', "", page)
+    page = re.sub(r'<img[^>]+src="https?://[^>]*>', "", page)
+    page = re.sub(r"url\(\s*['\"]?https?://[^)]*\)", "none", page)
+    return page.replace("</head>", f"<style>{style}</style></head>", 1)
