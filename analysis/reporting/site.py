@@ -128,7 +128,15 @@ def build(
     ----------
     publication
         ``version`` and ``refreshed`` (text), shown on every page; anything else is listed on the first page.
+
+    Raises
+    ------
+    ValueError
+        Rejects without a column ``rule``.
     """
+    rejects = warehouse.rejects
+    if len(rejects) and "rule" not in rejects.columns:
+        raise ValueError(f"The rejects need a column 'rule'; they have {', '.join(map(str, rejects.columns))}.")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     shared = {
@@ -293,8 +301,6 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
 
 def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, output: Path) -> dict[str, Any]:
     rejects = warehouse.rejects
-    if len(rejects) and "rule" not in rejects.columns:
-        raise ValueError("The rejects need a column 'rule'; they have " + ", ".join(map(str, rejects.columns)) + ".")
     by_rule, shown = None, None
     if len(rejects):
         counts = rejects.groupby("rule", sort=True).size().rename("rejected").reset_index()
@@ -308,7 +314,7 @@ def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, outpu
     frames = {"rejects": rejects, "checks": warehouse.checks, "files": warehouse.files, "not_computed": missing}
     for name, frame in frames.items():
         marked = frame.assign(data=SAMPLE) if warehouse.is_sample else frame
-        (folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="\n")
+        (folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
     return {
         "layers": listing(warehouse.layers, "Rows by table"),
         "checks": listing(warehouse.checks, "Checks"),

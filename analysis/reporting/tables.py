@@ -423,9 +423,9 @@ def csv(result: ExhibitResult, *, printed: Published, truth: pd.DataFrame | None
 
 
 def safe_csv(table: pd.DataFrame) -> str:
-    """A data frame as CSV in which no text can run as a formula when a spreadsheet opens it."""
-    file = io.StringIO()
-    writer = csv_module.writer(file, lineterminator="\n")
+    """A data frame as CSV (RFC 4180) in which no text can run as a formula when a spreadsheet opens it."""
+    file = io.StringIO(newline="")
+    writer = csv_module.writer(file, lineterminator="\r\n")
     writer.writerow([_csv_cell(str(column)) for column in table.columns])
     for row in table.itertuples(index=False):
         writer.writerow([_csv_cell(value) for value in row])
@@ -469,7 +469,7 @@ def write_table(
     folder.mkdir(parents=True, exist_ok=True)
     paths = {suffix: folder / f"{result.exhibit}.{suffix}" for suffix in contents}
     for suffix, path in paths.items():
-        path.write_text(contents[suffix], encoding="utf-8", newline="\n")
+        path.write_text(contents[suffix], encoding="utf-8", newline="")
     return paths
 
 

@@ -1,0 +1,172 @@
+"""The site: offline, linked, marked, escaped, and the same bytes for the same inputs."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.reporting.site import REJECTS_SHOWN, StudyReport, WarehouseReport, build, coverage, listing
+
+PUBLICATION = {"version": "7", "refreshed": "2024-05-01", "inputs_sha256": "ab" * 32}
+
+
+def warehouse(is_sample: bool, rejects: pd.DataFrame | None = None) -> WarehouseReport:
+    if rejects is None:
+        rejects = pd.DataFrame(
+            {
+                "rule": ["unknown_city"] * (REJECTS_SHOWN + 3) + ["unknown_unit"],
+                "file": "地级市.xlsx",
+                "value": "<script>alert(1)</script>",
+                "message": [f"message {row}" for row in range(REJECTS_SHOWN + 4)],
+            }
+        )
+    return WarehouseReport(
+        layers=pd.DataFrame({"layer": ["raw"], "table": ["raw.yearbook"], "rows": [1234567]}),
+        checks=pd.DataFrame({"check": ["keys are unique"], "passed": [True], "failed_rows": [0]}),
+        rejects=rejects,
+        files=pd.DataFrame({"file": ["=a.xlsx"], "sha256": ["cd" * 32]}),
+        is_sample=is_sample,
+    )
+
+
+@pytest.fixture
+def site(folder: Path, study, panel, results, truth) -> Path:
+    report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
+    build(folder, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    return folder
+
+
+class Page(HTMLParser):
+    """Links, sources, ids, headings and images of a page; fails when tags do not close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        values = dict(attributes)
+        self.tags.append((tag, values))
+        self.links += [values["href"]] if "href" in values else []
+        self.sources += [values["src"]] if "src" in values else []
+        self.ids += [values["id"]] if "id" in values else []
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def pages(site: Path) -> dict[str, Page]:
+    return {path.name: Page(path.read_text(encoding="utf-8")) for path in site.glob("*.html")}
+
+
+def test_there_is_a_page_for_each_study_and_the_warehouse(site: Path) -> None:
+    assert set(pages(site)) == {"index.html", "trial.html", "warehouse.html"}
+
+
+def test_every_link_leads_to_a_file_of_the_site_or_the_data_docs(site: Path) -> None:
+    for name, page in pages(site).items():
+        assert len(page.ids) == len(set(page.ids)), name
+        for link in [*page.links, *page.sources]:
+            target, _, anchor = link.partition("#")
+            if target == "data_docs/index.html":
+                continue
+            assert (site / (target or name)).is_file(), link
+            assert not anchor or anchor in page.ids, link
+
+
+def test_nothing_comes_from_a_network_and_nothing_runs(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?i)(src|href)=\"(https?:)?//|@import|url\(", text), path.name
+        assert not re.search(r"(?i)<script|<link|\son\w+=", text), path.name
+
+
+def test_sample_data_is_marked_on_every_page_and_in_every_table_file(site: Path) -> None:
+    for path in [*site.rglob("*.html"), *site.rglob("*.md"), *site.rglob("*.tex"), *site.rglob("*.csv")]:
+        assert "SAMPLE DATA" in path.read_text(encoding="utf-8"), path
+
+
+def test_observed_data_is_not_called_a_sample(folder: Path, study, panel, observed) -> None:
+    report = StudyReport.from_panel(study, panel, is_sample=False, results=observed)
+    build(folder, studies=[report], warehouse=warehouse(False), publication=PUBLICATION)
+    for path in folder.rglob("*.*"):
+        if path.suffix in (".html", ".md", ".tex", ".csv"):
+            assert "SAMPLE" not in path.read_text(encoding="utf-8"), path
+
+
+def test_text_from_data_is_shown_and_never_read_as_markup(site: Path) -> None:
+    text = (site / "warehouse.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "A trial of &lt;pilots&gt; &amp; co" in (site / "trial.html").read_text(encoding="utf-8")
+
+
+def test_files_to_take_away_cannot_run_formulas(site: Path) -> None:
+    assert "'=a.xlsx" in (site / "files" / "warehouse" / "files.csv").read_text(encoding="utf-8")
+
+
+def test_pages_state_language_version_and_date_and_can_be_walked_by_keyboard(site: Path) -> None:
+    for name, page in pages(site).items():
+        text = (site / name).read_text(encoding="utf-8")
+        assert "Publication 7. Data last refreshed 2024-05-01." in text
+        assert ("html", {"lang": "en"}) in page.tags
+        assert page.links[0] == "#content"
+        assert all("tabindex" in values for tag, values in page.tags if values.get("class") == "scroll")
+        assert all(values.get("alt") for tag, values in page.tags if tag == "img")
+    assert 'lang="zh-Hans">试验' in (site / "trial.html").read_text(encoding="utf-8")
+
+
+def test_rejects_are_counted_by_rule_and_a_few_of_each_are_shown(site: Path) -> None:
+    text = (site / "warehouse.html").read_text(encoding="utf-8")
+    assert re.search(rf"unknown_city</th><td class=\"number\">{REJECTS_SHOWN + 3}</td>", text)
+    assert f"message {REJECTS_SHOWN - 1}" in text
+    assert f"message {REJECTS_SHOWN}<" not in text
+    everything = (site / "files" / "warehouse" / "rejects.csv").read_text(encoding="utf-8")
+    assert f"message {REJECTS_SHOWN}" in everything
+
+
+def test_what_could_not_be_computed_is_listed_with_its_reason(site: Path) -> None:
+    for name in ("warehouse.html", "trial.html"):
+        text = (site / name).read_text(encoding="utf-8")
+        assert "&#39;gone&#39; is financial_depth of panels.city_year" in text
+
+
+def test_a_run_without_studies_or_rejects_still_has_its_pages(folder: Path) -> None:
+    empty = pd.DataFrame()
+    report = WarehouseReport(layers=empty, checks=empty, rejects=empty, files=empty, is_sample=False)
+    build(folder, studies=[], warehouse=report, publication={})
+    assert "Nothing was set aside." in (folder / "warehouse.html").read_text(encoding="utf-8")
+    assert "date not recorded" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_rejects_without_a_rule_are_an_error(folder: Path) -> None:
+    with pytest.raises(ValueError, match="column 'rule'"):
+        build(folder, studies=[], warehouse=warehouse(False, pd.DataFrame({"file": ["a"]})), publication={})
+
+
+def test_the_same_inputs_give_the_same_bytes(site: Path, tmp_path: Path, study, panel, results, truth) -> None:
+    again = tmp_path / "again"
+    report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
+    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    first = {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    second = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
+    assert first == second
+
+
+def test_coverage_counts_measured_imputed_and_missing_values(study, panel) -> None:
+    table = coverage(study, panel).set_index("name")
+    assert table.loc["x", ["values", "imputed", "missing"]].tolist() == [160, 20, 0]
+    assert table.loc["gone", ["values", "imputed", "missing"]].tolist() == [0, 0, 160]
+
+
+def test_a_listing_shows_numbers_with_separators_and_years_without() -> None:
+    frame = pd.DataFrame({"year": [2006], "rows": [1234567], "share": [0.25], "ok": [True], "none": [None]})
+    assert listing(frame, "").rows == (("2006", "1,234,567", "0.2500", "yes", ""),)
