@@ -31,23 +31,25 @@ def dummies(data: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return pd.concat([data, *parts], axis=1)
 
 
-@pytest.mark.parametrize("covariance", ["clustered", "robust", "unadjusted"])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # two-way variances of the peer's dummies
+@pytest.mark.parametrize("covariance", ["clustered", "two-way", "robust", "unadjusted"])
 def test_estimates_and_errors_equal_linearmodels(covariance):
     from linearmodels.iv import IV2SLS
 
     data = simulate().sample(frac=0.9, random_state=1)
     wide = dummies(data, "city", "year").assign(const=1.0)
     exogenous = wide[["const", "x", *(c for c in wide if str(c).startswith(("city_", "year_")))]]
-    options = {"clusters": data["city"]} if covariance == "clustered" else {}
-    peer = IV2SLS(data["产出"], exogenous, data[["log(d)"]], data[["z1", "z2"]]).fit(cov_type=covariance, **options)
+    ways = {"clustered": ["city"], "two-way": ["city", "year"]}.get(covariance, [])
+    options = {"cov_type": "clustered", "clusters": data[ways]} if ways else {"cov_type": covariance}
+    peer = IV2SLS(data["产出"], exogenous, data[["log(d)"]], data[["z1", "z2"]]).fit(**options)
     ours = fit(
         data,
-        cluster="unit" if covariance == "clustered" else (),
+        cluster=ways,
         covariance="robust" if covariance == "robust" else "classical",
     )
     # ivreg2 counts absorbed effects in the homoskedastic and robust variances, linearmodels does not without debiasing.
     absorbed = data["city"].nunique() + data["year"].nunique() - 1
-    factor = 1.0 if covariance == "clustered" else np.sqrt(len(data) / (len(data) - absorbed))
+    factor = 1.0 if ways else np.sqrt(len(data) / (len(data) - absorbed))
     np.testing.assert_allclose(ours.table["estimate"], peer.params[["log(d)", "x"]], rtol=1e-9)
     np.testing.assert_allclose(ours.table["se"], peer.std_errors[["log(d)", "x"]] * factor, rtol=1e-8)
 

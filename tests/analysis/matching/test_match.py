@@ -67,6 +67,12 @@ def test_matching_without_replacement_equals_greedy_search(order, caliper):
     assert dict(zip(result.row.tolist(), result.col.tolist(), strict=True)) == expected
 
 
+def test_without_replacement_equal_distances_go_to_the_lower_score_and_equal_scores_to_the_nearer_rank():
+    assert nearest_once(np.array([0.5]), np.array([0.75, 0.25]), 0.25, "data").tocoo().col.tolist() == [1]
+    assert nearest_once(np.array([0.5]), np.array([0.25, 0.25]), np.inf, "data").tocoo().col.tolist() == [1]
+    assert nearest_once(np.array([0.5]), np.array([0.75, 0.75]), np.inf, "data").tocoo().col.tolist() == [0]
+
+
 def test_without_replacement_a_small_pool_is_used_up_and_no_further():
     result = nearest_once(np.array([0.9, 0.1, 0.5]), np.array([0.2, 0.8]), np.inf, "largest")
     assert result.toarray().tolist() == [[0, 1], [0, 0], [1, 0]]
