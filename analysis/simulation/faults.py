@@ -21,7 +21,10 @@ UNREADABLE = ("见附表", "待核实", "1.2.3", "约五百", "12 34a")
 
 @dataclass(frozen=True)
 class Fault:
-    """One planted fault: where it stands, which rule must catch it, what is written and what should be."""
+    """One planted fault: where it stands, which rule must catch it, what is written and what should be.
+
+    ``row`` is 1-based; ``column`` A and no ``indicator`` mean the whole row.
+    """
 
     file: str
     sheet: str
@@ -51,12 +54,12 @@ class Planned:
 
 RULES = {
     "lost_digit": "jump",
-    "tenfold": "jump",
-    "tenth": "jump",
+    "tenfold": "tenfold",
+    "tenth": "tenfold",
     "unknown_city": "unknown_city",
     "unreadable": "not_a_number",
     "copied_row": "duplicate_key",
-    "second_version": "duplicate_key",
+    "second_version": "conflicting_duplicate",
     "impossible": "out_of_range",
 }
 #: kind, indicators it is planted in, how many.
@@ -101,33 +104,37 @@ def plant(world: World, pages: Sequence[Page], file: str, planned: Sequence[Plan
     for fault in planned:
         page = next(page for page in pages if fault.indicator in page.position)
         code = str(world.cities.city_code.iloc[fault.city])
-        row = page.body[page.row_of[code]]
-        at = page.position[fault.indicator]
+        first = page.row_of[code]
         if fault.kind in ("unknown_city", "copied_row", "second_version"):
-            row_index, at, written, meant = _extra_row(page, row, fault)
+            added = _extra_row(page, page.body[first], fault)
+            found.append(_entry(page, file, fault, added, 0, "" if fault.kind == "unknown_city" else code, ""))
+            if fault.kind == "second_version":
+                # Nobody can tell which of two versions is right, so the first one stands in the ledger too.
+                found.append(_entry(page, file, fault, first, 0, code, ""))
         else:
-            row_index = page.row_of[code]
-            meant = _meant(world, page, fault)
-            written = _wrong(fault, float(meant))
-            row[at] = written
-        found.append(
-            Fault(
-                file=file,
-                sheet=page.name,
-                row=FIRST_ROW + row_index,
-                column=chr(ord("A") + at),
-                header=page.full_header(fault.indicator) if at else "城市",
-                city_code="" if fault.kind == "unknown_city" else code,
-                city=str(page.body[row_index][0]).strip(),
-                year=fault.year,
-                indicator=fault.indicator if at else "",
-                rule=RULES[fault.kind],
-                kind=fault.kind,
-                value=_text(written),
-                true_value=meant,
-            )
-        )
+            meant, at = _meant(world, page, fault), page.position[fault.indicator]
+            page.body[first][at] = _wrong(fault, float(meant))
+            found.append(_entry(page, file, fault, first, at, code, meant))
     return found
+
+
+def _entry(page: Page, file: str, fault: Planned, row: int, at: int, code: str, meant: str) -> Fault:
+    """The ledger's line for the cell in row ``row`` of the body and column ``at`` (0: the whole row)."""
+    return Fault(
+        file=file,
+        sheet=page.name,
+        row=FIRST_ROW + row,
+        column=chr(ord("A") + at),
+        header=page.full_header(fault.indicator) if at else "城市",
+        city_code=code,
+        city=_text(page.body[row][0]),
+        year=fault.year,
+        indicator=fault.indicator if at else "",
+        rule=RULES[fault.kind],
+        kind=fault.kind,
+        value=_text(page.body[row][at]),
+        true_value=meant,
+    )
 
 
 def ledger(faults: Sequence[Fault]) -> pd.DataFrame:
@@ -168,13 +175,13 @@ def _wrong(fault: Planned, value: float) -> Value:
     return -round(value, 2) if fault.variant % 2 == 0 else 9.9e12
 
 
-def _extra_row(page: Page, row: list[Value], fault: Planned) -> tuple[int, int, Value, str]:
-    """A row after the last city: (index into the body, 0-based column, what is written, what should be)."""
+def _extra_row(page: Page, row: list[Value], fault: Planned) -> int:
+    """Add a row after the last city: an unknown city, a copy, or other figures for the same city; its index."""
     page.body.append(list(row))
     added = page.body[-1]
     if fault.kind == "unknown_city":
         added[0] = UNKNOWN_CITIES[fault.variant % len(UNKNOWN_CITIES)]
-        added[1:] = [round(cell * 0.9, 4) if isinstance(cell, int | float) else cell for cell in added[1:]]
-    elif fault.kind == "second_version":
-        added[1:] = [round(cell * 1.015, 4) if isinstance(cell, int | float) else cell for cell in added[1:]]
-    return len(page.body) - 1, 0, added[0], ""
+    change = {"unknown_city": 0.9, "second_version": 1.015}.get(fault.kind)
+    if change:
+        added[1:] = [round(cell * change, 4) if isinstance(cell, int | float) else cell for cell in added[1:]]
+    return len(page.body) - 1
