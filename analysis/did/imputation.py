@@ -209,12 +209,10 @@ def _unit_influence(fitted: _Untreated, weights: np.ndarray, residual: np.ndarra
     v = -(by_unit[fitted.unit[fitted.rows]] + fitted.x[fitted.rows] @ slopes)
     influence = np.zeros((units, weights.shape[1]))
     np.add.at(influence, fitted.unit[fitted.rows], v * residual[fitted.rows][:, None])
-    squared = weights**2
-    group = sparse.csr_array((np.ones(len(cell)), (cell, np.arange(len(cell)))))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (group @ (squared * residual[treated][:, None])) / (group @ squared)
-    around = residual[treated][:, None] - np.nan_to_num(mean)[cell]
-    return influence + of_treated @ (weights * around)
+    # Every average here weights the rows of one cohort and period alike, so the paper's weighted mean is a plain one.
+    mean = np.bincount(cell, weights=residual[treated]) / np.bincount(cell)
+    around = residual[treated] - mean[cell]
+    return influence + of_treated @ (weights * around[:, None])
 
 
 def _pretrends(

@@ -21,6 +21,28 @@ def test_a_cell_is_the_difference_of_two_mean_changes():
     assert_allclose(result.table.query("cohort == 2004 and time == 2006")["estimate"].item(), by_hand)
 
 
+def test_the_error_of_a_cell_is_that_of_a_difference_of_means():
+    panel = staggered_panel(cohorts=(2004, 2006, np.nan, np.nan))
+    result = callaway_santanna(panel, "y", "first", **KEYS)
+    wide = panel.pivot(index="unit", columns="time", values="y")
+    first = panel.groupby("unit")["first"].first()
+    change = wide[2006] - wide[2003]
+    own, others = change[first == 2004], change[first.isna()]
+    by_hand = np.sqrt(own.var(ddof=0) / len(own) + others.var(ddof=0) / len(others))
+    assert_allclose(result.table.query("cohort == 2004 and time == 2006")["se"].item(), by_hand)
+
+
+def test_errors_of_averages_equal_a_jackknife_that_also_estimates_cohort_shares():
+    panel = staggered_panel(noise=0.1)
+    full = callaway_santanna(panel, "y", "first", **KEYS).overall
+    left_out = [
+        callaway_santanna(panel[panel["unit"] != name], "y", "first", **KEYS).overall["estimate"]
+        for name in panel["unit"].unique()
+    ]
+    jackknife = np.sqrt(len(left_out) - 1) * np.std(np.array(left_out), axis=0)
+    assert_allclose(full["se"], jackknife, rtol=0.03)
+
+
 @pytest.mark.parametrize("method", ["reg", "ipw", "dr"])
 def test_effects_that_differ_by_cohort_and_time_are_recovered_without_noise(method):
     panel = staggered_panel(noise=0.0)

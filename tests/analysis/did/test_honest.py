@@ -56,25 +56,26 @@ def test_the_test_statistic_is_the_value_of_its_linear_programme(after, weights)
 
 
 def test_the_conditional_test_rejects_as_its_truncated_normal_does():
-    path = random_path(3)
-    steps = np.diff(np.insert(np.eye(7), 3, 0.0, axis=0), axis=0)
-    moments, slope = MODULE._moments(steps, 0, 1.0, 3, np.array([1.0, 0, 0, 0]), 1.0, path.covariance)
-    spread = moments @ path.covariance @ moments.T
-    for theta in np.linspace(-2, 6, 21):
-        value = moments @ path.estimate - slope * theta
+    generator = np.random.default_rng(3)
+    outcomes = set()
+    for _ in range(60):
+        root = generator.normal(size=(3, 3)) * generator.uniform(0.3, 2, size=(3, 1))
+        value, spread = 1.5 * generator.normal(size=3), root @ root.T
         best = value.argmax()
         sd = np.sqrt(spread[best, best])
-        # Walk along the best moment's direction: where does it stop being the largest?
-        stay = [
-            level
-            for level in np.linspace(value[best] - 30, value[best] + 30, 12_001)
-            if (value + spread[:, best] / sd**2 * (level - value[best])).argmax() == best
-        ]
-        cut = truncnorm.ppf(0.95, min(stay) / sd if min(stay) > value[best] - 29 else -np.inf, max(stay) / sd)
-        if abs(value[best] / sd - max(cut, 0)) < 0.02:
+        # Walk along the direction of the largest moment: over which levels does it stay the largest?
+        levels = np.linspace(value[best] - 30, value[best] + 30, 6001)
+        walked = value + np.outer(levels - value[best], spread[:, best] / sd**2)
+        stay = levels[walked.argmax(axis=1) == best]
+        low = stay.min() if stay.min() > levels[0] else -np.inf
+        high = stay.max() if stay.max() < levels[-1] else np.inf
+        cut = max(truncnorm.ppf(0.95, low / sd, high / sd), 0)
+        if abs(value[best] / sd - cut) < 0.05:
             continue
-        expected = value[best] / sd <= max(cut, 0)
-        assert MODULE._not_rejected(value[:, None], spread, np.inf, 0.05, 0.0)[0] == expected
+        accepted = bool(MODULE._not_rejected(value[:, None], spread, np.inf, 0.05, 0.0)[0])
+        assert accepted == (value[best] / sd <= cut)
+        outcomes.add((accepted, np.isfinite(low), np.isfinite(high)))
+    assert len(outcomes) >= 5  # both verdicts, with truncation from below, from above, and both
 
 
 def test_no_departure_allowed_gives_nearly_the_usual_interval():
