@@ -58,7 +58,7 @@ def test_the_test_statistic_is_the_value_of_its_linear_programme(after, weights)
 def test_the_conditional_test_rejects_as_its_truncated_normal_does():
     generator = np.random.default_rng(3)
     outcomes = set()
-    for _ in range(60):
+    for _ in range(500):
         root = generator.normal(size=(3, 3)) * generator.uniform(0.3, 2, size=(3, 1))
         value, spread = 1.5 * generator.normal(size=3), root @ root.T
         best = value.argmax()
