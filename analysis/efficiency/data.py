@@ -134,6 +134,13 @@ def choice(value: object, allowed: tuple[str, ...], name: str) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
 
 
+def whole_number(value: object, name: str, least: int) -> int:
+    """The value as an int; raise a ValueError unless it is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}.")
+    return int(value)
+
+
 def twins(values: Array, references: list[Array], evaluated: list[Array]) -> Array:
     """True where another unit of the reference set has exactly the same values: (units,)."""
     alike = np.zeros(len(values), dtype=bool)

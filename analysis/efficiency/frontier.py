@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.efficiency.data import Measured
 from analysis.efficiency.fallback import solve_failed
-from analysis.efficiency.programmes import Model, Roles
+from analysis.efficiency.programmes import Model, Roles, sbm
 from analysis.efficiency.simplex import (
     OPTIMAL,
     Array,
@@ -201,17 +201,49 @@ def pose(measured: Measured, roles: Roles, columns: Array, frontier: str, window
     return Problem(roles, returns, observe(values * roles.signs, returns), period, compare(period, frontier, window))
 
 
+def _is_closed(comparison: Comparison) -> bool:
+    """Whether every observation of a reference set is evaluated on it."""
+    return all(map(np.array_equal, comparison.evaluated, comparison.references))
+
+
 def solve_plain(model: Model, problem: Problem) -> tuple[Batch, Groups]:
     """The SBM of every unit, and for each frontier columns that span it."""
     comparison, roles, returns = problem.comparison, problem.roles, problem.returns
     batch = make_batch(model, problem.observations, comparison.evaluated, excluded=False)
-    pairs = zip(comparison.evaluated, comparison.references, strict=True)
-    if all(len(evaluated) == len(reference) for evaluated, reference in pairs):
+    if _is_closed(comparison):
         return batch, solve_with_search(batch, comparison.references, roles, returns)
     candidates = _union_of_periods(model, problem)
     solve(batch, np.arange(len(batch.rows)), candidates)
     solve_failed(batch, comparison.references)
     return batch, candidates
+
+
+def solve_model(model: Model, problem: Problem, excluded: bool, whole: bool) -> Batch:
+    """Any other model for every unit.
+
+    Parameters
+    ----------
+    model, problem
+        What to solve and for whom.
+    excluded
+        Whether each unit leaves itself out.
+    whole
+        Whether columns inside the frontier can matter (they can where some output is not freely disposable).
+    """
+    references = problem.comparison.references
+    candidates = references
+    if max((len(rows) for rows in references), default=0) > SEARCH_ABOVE:
+        plain = sbm(problem.roles, problem.returns, "none")
+        candidates = (
+            solve_plain(plain, problem)[1] if _is_closed(problem.comparison) else _union_of_periods(plain, problem)
+        )
+    batch = make_batch(model, problem.observations, problem.comparison.evaluated, excluded)
+    if excluded or whole:
+        solve_with_generation(batch, candidates, references)
+    else:
+        solve(batch, np.arange(len(batch.rows)), candidates)
+        solve_failed(batch, references)
+    return batch
 
 
 def _union_of_periods(model: Model, problem: Problem) -> Groups:

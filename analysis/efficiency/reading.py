@@ -28,7 +28,8 @@ class Reading:
     slack, disposal
         Relative to the unit's own data: observations x data rows.
     prices
-        Dual prices per unit of the data divided by the unit's own data: observations x data rows, not negative.
+        Dual prices per unit of the data divided by the unit's own data: observations x data rows; negative only for a
+        bad output that is weakly disposable.
     peers
         Columns ``unit``, ``peer`` (observations) and ``weight`` (lambda).
     """
@@ -59,7 +60,8 @@ def read(batch: Batch, model: Model) -> Reading:
     objective = np.full(observations, np.nan)
     objective[rows] = batch.objective[held]
     prices = np.full((observations, data_rows), np.nan)
-    prices[rows] = np.abs(batch.duals[held, :data_rows])
+    # A row with free disposal has a dual that is not positive, because less is better in every row.
+    prices[rows] = 0.0 - batch.duals[held, :data_rows]
     return Reading(objective, over(model.slacks), over(model.disposal), prices, _peers(batch, model, held, level))
 
 

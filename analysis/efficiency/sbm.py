@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.efficiency import programmes
-from analysis.efficiency.data import OK, TWIN, Measured, choice, measure, twins
+from analysis.efficiency.data import OK, TWIN, Measured, choice, measure, twins, whole_number
 from analysis.efficiency.frontier import (
     EFFICIENT,
     FRONTIERS,
@@ -111,11 +111,10 @@ def super_sbm(
         (objective, OBJECTIVES, "objective"),
     ):
         choice(value, allowed, name)
-    if isinstance(window, bool) or not isinstance(window, int | np.integer) or window < 1:
-        raise ValueError(f"window must be a whole number of periods, at least 1, not {window!r}.")
+    window = whole_number(window, "window", 1)
     measured = measure(data, inputs, outputs, bad_outputs, period)
     roles, column_order = _programme_roles(measured.roles, objective)
-    problem = pose(measured, roles, column_order, frontier, int(window), returns)
+    problem = pose(measured, roles, column_order, frontier, window, returns)
     scores = _score(measured, problem, np.argsort(column_order), orientation, super_efficiency)
     options = {
         "model": "super-SBM" if super_efficiency else "SBM",
