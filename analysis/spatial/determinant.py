@@ -44,6 +44,29 @@ class Spectrum:
         return linalg.eigvalsh((dense + dense.T) / 2, overwrite_a=True, check_finite=False)
 
     @cached_property
+    def ones_measure(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Eigenvalues and masses with 1'f(W)1 / n = sum of masses times f(eigenvalues), for any smooth f.
+
+        None where there are too many units, or where eigenvectors are too nearly dependent to be trusted.
+        """
+        if not self.exact:
+            return None
+        scale = symmetrising_scale(self.matrix)
+        if scale is not None:
+            similar = (sparse.diags_array(scale) @ self.matrix @ sparse.diags_array(1 / scale)).toarray()
+            values, vectors = linalg.eigh((similar + similar.T) / 2, overwrite_a=True, check_finite=False)
+            return values, (vectors.T @ (1 / scale)) * (vectors.T @ scale) / self.n
+        values, vectors = linalg.eig(self.matrix.toarray(), check_finite=False)
+        masses = vectors.sum(axis=0) * linalg.lstsq(vectors, np.ones(self.n))[0] / self.n
+        moments = [float((masses * values**k).sum().real) for k in range(4)]
+        power, exact = np.ones(self.n), []
+        for _ in range(4):
+            exact.append(float(power.mean()))
+            power = np.asarray(self.matrix @ power)
+        trusted = np.abs(masses).sum() < 1e4 and np.allclose(moments, exact, rtol=1e-9)
+        return (values, masses) if trusted else None
+
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """Open interval around zero on which I - rho W is invertible: (1 / smallest, 1 / largest real eigenvalue).
 

@@ -132,22 +132,23 @@ class Likelihood:
 
         ``y``: S_lambda S_rho y; ``rho``: S_lambda W y; ``lambda``: M S_rho y; ``x``: S_lambda X; ``lambda_x``: M X.
         """
-        lag, error, k = bool(self.problem.lag), bool(self.problem.error), self.k
-        y_columns = (1 + lag) * (1 + error)
-        y_filter = np.array([1.0] + [-rho] * lag)
-        w_filter = np.array([0.0] + [1.0] * lag) if lag else np.zeros(1)
-        e_filter = np.array([1.0] + [-lam] * error)
-        m_filter = np.array([0.0] + [1.0] * error) if error else np.zeros(1)
-        pad = np.zeros(k * (1 + error))
-        identity = np.eye(k)
-        top = np.zeros((y_columns, k))
-        return {
-            "y": np.concatenate([np.kron(e_filter, y_filter), pad]),
-            "rho": np.concatenate([np.kron(e_filter, w_filter), pad]),
-            "lambda": np.concatenate([np.kron(m_filter, y_filter), pad]),
-            "x": np.vstack([top, np.kron(e_filter[:, None], identity)]),
-            "lambda_x": np.vstack([top, np.kron(m_filter[:, None], identity)]),
-        }
+        lags, errors, k = 1 + bool(self.problem.lag), 1 + bool(self.problem.error), self.k
+        # Entry [e, l] belongs to M^e W^l y, entry [e] of the x blocks to M^e X.
+        y_filter, w_filter = np.array([1.0, -rho])[:lags], np.array([0.0, lags - 1.0])[:lags]
+        e_filter, m_filter = np.array([1.0, -lam])[:errors], np.array([0.0, errors - 1.0])[:errors]
+        found = {"x": np.zeros((lags * errors + k * errors, k)), "lambda_x": np.zeros((lags * errors + k * errors, k))}
+        for block in range(errors):
+            rows = np.arange(k) + lags * errors + block * k
+            found["x"][rows, np.arange(k)] = e_filter[block]
+            found["lambda_x"][rows, np.arange(k)] = m_filter[block]
+        for name, across, along in (
+            ("y", e_filter, y_filter),
+            ("rho", e_filter, w_filter),
+            ("lambda", m_filter, y_filter),
+        ):
+            found[name] = np.zeros(len(found["x"]))
+            found[name][: lags * errors] = np.outer(across, along).ravel()
+        return found
 
     def cross(self, lam: float, phi: float = 1.0) -> np.ndarray:
         """Cross-products of the columns after the effects are removed, m x m."""
@@ -199,6 +200,9 @@ class Likelihood:
         first = 0.0
         if lag and lag.constant_row_sum is not None:
             first = lag.constant_row_sum / (1 - lag.constant_row_sum * rho)
+        elif lag and lag.spectrum.ones_measure is not None:
+            values, masses = lag.spectrum.ones_measure
+            first = float((masses * values / (1 - rho * values)).sum().real)
         elif lag:
             first = float((lag.matrix @ self._inverse_times_ones(rho)).mean())
         moments = self.parts[0]
@@ -215,6 +219,9 @@ class Likelihood:
         total = self.problem.lag.constant_row_sum
         if total is not None:
             return -float(np.log(1 - total * rho))
+        if self.problem.lag.spectrum.ones_measure is not None:
+            values, masses = self.problem.lag.spectrum.ones_measure
+            return -float((masses * np.log(1 - rho * values)).sum().real)
         node, weight = np.polynomial.legendre.leggauss(24)
         at = rho * (node + 1) / 2
         return float(rho / 2 * sum(w * self.recentring(r, 0.0)[0] for w, r in zip(weight, at, strict=True)))
