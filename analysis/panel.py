@@ -162,15 +162,18 @@ class FixedEffects:
     Attributes
     ----------
     rank : dimension of the span of all dummies and the constant.
+    swept : codes (n,) of the effect swept out by group means.
+    basis : orthonormal columns (n, r) of what the projection removes besides.
     """
 
     def __init__(self, effects: Sequence[np.ndarray], n: int) -> None:
         ordered = sorted(effects, key=lambda codes: -int(codes.max())) or [np.zeros(n, dtype=np.int64)]
         first, rest = ordered[0], ordered[1:]
+        self.swept = first
         levels = int(first.max()) + 1
         self._group = sparse.csr_array((np.ones(n), (np.arange(n), first)), shape=(n, levels))
         self._size = np.maximum(np.bincount(first, minlength=levels), 1).astype(float)
-        self._basis = np.empty((n, 0))
+        self.basis = np.empty((n, 0))
         width = sum(int(codes.max()) for codes in rest)
         if width:
             if n * width > 250_000_000:
@@ -179,18 +182,19 @@ class FixedEffects:
                     "too many to sweep out in memory; use coarser effects."
                 )
             dummies = np.concatenate([np.eye(int(codes.max()) + 1)[codes][:, 1:] for codes in rest], axis=1)
-            self._basis = _orthonormal(self._demean(dummies))
-        self.rank = len(np.unique(first)) + self._basis.shape[1]
+            self.basis = _orthonormal(self.demean(dummies))
+        self.rank = len(np.unique(first)) + self.basis.shape[1]
 
-    def _demean(self, values: np.ndarray) -> np.ndarray:
+    def demean(self, values: np.ndarray) -> np.ndarray:
+        """Each column (n, k) less its means by the swept effect."""
         return values - self._group @ ((self._group.T @ values) / self._size[:, None])
 
     def residualise(self, values: np.ndarray) -> np.ndarray:
         """What the effects leave of each column; values (n,) or (n, k), same shape back."""
         columns = values[:, None] if values.ndim == 1 else values
-        left = self._demean(columns)
-        if self._basis.shape[1]:
-            left -= self._basis @ (self._basis.T @ left)
+        left = self.demean(columns)
+        if self.basis.shape[1]:
+            left -= self.basis @ (self.basis.T @ left)
         return left[:, 0] if values.ndim == 1 else left
 
     def extended(self, columns: np.ndarray) -> FixedEffects:
@@ -199,7 +203,7 @@ class FixedEffects:
         left = self.residualise(columns)
         length = np.linalg.norm(left, axis=0)
         left = _orthonormal(left[:, length > 0] / length[length > 0])
-        wider._basis = np.concatenate([self._basis, left], axis=1)
+        wider.basis = np.concatenate([self.basis, left], axis=1)
         wider.rank = self.rank + left.shape[1]
         return wider
 
@@ -222,7 +226,9 @@ def _orthonormal(columns: np.ndarray) -> np.ndarray:
 
 def is_nested(inner: np.ndarray, outer: np.ndarray) -> bool:
     """Whether every group of ``inner`` lies within one group of ``outer`` (codes, shape (n,))."""
-    return len(np.unique(inner)) == len(np.unique(np.stack([inner, outer]), axis=1).T)
+    one = np.empty(int(inner.max()) + 1, dtype=outer.dtype)
+    one[inner] = outer
+    return bool((one[inner] == outer).all())
 
 
 def identified(columns: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from scipy import sparse, stats
 
 from analysis.did.adoption import one_adoption, treatment_from_adoption
 from analysis.did.regression import Design, cluster_factor, cluster_ways, design_matrix, few_treated, fit
-from analysis.panel import FixedEffects, unit_order
+from analysis.panel import FixedEffects, is_nested, unit_order
 from analysis.results import Estimate
 
-#: Numbers held at once while draws are computed: small enough for a processor's cache, the same on every machine.
+#: Numbers held at once where draws need rows: small enough for a processor's cache, the same on every machine.
 BLOCK = 262_144
 
 
@@ -184,15 +184,10 @@ def _regress_draws(
     effects = design.effects if isinstance(design.effects, FixedEffects) else FixedEffects([], n)  # the constant alone
     projection = effects.extended(design.raw_x[:, others])
     outcome = projection.residualise(design.raw_y)
-    ways = [(sign, _sums(codes)) for sign, codes in cluster_ways(design.clusters)]
-    width = max(1, BLOCK // n)
-    estimates, variances = [], []
-    for start in range(0, dealt.shape[1], width):
-        raw = (time[:, None] >= dealt[units, start : start + width]).astype(float)
-        estimate, variance = _solve(projection.residualise(raw), raw, outcome, ways)
-        estimates.append(estimate)
-        variances.append(variance)
-    estimate, variance = np.concatenate(estimates), np.concatenate(variances)
+    if design.clusters and _sums_by_unit_suffice(projection, units, design.clusters):
+        estimate, variance = _by_unit(projection, time, units, dealt, outcome, design.clusters[0])
+    else:
+        estimate, variance = _by_row(projection, time, units, dealt, outcome, design.clusters)
     if design.clusters:
         factor = cluster_factor(n, design.clusters, parameters)
         freedom = min(int(codes.max()) + 1 for codes in design.clusters) - 1
@@ -207,22 +202,89 @@ def _regress_draws(
 
 def _sums(codes: np.ndarray) -> sparse.csr_array:
     """The matrix (groups, n) that adds up rows by group."""
-    return sparse.csr_array(
-        (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(int(codes.max()) + 1, len(codes))
+    n = len(codes)
+    return sparse.csr_array((np.ones(n), (codes, np.arange(n))), shape=(int(codes.max()) + 1, n))
+
+
+def _sums_by_unit_suffice(projection: FixedEffects, units: np.ndarray, clusters: Sequence[np.ndarray]) -> bool:
+    """Whether unit means are swept out, clusters are made of units, and little else is projected off."""
+    width = projection.basis.shape[1]
+    return (
+        len(clusters) == 1
+        and is_nested(units, projection.swept)
+        and is_nested(projection.swept, units)
+        and is_nested(units, clusters[0])
+        and (int(units.max()) + 1) * width * width < 100_000_000
     )
 
 
-def _solve(
-    left: np.ndarray, raw: np.ndarray, outcome: np.ndarray, ways: list[tuple[float, sparse.csr_array]]
+def _by_unit(
+    projection: FixedEffects,
+    time: np.ndarray,
+    units: np.ndarray,
+    dealt: np.ndarray,
+    outcome: np.ndarray,
+    cluster: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (draws,) and variances before the small-sample factor; missing where nothing is left of d."""
-    square = left * left
-    product = left * outcome[:, None]
+    """Coefficients and variances (draws,) from sums by unit alone, without a column of n rows a draw.
+
+    A unit's treatment is one of a few columns w_c, one an adoption time c. With Q the projection's basis (unit means
+    apart) and z = Q'w summed over units, its residual treatment is w_c - Q z, so within the unit its square is
+    w'w - 2 (Q'w)'z + z'(Q'Q)z and its product with the outcome's residual y is w'y - (Q'y)'z.
+    """
+    adds = _sums(units)
+    basis = projection.basis
+    width = basis.shape[1]
+    times, which = np.unique(dealt, return_inverse=True)
+    which = which.reshape(dealt.shape)
+    raw = (time[:, None] >= times).astype(float)
+    demeaned = projection.demean(raw)
+    own_square, own_product = adds @ (demeaned * demeaned), adds @ (raw * outcome[:, None])  # (units, times)
+    loads = [adds @ (basis * demeaned[:, [c]]) for c in range(len(times))]  # Q'w, (units, width) a time
+    chosen = [(which == c).astype(float) for c in range(len(times))]
+    z = sum(load.T @ choice for load, choice in zip(loads, chosen, strict=True))
+    upper, lower = np.triu_indices(width)
+    twice = np.where(upper == lower, 1.0, 2.0)
+    square = (adds @ (basis[:, upper] * basis[:, lower])) @ (twice[:, None] * z[upper] * z[lower])
+    product = -(adds @ (basis * outcome[:, None])) @ z
+    for c, choice in enumerate(chosen):
+        square += choice * (own_square[:, [c]] - 2 * (loads[c] @ z))
+        product += choice * own_product[:, [c]]
+    estimate, length = _coefficient(product, square, sum(own_square[:, c] @ choice for c, choice in enumerate(chosen)))
+    of_unit = np.empty(len(square), dtype=np.int64)
+    of_unit[units] = cluster
+    scores = _sums(of_unit) @ (product - estimate * square)
+    return estimate, (scores**2).sum(axis=0) / length**2
+
+
+def _by_row(
+    projection: FixedEffects,
+    time: np.ndarray,
+    units: np.ndarray,
+    dealt: np.ndarray,
+    outcome: np.ndarray,
+    clusters: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and variances (draws,) for any effects and clusters, a block of treatment columns at a time."""
+    ways = [(sign, _sums(codes)) for sign, codes in cluster_ways(clusters)]
+    width = max(1, BLOCK // len(time))
+    estimates, variances = [], []
+    for start in range(0, dealt.shape[1], width):
+        raw = (time[:, None] >= dealt[units, start : start + width]).astype(float)
+        left = projection.residualise(raw)
+        square, product = left * left, left * outcome[:, None]
+        estimate, length = _coefficient(product, square, raw.sum(axis=0))
+        if ways:
+            meat = sum(sign * ((sums @ product - estimate * (sums @ square)) ** 2).sum(axis=0) for sign, sums in ways)
+        else:
+            meat = (outcome @ outcome - estimate**2 * length) * length
+        estimates.append(estimate)
+        variances.append(meat / length**2)
+    return np.concatenate(estimates), np.concatenate(variances)
+
+
+def _coefficient(product: np.ndarray, square: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """d'y / d'd and d'd (draws,); missing where the projection leaves nothing of a treatment of length ``whole``."""
     length = square.sum(axis=0)
-    length = np.where(length > 1e-12 * np.maximum(raw.sum(axis=0), 1.0), length, np.nan)
-    estimate = product.sum(axis=0) / length
-    if ways:
-        meat = sum(sign * ((sums @ product - estimate * (sums @ square)) ** 2).sum(axis=0) for sign, sums in ways)
-    else:
-        meat = (outcome @ outcome - estimate**2 * length) * length
-    return estimate, meat / length**2
+    length = np.where(length > 1e-10 * np.maximum(whole, 1e-300), length, np.nan)
+    return product.sum(axis=0) / length, length

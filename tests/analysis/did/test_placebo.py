@@ -100,9 +100,19 @@ def test_blocks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     import sys
 
     panel = random_panel(6)
-    whole = run(panel).draws
+    by_row = {"cluster": ("unit", "time")}
+    whole = run(panel, **by_row).draws
     monkeypatch.setattr(sys.modules["analysis.did.placebo"], "BLOCK", 1)
-    pd.testing.assert_frame_equal(run(panel).draws, whole, rtol=1e-10)
+    pd.testing.assert_frame_equal(run(panel, **by_row).draws, whole, rtol=1e-10)
+
+
+def test_sums_by_unit_and_columns_of_rows_give_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    panel = random_panel(9)
+    by_unit = run(panel).draws
+    monkeypatch.setattr(sys.modules["analysis.did.placebo"], "_sums_by_unit_suffice", lambda *_: False)
+    pd.testing.assert_frame_equal(run(panel).draws, by_unit, rtol=1e-9)
 
 
 def test_a_draw_whose_treatment_the_effects_absorb_does_not_count() -> None:
