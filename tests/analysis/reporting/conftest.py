@@ -54,7 +54,7 @@ exhibits:
     notes: [A note of the paper.]
     models:
       "(1)": {n: 160, r2: 0.5, exact: [n], terms: {did: [0.4, 0.1, 3], const: [0.2, 0.05]}}
-      "(3)": {n: 150, terms: {did: [0.5, 0.2, 2]}}
+      "(3)": {n: 150, terms: {did: [0.5, 0.2, 2], const: [0.3, 0.1]}}
 """
 
 

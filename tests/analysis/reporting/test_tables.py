@@ -49,7 +49,7 @@ def test_a_regression_table_prints_stars_errors_sizes_and_effects_rows(baseline,
 def test_the_published_block_keeps_its_columns_even_where_nothing_was_computed(baseline) -> None:
     assert baseline.panels[1].title == "As published"
     assert cells(baseline, 1, "did") == ("0.4000***", "", "0.5000**")
-    assert cells(baseline, 1, "Constant") == ("0.2000", "", "")
+    assert cells(baseline, 1, "Constant") == ("0.2000", "", "0.3000")
     assert cells(baseline, 1, "N") == ("160†", "", "150")
 
 
@@ -92,9 +92,12 @@ def test_an_event_study_table_marks_its_base_and_tests_its_leads(results, study,
     assert cells(table, 0, "Leads jointly zero") == (number(results["figure_1"].models["y"].pretrend.p),)
 
 
-@pytest.mark.parametrize("write", [markdown, latex, html_document])
-def test_sample_data_is_marked_in_plain_sight_and_only_then(write, baseline, observed, study, printed) -> None:
-    assert "SAMPLE DATA" in write(baseline)
+@pytest.mark.parametrize(("write", "first_row"), [(markdown, "|"), (latex, "\\toprule"), (html_document, "<thead")])
+def test_sample_data_is_marked_above_the_table_and_only_then(
+    write, first_row, baseline, observed, study, printed
+) -> None:
+    above = re.sub("(?m)<title>.*</title>|^%.*$", "", write(baseline).partition(first_row)[0])
+    assert "SAMPLE DATA" in above
     assert "SAMPLE DATA" not in write(exhibit_table(observed["table_2"], study, printed=printed))
 
 

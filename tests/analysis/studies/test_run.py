@@ -84,6 +84,9 @@ def test_a_figure_is_the_event_study_with_its_window_and_base() -> None:
     rows = result.estimates[result.estimates["model"] == "ulgue, base -1"].set_index("term")
     assert rows.loc["period 2", "estimate"] == direct.table.loc[2, "estimate"]
     assert rows.loc["period -1", "estimate"] == 0
+    other = result.estimates[result.estimates["model"] == "ulgue, base 0"].set_index("term")
+    assert other.loc["period 0", "estimate"] == 0
+    assert other.loc["period -1", "estimate"] != 0
     assert rows.loc["pretrend F", "p"] == direct.pretrend.p
 
 

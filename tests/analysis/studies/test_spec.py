@@ -85,6 +85,7 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
     table = variables_table([study]).set_index("name")
     assert list(table["position"]) == [1, 2]
     assert list(table["interpolate"]) == ["none", "linear"]
+    assert list(table["unit"]) == ["ln yuan", "ratio"]
     assert pd.isna(table.loc["ln_pgdp", "winsorize_low"])
     assert table.loc["open", "winsorize_high"] == 0.99
     assert table.loc["open", "label_zh"] == "对外开放"
