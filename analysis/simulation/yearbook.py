@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.simulation.world import World, stream
+from analysis.simulation.world import STUDY_YEARS, World, stream
 
 Value = float | int | str | None
 
@@ -125,7 +125,7 @@ SHEETS = (
         _texts("就业"),
         "2-4 从业人员与企业",
         (
-            Column("employees", STAFF, _texts("万人", (2013, "人")), twin=True),
+            Column("employees", STAFF, _texts("人"), twin=True),
             Column("employees_information", INFORMATION, _texts("人")),
             Column("new_firms", _texts("新登记注册企业数"), _texts("个")),
         ),
@@ -214,7 +214,7 @@ def printed(value: float, unit: str) -> float | int:
 
 @dataclass(frozen=True)
 class _Row:
-    """A city as a year's yearbook knows it: multiples (share, of which city) that make its figures."""
+    """A city as a year's yearbook knows it: which city's figures, what share of them, how many cells are missing."""
 
     code: str
     name: str
@@ -222,6 +222,7 @@ class _Row:
     city: int
     share: float
     missing: float
+    complete: bool
 
 
 def _rows(world: World, year: int) -> list[_Row]:
@@ -238,8 +239,10 @@ def _rows(world: World, year: int) -> list[_Row]:
         last, former = FORMER_NAMES.get(code, (0, name))
         share = 1 - sum(unit.share for unit in apart if unit.inside and unit.model == code)
         missing = 0.0 if sample else 0.06 if int(panel_286) else 0.5
-        rows.append(_Row(code, former if year <= last else name, province, city, share, missing))
-    rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0) for unit in apart]
+        # Gaps at the ends of the study cannot be filled and cost rows; pilot cities, being large, report there.
+        complete = year in STUDY_YEARS and not np.isnan(world.adoption[city])
+        rows.append(_Row(code, former if year <= last else name, province, city, share, missing, complete))
+    rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0, False) for unit in apart]
     return sorted(rows, key=lambda row: row.code)
 
 
@@ -297,7 +300,7 @@ def _worn(values: np.ndarray, unit: str, missing: float, rows: list[_Row], rng: 
     cells: list[Value] = []
     for i, row in enumerate(rows):
         value = printed(values[i], unit)
-        if chance[i] < max(missing, row.missing):
+        if chance[i] < max(missing, row.missing) and not row.complete:
             cells.append(MISSING_MARKS[mark[i]])
         elif kind[i] < 0.015:
             cells.append(f"{value:,.{decimals}f}")

@@ -40,6 +40,16 @@ def test_the_yearbook_contract_fits_the_workbook_of_every_year(folder, year):
     assert (reading.cells.unit != "").all()
 
 
+def test_every_printed_unit_converts_to_its_indicators_own_as_the_project_converts_it():
+    units = pd.read_csv(ROOT / "data/contracts/measurement_units.csv").set_index("unit")
+    indicators = pd.read_csv(ROOT / "data/contracts/indicators.csv").set_index("indicator")
+    for plan in yearbook.SHEETS:
+        for column in plan.columns:
+            for unit in (since.text for since in column.units):
+                assert units.canonical[unit] == indicators.unit[column.indicator]
+                assert units.factor[unit] == yearbook.UNITS[unit][0]
+
+
 def test_only_cities_are_read_no_totals_notes_or_page_breaks(folder):
     contract = contracts.load(ROOT / "data/contracts/city_yearbook.yaml")
     name = "yearbook/2012年地级市统计年鉴.xlsx"

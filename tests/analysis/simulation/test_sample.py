@@ -289,10 +289,11 @@ def test_laiwu_and_jinan_of_the_time_add_up_to_jinan_of_today(cells, world):
 
 
 def test_what_is_missing_hardly_moves_the_true_effect(cells, world):
-    """A panel built from the cells, with gaps filled by the mean of neighbouring years, has the same estimand."""
+    """A panel built from the cells has the same estimand: gaps filled by neighbours, rows lost at the study's ends."""
     value = cells.text.map(number) * cells.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
     code = cells.code.replace({"371200": "370100"})
     wide = value.groupby([code, cells.year, cells.indicator]).agg(lambda parts: parts.sum(skipna=False)).unstack()
+    wide = wide[wide.index.get_level_values(1).isin(range(2006, 2022))]
     around = (wide.groupby(level=0).shift(1) + wide.groupby(level=0).shift(-1)) / 2
     wide = wide.fillna(around)
     built = pd.DataFrame(
@@ -306,7 +307,7 @@ def test_what_is_missing_hardly_moves_the_true_effect(cells, world):
     built.index.names = ["city_code", "year"]
     panel = world.panel().drop(columns=list(CONTROLS)).merge(built.reset_index(), on=["city_code", "year"], how="left")
     truth = world.long({"gti1_tau": world.effects["gti1"] / 1000, "gti2_tau": world.effects["gti2"] / 1000})
-    assert panel[list(CONTROLS)].isna().any(axis=1).sum() < 45
+    assert panel[list(CONTROLS)].isna().any(axis=1).sum() in range(1, 45)
     assert true_effect(panel, truth, "gti1", CONTROLS) == pytest.approx(0.5315, abs=0.005)
     assert true_effect(panel, truth, "gti2", CONTROLS) == pytest.approx(0.5256, abs=0.005)
 
