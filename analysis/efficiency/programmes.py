@@ -50,15 +50,12 @@ class Model:
         Own column that stands for the evaluated unit's own observation, or -1.
     slacks
         Own column of the slack of each data row, -1 where the model has none: (data rows,).
-    disposal
-        Own column of the free disposal of each data row, a slack that the objective does not count; -1 where none.
     """
 
     programme: Programme
     scaling: int
     itself: int
     slacks: Array
-    disposal: Array
 
 
 class _Columns:
@@ -147,7 +144,7 @@ def sbm(roles: Roles, returns: str, orientation: str) -> Model:
     start[:data_rows] = slacks
     if returns != "crs":
         start[-2] = _returns_row(columns, returns)
-    return Model(columns.close(start), scaling, itself, slacks, np.full(data_rows, -1))
+    return Model(columns.close(start), scaling, itself, slacks)
 
 
 def super_sbm(roles: Roles, returns: str, orientation: str) -> Model:
@@ -165,13 +162,12 @@ def super_sbm(roles: Roles, returns: str, orientation: str) -> Model:
         slack = columns.unit(row, -1.0)
         slack[-1] = -below[row]
         slacks[row] = columns.add(slack, above[row])
-    disposal = np.array([columns.add(columns.unit(row)) for row in range(data_rows)])
-    scaling = columns.add(_scaling_column(columns, -roles.signs, returns), 1.0)
     start = np.full(columns.rows, -1)
-    start[:data_rows] = disposal
+    start[:data_rows] = [columns.add(columns.unit(row)) for row in range(data_rows)]
+    scaling = columns.add(_scaling_column(columns, -roles.signs, returns), 1.0)
     if returns != "crs":
         start[-2] = _returns_row(columns, returns)
-    return Model(columns.close(start), scaling, -1, slacks, disposal)
+    return Model(columns.close(start), scaling, -1, slacks)
 
 
 def radial(roles: Roles, returns: str, orientation: str) -> Model:
@@ -186,13 +182,12 @@ def radial(roles: Roles, returns: str, orientation: str) -> Model:
     factor = np.zeros(columns.rows)
     factor[: len(signs)] = np.where(moving, -signs, 0.0)
     columns.add(factor, 1.0 if orientation == "input" else -1.0)
-    disposal = np.array([columns.add(columns.unit(row)) for row in range(len(signs))])
-    scaling = columns.add(_scaling_column(columns, np.where(moving, 0.0, -signs), returns))
     start = np.full(columns.rows, -1)
-    start[: len(signs)] = disposal
+    start[: len(signs)] = [columns.add(columns.unit(row)) for row in range(len(signs))]
+    scaling = columns.add(_scaling_column(columns, np.where(moving, 0.0, -signs), returns))
     if returns != "crs":
         start[-2] = _returns_row(columns, returns)
-    return Model(columns.close(start), scaling, -1, np.full(len(signs), -1), disposal)
+    return Model(columns.close(start), scaling, -1, np.full(len(signs), -1))
 
 
 def directional(roles: Roles, returns: str, moving: Array, weak: bool) -> Model:
@@ -209,10 +204,9 @@ def directional(roles: Roles, returns: str, moving: Array, weak: bool) -> Model:
     columns.add(step, -1.0)
     columns.add(-step, 1.0)
     disposable = ~(roles.mask(bad_outputs=True) & weak)
-    disposal = np.array([columns.add(columns.unit(row)) if disposable[row] else -1 for row in range(len(signs))])
-    scaling = columns.add(_scaling_column(columns, -signs, returns))
     start = np.full(columns.rows, -1)
-    start[: len(signs)] = disposal
+    start[: len(signs)] = [columns.add(columns.unit(row)) if disposable[row] else -1 for row in range(len(signs))]
+    scaling = columns.add(_scaling_column(columns, -signs, returns))
     if returns != "crs":
         start[-2] = _returns_row(columns, returns)
-    return Model(columns.close(start), scaling, -1, np.full(len(signs), -1), disposal)
+    return Model(columns.close(start), scaling, -1, np.full(len(signs), -1))

@@ -25,7 +25,7 @@ class Reading:
     ----------
     objective
         Of the programme: (observations,).
-    slack, disposal
+    slack
         Relative to the unit's own data: observations x data rows.
     prices
         Dual prices per unit of the data divided by the unit's own data: observations x data rows; negative only for a
@@ -36,7 +36,6 @@ class Reading:
 
     objective: Array
     slack: Array
-    disposal: Array
     prices: Array
     peers: pd.DataFrame
 
@@ -52,17 +51,15 @@ def read(batch: Batch, model: Model) -> Reading:
     level[unit, basis[unit, slot]] = values[unit, slot]
     scaling = level[:, model.scaling]
 
-    def over(columns: Array) -> Array:
-        filled = np.full((observations, data_rows), np.nan)
-        filled[rows] = np.where(columns >= 0, level[:, columns], 0.0) / scaling[:, None]
-        return filled
-
+    relative = np.where(model.slacks >= 0, level[:, model.slacks], 0.0) / scaling[:, None]
+    slack = np.full((observations, data_rows), np.nan)
+    slack[rows] = np.where(relative > POSITIVE, relative, 0.0)
     objective = np.full(observations, np.nan)
     objective[rows] = batch.objective[held]
     prices = np.full((observations, data_rows), np.nan)
     # A row with free disposal has a dual that is not positive, because less is better in every row.
     prices[rows] = 0.0 - batch.duals[held, :data_rows]
-    return Reading(objective, over(model.slacks), over(model.disposal), prices, _peers(batch, model, held, level))
+    return Reading(objective, slack, prices, _peers(batch, model, held, level))
 
 
 def _peers(batch: Batch, model: Model, held: Array, level: Array) -> pd.DataFrame:

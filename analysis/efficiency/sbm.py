@@ -90,14 +90,14 @@ def super_sbm(
     Returns
     -------
     Efficiency
-        ``.table`` is indexed like ``data``: ``score``; ``efficient`` (score above 1 - 1e-9); ``sbm``, the score before
-        super-efficiency; ``slack_<column>`` in the column's units, never negative (what an inefficient unit has too
-        much or too little; for a super-efficient one the distance by which the others miss it); ``status``. Also
-        ``.peers``, ``.projection``, ``.prices``. Scores are unique; slacks, peers and prices need not be. ``status``
-        begins with ``ok`` where there is a score. A unit with a missing, infinite, zero or negative value gets none and
-        serves in nobody's reference set, as if it were not in the data. A super-efficiency that no combination of the
-        others defines (variable returns, or input orientation with bad outputs) is ``infeasible``, with a missing
-        score; such a unit's ``sbm`` is one.
+        ``.table`` is indexed like ``data``: ``score``; ``efficient`` (score above 1 - 1e-9, so not a unit without
+        score); ``sbm``, the score before super-efficiency; ``slack_<column>`` in the column's units, never negative
+        (what an inefficient unit has too much or too little; for a super-efficient one the distance by which the others
+        miss it); ``status``. Also ``.peers``, ``.projection``, ``.prices``. Scores are unique; slacks, peers and prices
+        need not be. ``status`` begins with ``ok`` where there is a score. A unit with a missing, infinite, zero or
+        negative value gets none and serves in nobody's reference set, as if it were not in the data. A super-efficiency
+        that no combination of the others defines (variable returns, or input orientation with bad outputs) is
+        ``infeasible``, with a missing score; such a unit's ``sbm`` is one.
 
     Raises
     ------
