@@ -14,7 +14,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up .venv with $$($(PYTHON) --version), once: this needs the network."
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: install your system's python3-venv package."; exit 1; }
 	@$(BIN)/python -m pip install --quiet "$$(sed -n 's/^  "\(uv==[0-9.]*\)",/\1/p' pyproject.toml)"
-	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -29,7 +29,7 @@ run: $(STAMP) ## raw files to report; says so when nothing changed
 	@$(BIN)/pilotcity run
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not benchmark and not torture"
 
 ui: $(STAMP) ## Dagster's web page on this project, loopback only
 	@$(BIN)/pilotcity ui

@@ -1,6 +1,11 @@
 """Fixtures every test may use: the two optional folders with material that is not ours to commit."""
 
 import os
+
+# Before numpy is imported anywhere: workers that each start threads only get in each other's way.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -99,7 +99,7 @@ def published(paths: Paths) -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
         description=(
-            "What readers see: data/published (Parquet and pilotcity.duckdb) and data/reports (the site), swapped in by "
+            "What readers see: data/published (Parquet, pilotcity.duckdb) and data/reports (the site), swapped in by "
             "one rename. The last five publications are kept."
         ),
     )

@@ -25,7 +25,7 @@ explained as (
             when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
                 || ' against ' || unit_by_name || ')'
             when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/contracts/measurement_units.csv'
-            when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_canonical || ', the indicator needs '
+            when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs '
                 || indicator_unit
             when 'not_a_number' then 'the text is not a number'
             when 'out_of_range' then 'the value is outside ' || low || ' to ' || high || ' ' || indicator_unit

@@ -3,6 +3,13 @@ with cells as (
     select * from {{ source('raw', 'yearbook_cells') }}
 ),
 
+-- a unit may convert to several canonical ones: 万人 to persons and to ten thousand persons
+measures as (
+    select unit, string_agg(canonical, ' or ' order by canonical) as canonicals
+    from {{ source('raw', 'measurement_units') }}
+    group by unit
+),
+
 parsed as (
     select
         cells.source,
@@ -21,7 +28,7 @@ parsed as (
         places.unit_by_name,
         places.code_and_name_differ,
         {{ clean_number('cells.value') }} as number_text,
-        units.canonical as unit_canonical,
+        measures.canonicals as unit_measures,
         units.factor,
         indicators.unit as indicator_unit,
         columns.low,
@@ -33,8 +40,10 @@ parsed as (
         and cells.city = places.city
         and cells.province = places.province
         and cells.year = places.year_text
-    left join {{ source('raw', 'measurement_units') }} as units on cells.unit = units.unit
     left join {{ source('raw', 'indicators') }} as indicators on cells.indicator = indicators.indicator
+    left join {{ source('raw', 'measurement_units') }} as units
+        on cells.unit = units.unit and indicators.unit = units.canonical
+    left join measures on cells.unit = measures.unit
     left join {{ source('raw', 'contract_columns') }} as columns
         on cells.source = columns.source and cells.indicator = columns.indicator
 ),
@@ -53,8 +62,8 @@ final as (
             when city = '' and unit_code is null then 'no_city'
             when unit_code is null then 'unknown_city'
             when code_and_name_differ then 'code_and_name_differ'
-            when factor is null then 'unknown_unit'
-            when unit_canonical != indicator_unit then 'wrong_unit'
+            when unit_measures is null then 'unknown_unit'
+            when factor is null then 'wrong_unit'
             when number is null then 'not_a_number'
             when number * factor not between coalesce(low, '-infinity'::double) and coalesce(high, 'infinity'::double)
                 then 'out_of_range'
