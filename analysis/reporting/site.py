@@ -85,7 +85,7 @@ class WarehouseReport:
     ----------
     layers : one row a table: layer, table, rows.
     checks : one row a check: what was checked, whether it passed, how many rows failed.
-    rejects : one row a cell or row set aside; a column ``rule`` is needed.
+    rejects : one row a cell or row set aside; a column ``rule`` is needed, and ``message`` is shown where there is one.
     files : the ledger: one row a raw file.
     not_computed : further columns or exhibits that could not be made, with reasons; those of the studies are added.
     is_sample : whether the raw files are the sample world's.
@@ -307,7 +307,9 @@ def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, outpu
         by_rule = listing(counts.sort_values(["rejected", "rule"], ascending=[False, True]), "Rejected, by rule")
         first = rejects.groupby("rule", sort=True, group_keys=False).head(REJECTS_SHOWN)
         first = first.sort_values("rule", kind="stable")
-        shown = listing(first[["rule", *(c for c in first.columns if c != "rule")]], "The first of each rule")
+        # A message names file, sheet, row, column and value already; the file to take away keeps them apart.
+        told = ["message"] if "message" in first.columns else [c for c in first.columns if c != "rule"]
+        shown = listing(first[["rule", *told]], "The first of each rule")
     missing = pd.concat([_not_computed(studies), warehouse.not_computed], ignore_index=True)
     folder = output / "files" / "warehouse"
     folder.mkdir(parents=True, exist_ok=True)

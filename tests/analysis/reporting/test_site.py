@@ -18,8 +18,7 @@ def warehouse(is_sample: bool, rejects: pd.DataFrame | None = None) -> Warehouse
             {
                 "rule": ["unknown_city"] * (REJECTS_SHOWN + 3) + ["unknown_unit"],
                 "file": "地级市.xlsx",
-                "value": "<script>alert(1)</script>",
-                "message": [f"message {row}" for row in range(REJECTS_SHOWN + 4)],
+                "message": [f"<script>alert(1)</script> message {row}" for row in range(REJECTS_SHOWN + 4)],
             }
         )
     return WarehouseReport(
