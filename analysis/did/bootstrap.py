@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from analysis.did.regression import Design, cluster_factor, design_matrix, few_treated, fit
+from analysis.did.regression import Design, cluster_factor, design_matrix, few_treated, fit, leaves_treatment
 from analysis.panel import FixedEffects, effect_columns, unit_order
 from analysis.results import Estimate
 
@@ -128,7 +128,7 @@ def wild_bootstrap(
     )
     factor = cluster_factor(len(codes), [codes], len(design.terms) + design.absorbed)
     statistics = pd.Series(parts.under(0.0) / np.sqrt(factor), index=pd.RangeIndex(multipliers.shape[1], name="draw"))
-    notes = (*regression.notes, *few_treated(design, treatment))
+    notes = (*regression.notes, *leaves_treatment(design, treatment, unit, time), *few_treated(design, treatment))
     return WildBootstrap(table, p_value(0.0), statistics.rename("t"), enumerated, regression, notes)
 
 

@@ -152,7 +152,7 @@ def event_study(
     known = {name: words.get(name, why) for name, why in design.not_identified.items()}
     estimate = fit(replace(design, not_identified=known))
     counts = _treated_counts(design.data[unit], (design.data[time] - design.data[adoption]).clip(-leads, lags))
-    return _result(estimate, names, missing, counts, base, (*sample.notes, *notes, *design.notes, *_base_notes(base)))
+    return _result(estimate, names, missing, counts, base, (*sample.notes, *notes, *estimate.notes, *_base_notes(base)))
 
 
 def _check_window(leads: int, lags: int, base: int) -> None:

@@ -114,7 +114,7 @@ def placebo(
         data, y, adoption, controls, unit=unit, time=time, fixed_effects=fixed_effects, cluster=cluster
     )
     regression = fit(replace(design, notes=(*design.notes, *few_treated(design, treatment))))
-    notes = list(design.notes)
+    notes = list(regression.notes)
     frame = design.data
     order = unit_order(frame, unit, [time, adoption, y, *controls])
     dealt = _deal(frame[adoption].to_numpy(), order, draws, seed)

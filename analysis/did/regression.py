@@ -84,7 +84,7 @@ def two_way(
     data
         Long panel, one row a unit and time; may be unbalanced; never changed.
     y, treatment, controls
-        Columns, by any name. ``treatment`` may be several columns.
+        Columns, by any name. ``treatment`` may be several columns; units may leave treatment, which a note then says.
     fixed_effects, cluster
         "unit", "time" or any column, one or several; ``()`` or None for none.
     covariance
@@ -115,7 +115,26 @@ def two_way(
         count_nested=count_nested,
     )
     notes = [note for name in treatments if name in design.terms for note in few_treated(design, name)]
-    return fit(replace(design, notes=(*design.notes, *notes)), covariance=covariance)
+    left = leaves_treatment(design, treatments[0], unit, time)
+    return fit(replace(design, notes=(*design.notes, *left, *notes)), covariance=covariance)
+
+
+def leaves_treatment(design: Design, treatment: str, unit: str, time: str) -> list[str]:
+    """A sentence when units go from 1 back to 0 in a 0/1 treatment: a regression may take that, adoption may not."""
+    if treatment not in design.terms:
+        return []
+    value = design.raw_x[:, design.terms.index(treatment)]
+    if not np.isin(value, (0.0, 1.0)).all():
+        return []
+    units = design.data[unit].to_numpy()
+    off = np.flatnonzero((value[1:] < value[:-1]) & (units[1:] == units[:-1])) + 1
+    if not len(off):
+        return []
+    when = design.data[time].iloc[off[0]]
+    return [
+        f"{len(pd.unique(units[off]))} units leave treatment {treatment!r}, the first {units[off[0]]!r} in {when}: "
+        "the column is used as it is, and the estimate compares years with and without treatment."
+    ]
 
 
 def few_treated(design: Design, treatment: str) -> list[str]:

@@ -183,6 +183,15 @@ def test_a_treatment_that_never_changes_within_units_is_absorbed() -> None:
     assert "is a combination of the fixed effects" in estimate(panel).not_identified[TREATED]
 
 
+def test_units_that_leave_treatment_are_said_and_the_column_used_as_it_is() -> None:
+    panel = random_panel(20, share=1.0)
+    unit = panel.loc[panel[TREATED] == 1, UNIT].min()
+    panel.loc[(panel[UNIT] == unit) & (panel[YEAR] == 2018), TREATED] = 0
+    notes = estimate(panel).notes
+    assert notes[0].startswith(f"1 units leave treatment 'did*', the first {unit!r} in 2018")
+    assert not any("leave treatment" in note for note in estimate(random_panel(20)).notes)
+
+
 def test_few_clusters_and_few_treated_clusters_are_said() -> None:
     few = estimate(random_panel(18, units=12))
     assert any(note.startswith("Only 12 clusters:") for note in few.notes)
