@@ -9,6 +9,7 @@ from analysis.spatial.autocorrelation import geary, local_moran, moran, moran_sc
 from analysis.spatial.effects import Effects
 from analysis.spatial.geography import prefecture_coordinates, prefecture_polygons
 from analysis.spatial.models import SpatialEstimate, panel
+from analysis.spatial.monte_carlo import monte_carlo
 from analysis.spatial.specification import choose, hausman, lagrange_multiplier
 from analysis.spatial.weights import (
     Weights,
@@ -33,6 +34,7 @@ __all__ = [
     "inverse_distance",
     "lagrange_multiplier",
     "local_moran",
+    "monte_carlo",
     "moran",
     "moran_scatter",
     "panel",

@@ -72,14 +72,16 @@ class Spectrum:
 
         Without a negative (positive) real eigenvalue the side is bounded by the spectral radius.
         """
-        low, high = self._real_extremes()
-        radius = self.radius()
-        if radius < 1e-10:
+        # Without a loop of links W is nilpotent; rounding would give it small eigenvalues, so the graph is asked.
+        if csgraph.connected_components(self.matrix, connection="strong")[0] == self.n:
             raise ValueError(
                 "The weights matrix has no eigenvalue other than zero (its links never form a loop), so the likelihood "
                 "does not bound the spatial parameter: use links that go both ways."
             )
-        return (1 / low if low < -1e-10 else -1 / radius, 1 / high if high > 1e-10 else 1 / radius)
+        low, high = self._real_extremes()
+        radius = self.radius()
+        tiny = 1e-10 * radius
+        return (1 / low if low < -tiny else -1 / radius, 1 / high if high > tiny else 1 / radius)
 
     def radius(self) -> float:
         """Largest absolute eigenvalue."""
@@ -127,7 +129,7 @@ class Spectrum:
     def _real_extremes(self) -> tuple[float, float]:
         if self.exact:
             values = self.eigenvalues
-            real = values.real[np.abs(values.imag) < 1e-8] if np.iscomplexobj(values) else values
+            real = values.real[np.abs(values.imag) < 1e-8 * np.abs(values).max()] if np.iscomplexobj(values) else values
             return float(real.min()), float(real.max())
         return float(self._largest("SR").real), float(self._largest("LR").real)
 

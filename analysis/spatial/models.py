@@ -66,6 +66,9 @@ class SpatialEstimate(Estimate):
         to be compared with another convention's), of the panel as it is otherwise.
     unit_variance
         Variance of random unit effects, or None.
+    r2, r2_within
+        1 - residual / total variation, effects counted as explained; and the squared correlation of y with its
+        reduced-form prediction, effects removed from both (Elhorst 2014, section 3.4).
     """
 
     model: str = ""

@@ -113,15 +113,9 @@ class Weights:
 
     def spectral_normalised(self) -> Weights:
         """The matrix divided by its largest absolute eigenvalue (Kelejian and Prucha 2010), which keeps symmetry."""
-        radius = self.spectrum.radius()
-        if radius < 1e-12:
-            raise ValueError(
-                "The weights matrix has no eigenvalue other than zero, so it cannot be divided by its largest one: "
-                "use row normalisation, or check that links go both ways."
-            )
-        return Weights(
-            self.matrix / radius, self.labels, (*self.notes, "The matrix is divided by its largest eigenvalue.")
-        )
+        _ = self.spectrum.interval  # refuses a matrix without eigenvalues other than zero
+        note = "The matrix is divided by its largest eigenvalue."
+        return Weights(self.matrix / self.spectrum.radius(), self.labels, (*self.notes, note))
 
     def normalised(self, how: Normalise) -> Weights:
         """By ``"row"``, ``"spectral"`` or not at all (None)."""

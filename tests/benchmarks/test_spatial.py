@@ -1,0 +1,92 @@
+"""How fast spatial panel models are: against spreg where both have the model, against a limit where only we do."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from analysis.spatial import Weights, inverse_distance, panel, prefecture_coordinates
+from analysis.spatial.geography import prefecture_codes
+
+X = [f"x{j}" for j in range(6)]
+PANEL = {"unit": "city", "time": "year"}
+
+
+def world(weights: Weights, periods: int, seed: int = 0) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    n = weights.n
+    x = generator.standard_normal((n, periods, len(X)))
+    noise = (
+        generator.standard_normal((n, periods)) + generator.standard_normal((n, 1)) + generator.standard_normal(periods)
+    )
+    y = np.linalg.solve(np.eye(n) - 0.4 * weights.matrix.toarray(), x.sum(axis=2) * 0.5 + noise)
+    frame = pd.DataFrame({"city": np.repeat(list(weights.labels), periods), "year": np.tile(np.arange(periods), n)})
+    return frame.assign(y=y.ravel(), **{name: x[:, :, j].ravel() for j, name in enumerate(X)})
+
+
+def seconds(work: Callable[[], object], times: int) -> float:
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+@pytest.fixture(scope="module")
+def cities() -> tuple[pd.DataFrame, Weights]:
+    weights = inverse_distance(prefecture_coordinates(prefecture_codes()[:286]), cutoff=500, isolated="nearest")
+    return world(weights, 9), weights
+
+
+@pytest.mark.benchmark
+def test_two_way_durbin_with_effects_takes_under_half_a_second_on_286_cities_and_9_years(cities):
+    data, weights = cities
+
+    def work() -> None:
+        fresh = Weights(weights.matrix, weights.labels)  # eigenvalues are kept with a matrix: count them too
+        panel(data, "y", X, fresh, model="sdm", **PANEL).effects()
+
+    took = seconds(work, 5)
+    print(f"two-way SDM with effects, 286 x 9: {took:.3f} s")
+    assert took < 0.5
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize(("model", "estimator"), [("sar", "Panel_FE_Lag"), ("sem", "Panel_FE_Error")])
+def test_unit_effects_are_faster_than_spreg(cities, model, estimator):
+    libpysal, spreg = pytest.importorskip("libpysal"), pytest.importorskip("spreg")
+    data, weights = cities
+    stacked = data.sort_values(["year", "city"])
+    theirs_w = libpysal.weights.WSP(sparse.csr_matrix(weights.matrix)).to_W(silence_warnings=True)
+    theirs_w.transform = "r"
+    y, x = stacked[["y"]].to_numpy(), stacked[X].to_numpy()
+    fitted = {}
+
+    def theirs() -> None:
+        fitted["theirs"] = getattr(spreg, estimator)(y, x, theirs_w)
+
+    def ours() -> None:
+        fresh = Weights(weights.matrix, weights.labels)
+        fitted["ours"] = panel(data, "y", X, fresh, model=model, effects="unit", bias_correction=None, **PANEL)
+
+    them, us = seconds(theirs, 1), seconds(ours, 3)
+    print(f"{model.upper()} with unit effects, 286 x 9: {us:.3f} s, spreg {them:.3f} s, {them / us:.0f} times")
+    np.testing.assert_allclose(fitted["ours"].table["estimate"], np.ravel(fitted["theirs"].betas), atol=1e-5)
+    assert us < them
+
+
+@pytest.mark.benchmark
+def test_2800_units_and_20_years_take_under_a_minute():
+    n = 2800
+    place = np.random.default_rng(1).uniform(0, 100, (n, 2))
+    near = np.argsort(((place[:, None, :] - place[None, :, :]) ** 2).sum(axis=2), axis=1)[:, 1:7]
+    links = sparse.csr_array((np.ones(6 * n), (np.repeat(np.arange(n), 6), near.ravel())), shape=(n, n))
+    weights = Weights(links.maximum(links.T), range(n)).row_normalised()
+    data = world(weights, 20)
+    took = seconds(lambda: panel(data, "y", X, weights, model="sdm", **PANEL).effects(), 1)
+    print(f"two-way SDM with effects, 2800 x 20: {took:.1f} s")
+    assert took < 60
