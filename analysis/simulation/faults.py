@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.simulation.world import World, stream
-from analysis.simulation.yearbook import FIRST_ROW, UNITS, Page, Value, printed
+from analysis.simulation.yearbook import FIRST_ROW, Page, Value, printed
 
 #: Names that no city of China has had.
 UNKNOWN_CITIES = ("云岭新市", "北江口市", "海阔市")
@@ -151,9 +151,9 @@ def by_year(planned: Sequence[Planned]) -> Mapping[int, list[Planned]]:
 
 def _meant(world: World, page: Page, fault: Planned) -> str:
     """The right figure in the printed unit."""
-    unit = next(column for column in page.columns if column.indicator == fault.indicator).unit(fault.year)
-    value = printed(world.indicators[fault.indicator][fault.city, fault.year - int(world.years[0])], unit)
-    return f"{value:.{UNITS[unit][1]}f}"
+    scale = next(column for column in page.columns if column.indicator == fault.indicator).scale(fault.year)
+    value = printed(world.indicators[fault.indicator][fault.city, fault.year - int(world.years[0])], scale)
+    return f"{value:.{scale.decimals}f}"
 
 
 def _text(value: Value) -> str:

@@ -34,10 +34,32 @@ class Since:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How a printed unit shows a canonical value: canonical units in one printed unit, and decimals."""
+
+    factor: float
+    decimals: int
+
+
+#: By printed and canonical unit.
+SCALES = {
+    ("万元", "10k_yuan"): Scale(1, 0),
+    ("亿元", "10k_yuan"): Scale(1e4, 4),
+    ("万美元", "10k_usd"): Scale(1, 0),
+    ("万人", "10k_persons"): Scale(1, 2),
+    ("万人", "persons"): Scale(1e4, 2),
+    ("人", "persons"): Scale(1, 0),
+    ("平方公里", "km2"): Scale(1, 0),
+    ("个", "count"): Scale(1, 0),
+}
+
+
+@dataclass(frozen=True)
 class Column:
-    """One indicator of a sheet: its header and unit by year, decimals printed by unit, whether 市辖区 stands beside."""
+    """One indicator of a sheet: its header and unit by year, its canonical unit, whether 市辖区 stands beside."""
 
     indicator: str
+    canonical: str
     headers: tuple[Since, ...]
     units: tuple[Since, ...]
     twin: bool = False
@@ -50,6 +72,10 @@ class Column:
     def unit(self, year: int) -> str:
         """Unit printed in the header's parentheses."""
         return _at(self.units, year)
+
+    def scale(self, year: int) -> Scale:
+        """How that unit shows the indicator."""
+        return SCALES[self.unit(year), self.canonical]
 
 
 @dataclass(frozen=True)
@@ -82,52 +108,52 @@ PEOPLE = _texts("万人")
 BUDGET = _texts("地方财政一般预算内支出", (2012, "地方一般公共预算支出"))
 STAFF = _texts("年末单位从业人员数", (2013, "年末城镇单位从业人员数"))
 INFORMATION = _texts("信息传输、计算机服务和软件业从业人员数", (2012, "信息传输、软件和信息技术服务业从业人员数"))
-#: Canonical units in one printed unit, and the decimals printed.
-UNITS = {
-    "万元": (1.0, 0), "亿元": (1e4, 4), "万人": (1.0, 2), "人": (1.0, 0), "平方公里": (1.0, 0), "万美元": (1.0, 0),
-    "个": (1.0, 0),
-}  # fmt: skip
-
 SHEETS = (
     SheetPlan(
         _texts("综合", (2014, "综合经济")),
         "2-1 综合经济",
         (
-            Column("gdp", _texts("地区生产总值"), MONEY, twin=True),
-            Column("gdp_primary", _texts("第一产业增加值"), MONEY, twin=True),
-            Column("gdp_secondary", _texts("第二产业增加值"), MONEY, twin=True),
-            Column("gdp_tertiary", _texts("第三产业增加值"), MONEY, twin=True),
-            Column("industrial_value_added", _texts("工业增加值"), MONEY),
-            Column("population_resident", _texts("年末常住人口数", (2010, "年末常住人口")), PEOPLE, twin=True),
-            Column("land_area", _texts("行政区域土地面积"), _texts("平方公里"), twin=True),
+            Column("gdp", "10k_yuan", _texts("地区生产总值"), MONEY, twin=True),
+            Column("gdp_primary", "10k_yuan", _texts("第一产业增加值"), MONEY, twin=True),
+            Column("gdp_secondary", "10k_yuan", _texts("第二产业增加值"), MONEY, twin=True),
+            Column("gdp_tertiary", "10k_yuan", _texts("第三产业增加值"), MONEY, twin=True),
+            Column("industrial_value_added", "10k_yuan", _texts("工业增加值"), MONEY),
+            Column(
+                "population_resident",
+                "10k_persons",
+                _texts("年末常住人口数", (2010, "年末常住人口")),
+                PEOPLE,
+                twin=True,
+            ),
+            Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), twin=True),
         ),
     ),
     SheetPlan(
         _texts("财政金融"),
         "2-2 财政支出与金融机构存贷款",
         (
-            Column("fiscal_expenditure", BUDGET, MONEY, twin=True),
-            Column("science_expenditure", _texts("科学支出", (2007, "科学技术支出")), MONEY),
-            Column("education_expenditure", _texts("教育支出"), MONEY),
-            Column("deposits", _balance("存款"), MONEY, twin=True),
-            Column("loans", _balance("贷款"), MONEY, twin=True),
+            Column("fiscal_expenditure", "10k_yuan", BUDGET, MONEY, twin=True),
+            Column("science_expenditure", "10k_yuan", _texts("科学支出", (2007, "科学技术支出")), MONEY),
+            Column("education_expenditure", "10k_yuan", _texts("教育支出"), MONEY),
+            Column("deposits", "10k_yuan", _balance("存款"), MONEY, twin=True),
+            Column("loans", "10k_yuan", _balance("贷款"), MONEY, twin=True),
         ),
     ),
     SheetPlan(
         _texts("对外经济", (2009, "对外经济贸易")),
         "2-3 对外经济贸易",
         (
-            Column("trade", _texts("货物进出口总额"), MONEY),
-            Column("fdi", _texts("当年实际使用外资金额"), _texts("万美元"), twin=True, missing=0.04),
+            Column("trade", "10k_yuan", _texts("货物进出口总额"), MONEY),
+            Column("fdi", "10k_usd", _texts("当年实际使用外资金额"), _texts("万美元"), twin=True, missing=0.04),
         ),
     ),
     SheetPlan(
         _texts("就业"),
         "2-4 从业人员与企业",
         (
-            Column("employees", STAFF, _texts("人"), twin=True),
-            Column("employees_information", INFORMATION, _texts("人")),
-            Column("new_firms", _texts("新登记注册企业数"), _texts("个")),
+            Column("employees", "persons", STAFF, _texts("万人", (2013, "人")), twin=True),
+            Column("employees_information", "persons", INFORMATION, _texts("人")),
+            Column("new_firms", "count", _texts("新登记注册企业数"), _texts("个")),
         ),
     ),
 )
@@ -205,11 +231,10 @@ class Page:
         return column.header(self.year) + ("/全市" if column.twin else "")
 
 
-def printed(value: float, unit: str) -> float | int:
+def printed(value: float, scale: Scale) -> float | int:
     """A canonical value in a printed unit, rounded as the yearbook prints it."""
-    factor, decimals = UNITS[unit]
-    scaled = round(float(value) / factor, decimals)
-    return int(scaled) if decimals == 0 else scaled
+    scaled = round(float(value) / scale.factor, scale.decimals)
+    return int(scaled) if scale.decimals == 0 else scaled
 
 
 @dataclass(frozen=True)
@@ -256,17 +281,17 @@ def _page(world: World, year: int, plan: SheetPlan, rows: list[_Row]) -> Page:
     rng = stream(world.seed, f"yearbook {year} {plan.title}")
     page = Page(plan.name(year), plan.title, year, plan.columns, [])
     cells: list[list[Value]] = [[] for _ in rows]
-    totals: list[tuple[np.ndarray, str]] = []
+    totals: list[tuple[np.ndarray, Scale]] = []
     for column in plan.columns:
         page.position[column.indicator] = 1 + len(totals)
-        unit = column.unit(year)
+        scale = column.scale(year)
         page.headers.append(
-            (f"{column.header(year)}{_unit_text(unit, year)}", ["全市", "市辖区"] if column.twin else [])
+            (f"{column.header(year)}{_unit_text(column.unit(year), year)}", ["全市", "市辖区"] if column.twin else [])
         )
         whole = _values(world, column.indicator, year, rows)
         for part in [np.ones(len(rows)), np.array([world.urban_share[row.city] for row in rows])][: 1 + column.twin]:
-            totals.append((whole * part, unit))
-            for line, cell in zip(cells, _worn(whole * part, unit, column.missing, rows, rng), strict=True):
+            totals.append((whole * part, scale))
+            for line, cell in zip(cells, _worn(whole * part, scale, column.missing, rows, rng), strict=True):
                 line.append(cell)
     _fill(page, rows, cells, totals, rng)
     return page
@@ -293,19 +318,18 @@ def _unit_text(unit: str, year: int) -> str:
     return f"\n({unit})" if 2013 <= year <= 2016 else f"({unit})"
 
 
-def _worn(values: np.ndarray, unit: str, missing: float, rows: list[_Row], rng: np.random.Generator) -> list[Value]:
+def _worn(values: np.ndarray, scale: Scale, missing: float, rows: list[_Row], rng: np.random.Generator) -> list[Value]:
     """Values as cells: some missing by one of the usual marks, some numbers as text, some in full-width digits."""
     chance, kind, mark = rng.random(len(rows)), rng.random(len(rows)), rng.integers(0, 3, len(rows))
-    decimals = UNITS[unit][1]
     cells: list[Value] = []
     for i, row in enumerate(rows):
-        value = printed(values[i], unit)
+        value = printed(values[i], scale)
         if chance[i] < max(missing, row.missing) and not row.complete:
             cells.append(MISSING_MARKS[mark[i]])
         elif kind[i] < 0.015:
-            cells.append(f"{value:,.{decimals}f}")
+            cells.append(f"{value:,.{scale.decimals}f}")
         elif kind[i] < 0.018:
-            cells.append(f"{value:.{decimals}f}".translate(FULL_WIDTH))
+            cells.append(f"{value:.{scale.decimals}f}".translate(FULL_WIDTH))
         else:
             cells.append(value)
     return cells
@@ -315,13 +339,13 @@ def _fill(
     page: Page,
     rows: list[_Row],
     cells: list[list[Value]],
-    totals: list[tuple[np.ndarray, str]],
+    totals: list[tuple[np.ndarray, Scale]],
     rng: np.random.Generator,
 ) -> None:
     """Lay the rows out: the national total, each province's subtotal before its cities, a page break half way."""
 
     def total(label: str, keep: np.ndarray) -> list[Value]:
-        return [label, *(printed(values[keep].sum(), unit) for values, unit in totals)]
+        return [label, *(printed(values[keep].sum(), scale) for values, scale in totals)]
 
     province = np.array([row.province for row in rows])
     page.body.append(total("地级及以上城市合计", np.ones(len(rows), dtype=bool)))

@@ -13,7 +13,7 @@ from analysis.simulation.world import draw_world
 from dagster_project.ingest import contracts, yearbooks
 
 ROOT = Path(__file__).resolve().parents[3]
-UNITS = frozenset(yearbook.UNITS)
+UNITS = frozenset(unit for unit, _ in yearbook.SCALES)
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def test_the_yearbook_contract_fits_the_workbook_of_every_year(folder, year):
 
 
 def test_every_printed_unit_converts_to_its_indicators_own_as_the_project_converts_it():
-    units = pd.read_csv(ROOT / "data/contracts/measurement_units.csv").set_index("unit")
+    units = pd.read_csv(ROOT / "data/contracts/measurement_units.csv").set_index(["unit", "canonical"]).factor
     indicators = pd.read_csv(ROOT / "data/contracts/indicators.csv").set_index("indicator")
     for plan in yearbook.SHEETS:
         for column in plan.columns:
+            assert column.canonical == indicators.unit[column.indicator]
             for unit in (since.text for since in column.units):
-                assert units.canonical[unit] == indicators.unit[column.indicator]
-                assert units.factor[unit] == yearbook.UNITS[unit][0]
+                assert units[unit, column.canonical] == yearbook.SCALES[unit, column.canonical].factor
 
 
 def test_only_cities_are_read_no_totals_notes_or_page_breaks(folder):

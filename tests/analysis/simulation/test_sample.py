@@ -17,7 +17,7 @@ from analysis.simulation import patents, yearbook
 from analysis.simulation.sample import write_patents, write_sample, write_yearbooks
 from analysis.simulation.truth import true_effect
 from analysis.simulation.world import CONTROLS, YEARS, draw_world
-from analysis.simulation.yearbook import APART, FORMER_NAMES, SAMPLE_MARK, UNITS
+from analysis.simulation.yearbook import APART, FORMER_NAMES, SAMPLE_MARK
 
 ROOT = Path(__file__).resolve().parents[3]
 QUIET = {"progress": lambda line: None}
@@ -79,7 +79,7 @@ def number(cell):
 
 @pytest.fixture(scope="module")
 def cells(books, world):
-    """Every cell of a city's main columns but the faulty ones: year, name, indicator, text."""
+    """Every cell of the main columns but the faulty ones: its place, its text, its canonical value and rounding step."""
     sheets, faults = books
     faulty = {(fault.year, fault.sheet, fault.row, fault.column) for fault in faults}
     whole = {place[:3] for place in faulty if place[3] == "A"}
@@ -95,9 +95,11 @@ def cells(books, world):
                     at = page.position[column.indicator]
                     if (int(year), page.name, row, "ABCDEFGHIJKLMNOP"[at]) not in faulty:
                         cell = rows[row - 1][at] if at < len(rows[row - 1]) else ""
-                        unit = column.unit(int(year))
-                        found.append((int(year), code, rows[row - 1][0], column.indicator, unit, cell))
-    return pd.DataFrame(found, columns=["year", "code", "name", "indicator", "unit", "text"])
+                        scale = column.scale(int(year))
+                        value = number(cell) * scale.factor
+                        step = scale.factor * 10.0**-scale.decimals
+                        found.append((int(year), code, column.indicator, column.unit(int(year)), cell, value, step))
+    return pd.DataFrame(found, columns=["year", "code", "indicator", "unit", "text", "value", "step"])
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed(sample, tmp_path):
@@ -265,23 +267,18 @@ def test_yearbooks_are_as_worn_as_real_ones(books, cells):
 def test_every_cell_that_is_no_planted_fault_holds_the_true_value(cells, world):
     place = {code: i for i, code in enumerate(world.cities.city_code)}
     whole = cells[cells.code.isin(place) & ~cells.code.isin([unit.model for unit in APART])]
-    factor = whole.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
-    step = whole.unit.map({unit: factor * 10.0**-decimals for unit, (factor, decimals) in UNITS.items()})
-    value = whole.text.map(number) * factor
-    arrays = world.indicators
     true = [
-        arrays[name][place[code], year - 2005]
+        world.indicators[name][place[code], year - 2005]
         for name, code, year in zip(whole.indicator, whole.code, whole.year, strict=True)
     ]
-    assert value.isna().mean() < 0.06
-    assert (np.abs(value - true) <= 0.5001 * step)[value.notna()].all()
+    assert whole.value.isna().mean() < 0.06
+    assert (np.abs(whole.value - true) <= 0.5001 * whole.step)[whole.value.notna()].all()
 
 
 def test_laiwu_and_jinan_of_the_time_add_up_to_jinan_of_today(cells, world):
     jinan = world.cities.index[world.cities.city_code == "370100"][0]
     chosen = cells[cells.code.isin(["370100", "371200"])]
-    value = chosen.text.map(number) * chosen.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
-    sums = value.groupby([chosen.indicator, chosen.year]).agg(lambda parts: parts.sum(skipna=False))
+    sums = chosen.value.groupby([chosen.indicator, chosen.year]).agg(lambda parts: parts.sum(skipna=False))
     true = pd.Series({key: world.indicators[key[0]][jinan, key[1] - 2005] for key in sums.index})
     assert sums.notna().mean() > 0.95
     np.testing.assert_allclose(sums.dropna(), true[sums.notna()], rtol=2e-3, atol=1.1)
@@ -290,9 +287,8 @@ def test_laiwu_and_jinan_of_the_time_add_up_to_jinan_of_today(cells, world):
 
 def test_what_is_missing_hardly_moves_the_true_effect(cells, world):
     """A panel built from the cells has the same estimand: gaps filled by neighbours, rows lost at the study's ends."""
-    value = cells.text.map(number) * cells.unit.map({unit: factor for unit, (factor, _) in UNITS.items()})
     code = cells.code.replace({"371200": "370100"})
-    wide = value.groupby([code, cells.year, cells.indicator]).agg(lambda parts: parts.sum(skipna=False)).unstack()
+    wide = cells.value.groupby([code, cells.year, cells.indicator]).agg(lambda parts: parts.sum(skipna=False)).unstack()
     wide = wide[wide.index.get_level_values(1).isin(range(2006, 2022))]
     around = (wide.groupby(level=0).shift(1) + wide.groupby(level=0).shift(-1)) / 2
     wide = wide.fillna(around)
