@@ -79,7 +79,7 @@ def number(cell):
 
 @pytest.fixture(scope="module")
 def cells(books, world):
-    """Every cell of the main columns but the faulty ones: its place, its text, its canonical value and rounding step."""
+    """Every cell of the main columns but the faulty ones: place, text, canonical value, rounding step."""
     sheets, faults = books
     faulty = {(fault.year, fault.sheet, fault.row, fault.column) for fault in faults}
     whole = {place[:3] for place in faulty if place[3] == "A"}
