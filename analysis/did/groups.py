@@ -264,13 +264,18 @@ def _permutation_p(design: Design, controls: int, permutations: int, seed: int) 
     generator = np.random.default_rng(seed)
     valid = extreme = 0
     for _ in range(permutations):
-        dealt = products.group.copy()
-        for stratum in (products.treated, ~products.treated):
-            dealt[stratum] = generator.permutation(dealt[stratum])
-        statistic = products.statistic(dealt)
+        statistic = products.statistic(_deal(products.group, products.treated, generator))
         valid += not np.isnan(statistic)
         extreme += statistic >= actual * (1 - 1e-9)
     return (1 + extreme) / (1 + valid)
+
+
+def _deal(group: np.ndarray, treated: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Groups (units,) in random order, among treated and among untreated units: both numbers stay in every group."""
+    dealt = group.copy()
+    for stratum in (treated, ~treated):
+        dealt[stratum] = generator.permutation(group[stratum])
+    return dealt
 
 
 @dataclass(frozen=True)

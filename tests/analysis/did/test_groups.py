@@ -118,6 +118,16 @@ def test_the_permutation_statistic_is_the_chow_statistic() -> None:
     assert products.statistic(products.group) / factor / 2 == pytest.approx(compare(panel).chow.f, rel=1e-8)
 
 
+def test_groups_are_dealt_among_treated_and_among_untreated_units() -> None:
+    from analysis.did.groups import _deal
+
+    group, treated = np.repeat([0, 1, 2], 20), np.tile([True, False, False, False], 15)
+    dealt = np.array([_deal(group, treated, np.random.default_rng(seed)) for seed in range(200)])
+    for stratum in (treated, ~treated):
+        assert (np.sort(dealt[:, stratum], axis=1) == np.sort(group[stratum])).all()
+        assert np.all(np.abs((dealt[:, stratum] == 0).mean(axis=0) - 1 / 3) < 0.15)
+
+
 def test_under_equal_effects_the_permutation_p_is_uniform() -> None:
     p_values = [compare(grouped(seed, units=24), permutations=19).permutation_p for seed in range(20)]
     assert stats.kstest(p_values, "uniform").pvalue > 0.001
