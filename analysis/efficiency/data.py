@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class Measured:
 
 
 def _as_list(names: Sequence[Hashable], role: str) -> list[Hashable]:
-    if isinstance(names, str) or not isinstance(names, Sequence):
+    if isinstance(names, str) or not isinstance(names, Iterable):
         raise ValueError(f"{role} must be a list of column names, not {names!r}: write [{names!r}].")
     return list(names)
 

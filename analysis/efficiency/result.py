@@ -24,10 +24,10 @@ class Efficiency:
         The point of the frontier each unit is measured against, in the data's units: indexed like the data, the same
         columns.
     prices
-        Dual prices of each column in score per unit of the column, indexed like the data: what one unit more of an
-        input or bad output costs, or one unit more of a good output is worth, at the unit's own optimum. For each bad
-        output also ``shadow_<column>``: how many units of the first good output one unit of it is worth (the ratio of
-        the two prices).
+        Multipliers of the dual programme, per unit of each column and indexed like the data. At a unit's prices no
+        observation of its frontier makes a profit (good outputs less inputs and bad outputs; constant returns) and its
+        peers break even; a unit that the SBM finds inefficient loses one less its score. Their ratios have a meaning:
+        ``shadow_<column>`` of a bad output is how many units of the first good output one unit of it is worth.
     options
         The model and the options it was run with.
     notes

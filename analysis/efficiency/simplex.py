@@ -23,8 +23,8 @@ OBJECTIVE_TOLERANCE = 1e-9
 PRIMAL_TOLERANCE = 1e-10
 PIVOT_TOLERANCE = 1e-9
 INFEASIBLE_ABOVE = 1e-6
-# Tried in turn: the second is for data so alike that the first would mix them up.
-PERTURBATIONS = (1e-7, 1e-11)
+# Tried in turn: the later ones are for data so alike that the first would mix them up.
+PERTURBATIONS = (1e-7, 1e-12, 0.0)
 REFACTOR_EVERY = 30
 # Multiplications in one product: few enough to stay in the cache, and below the size at which OpenBLAS starts threads,
 # which cost more than they bring for matrices this thin.

@@ -155,7 +155,7 @@ def test_slacks_explain_the_score_and_the_projection_is_reached_by_the_peers(ret
         assert weights.sum(axis=1)[scored] == pytest.approx(1)
 
 
-def test_a_dual_price_is_what_the_frontier_pays_for_a_small_change_of_a_bad_output():
+def test_at_its_own_prices_a_unit_loses_what_its_score_lacks_and_nobody_gains():
     data = panel(seed=14)
     result = super_sbm(data, **ROLES, super_efficiency=False)
     prices = result.prices[[f"price_{name}" for name in COLUMNS]].to_numpy()
