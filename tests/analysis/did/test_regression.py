@@ -223,3 +223,41 @@ def test_more_parameters_than_rows_is_refused() -> None:
 def test_an_instance_prints_its_table_and_its_reasons() -> None:
     text = estimate(random_panel(16).assign(**{TREATED: 0.0})).summary()
     assert "within R2" in text and "'did*' is 0 in all" in text
+
+
+EVERYTHING = """
+import sys
+sys.path.append(sys.argv[1])
+from random_panel import CONTROLS, FIRST, TREATED, UNIT, YEAR, Y, random_panel
+from analysis.did import bacon, event_study, group_difference, placebo, two_way, wild_bootstrap
+panel, whole, keys = random_panel(3), random_panel(3, share=1.0), {"unit": UNIT, "time": YEAR}
+panel["half"] = panel[UNIT].str[1:].astype(int) % 2
+tables = [
+    two_way(panel, Y, TREATED, CONTROLS, cluster=("unit", "time"), **keys).table,
+    event_study(panel, Y, FIRST, CONTROLS, leads=3, lags=3, **keys).table,
+    placebo(panel, Y, FIRST, CONTROLS, draws=50, **keys).draws,
+    bacon(whole, Y, FIRST, CONTROLS, **keys).table[["weight", "estimate"]],
+    wild_bootstrap(panel, Y, TREATED, CONTROLS, **keys).table,
+    group_difference(panel, Y, TREATED, CONTROLS, group="half", **keys).table[["estimate", "se", "p"]],
+]
+print("".join(table.round(9).to_csv() for table in tables))
+"""
+
+
+def test_hash_seed_and_number_of_threads_do_not_matter() -> None:
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    tests = Path(__file__).resolve().parents[2]
+    printed = set()
+    for seed in ("0", "7"):
+        threads = {"0": "1", "7": "2"}[seed]
+        settings = {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-c", EVERYTHING, str(tests)]
+        done = subprocess.run(
+            command, cwd=tests.parent, env={**os.environ, **settings}, capture_output=True, text=True, check=True
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1 and "estimate" in printed.pop()
