@@ -42,15 +42,12 @@ class Reading:
 
 def read(batch: Batch, model: Model) -> Reading:
     """Undo the Charnes-Cooper change of variables (Lambda = t lambda, S = t s) for every unit that was solved."""
-    own = batch.programme.own.shape[1]
     observations, data_rows = len(batch.observations.columns), len(model.slacks)
     held = np.flatnonzero(batch.state == OPTIMAL)
-    rows, basis, values = batch.rows[held], batch.basis[held], batch.values[held]
-    level = np.zeros((len(held), own))
-    unit, slot = np.nonzero(basis < own)
-    level[unit, basis[unit, slot]] = values[unit, slot]
-    scaling = level[:, model.scaling]
-
+    level = _own_values(batch, held)
+    # Where t vanishes by rounding (data many orders of magnitude apart), slacks and peers cannot be told: no score.
+    held, level = held[level[:, model.scaling] > POSITIVE], level[level[:, model.scaling] > POSITIVE]
+    rows, scaling = batch.rows[held], level[:, model.scaling]
     relative = np.where(model.slacks >= 0, level[:, model.slacks], 0.0) / scaling[:, None]
     slack = np.full((observations, data_rows), np.nan)
     slack[rows] = np.where(relative > POSITIVE, relative, 0.0)
@@ -60,6 +57,16 @@ def read(batch: Batch, model: Model) -> Reading:
     # A row with free disposal has a dual that is not positive, because less is better in every row.
     prices[rows] = 0.0 - batch.duals[held, :data_rows]
     return Reading(objective, slack, prices, _peers(batch, model, held, level))
+
+
+def _own_values(batch: Batch, units: Array) -> Array:
+    """Values of the own columns of some units, zero where they are not basic: units x own."""
+    own = batch.programme.own.shape[1]
+    basis = batch.basis[units]
+    level = np.zeros((len(units), own))
+    unit, slot = np.nonzero(basis < own)
+    level[unit, basis[unit, slot]] = batch.values[units][unit, slot]
+    return level
 
 
 def _peers(batch: Batch, model: Model, held: Array, level: Array) -> pd.DataFrame:
