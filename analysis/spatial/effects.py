@@ -109,6 +109,8 @@ def summarise_effects(
 
     ``parameters`` holds x, W:x where they exist, and ``rho`` last where it exists.
     """
+    if not len(x):
+        raise ValueError("The model has no x, so there are no effects to report: fit it with x.")
     if draws < 2:
         raise ValueError(f"draws is {draws}: simulated standard errors need at least two.")
     known = parameters.notna().to_numpy()

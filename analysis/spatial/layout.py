@@ -38,6 +38,8 @@ def arrange(data: pd.DataFrame, columns: Sequence[str], weights: Weights, *, uni
         For a column that is absent or not numeric, missing or infinite values, a unit-year twice or not at all, units
         that only one of data and weights knows, and units without neighbours.
     """
+    if not isinstance(weights, Weights):
+        raise ValueError(f"weights is a {type(weights).__name__}, and rows need labels: pass Weights(matrix, labels).")
     columns = tuple(dict.fromkeys(columns))
     absent = [name for name in (unit, time, *columns) if name not in data.columns]
     if absent:

@@ -267,7 +267,8 @@ class _Moments:
 
 def spatial_lag(matrix: sparse.csr_array, values: np.ndarray) -> np.ndarray:
     """W applied to each period of an array n x T x … (or n x T)."""
-    return np.asarray(matrix @ values.reshape(values.shape[0], -1)).reshape(values.shape)
+    columns = int(np.prod(values.shape[1:]))
+    return np.asarray(matrix @ values.reshape(values.shape[0], columns)).reshape(values.shape)
 
 
 def least_squares(gram: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -199,7 +199,7 @@ def panel(
         For panels that are not balanced, weights that do not match, unknown options, constant y, and a likelihood that
         rises up to the border of the admissible interval.
     """
-    x = list(x)
+    x = [x] if isinstance(x, str) else list(x)
     _check_options(model, effects, bias_correction, y, x, lagged)
     columns = [y, *x]
     layout = arrange(data, columns, weights, unit=unit, time=time)
@@ -282,7 +282,7 @@ def _identified(terms: list[str], design: np.ndarray, effects: str) -> tuple[lis
     swept = design - design.mean(axis=1, keepdims=True) if units == "fixed" else design
     swept = swept - swept.mean(axis=0, keepdims=True) if time else swept
     size = np.sqrt(np.einsum("itk,itk->k", design, design))
-    flat = swept.reshape(-1, len(terms))
+    flat = swept.reshape(design.shape[0] * design.shape[1], len(terms))
     kept: list[int] = []
     why: dict[str, str] = {}
     basis = np.empty((flat.shape[0], 0))

@@ -73,8 +73,9 @@ def lagrange_multiplier(
     ValueError
         As ``panel``.
     """
+    x = [x] if isinstance(x, str) else list(x)
     layout = arrange(data, [y, *x], weights, unit=unit, time=time)
-    return _lm_table(layout, y, list(x), weights, effects, corrected)
+    return _lm_table(layout, y, x, weights, effects, corrected)
 
 
 def _lm_table(
@@ -196,7 +197,7 @@ def choose(
     ValueError
         As ``panel``; and for an empty x.
     """
-    x = list(x)
+    x = [x] if isinstance(x, str) else list(x)
     if not x:
         raise ValueError("x is empty: the tests compare models with lags of x.")
     if effects not in FIXED:

@@ -127,7 +127,7 @@ def information(likelihood: Likelihood, point: Point) -> np.ndarray:
     spatial, periods = local.spatial, likelihood.problem_periods
     size = k + len(spatial) + 1 + (likelihood.problem.units == "random")
     result = np.zeros((size, size))
-    x = local.regressors.reshape(-1, k)
+    x = local.regressors.reshape(local.residuals.size, k)
     result[:k, :k] = x.T @ x / sigma2
     at_sigma, q = k + len(spatial), local.multipliers
     for a, first in enumerate(spatial, start=k):
@@ -225,7 +225,8 @@ def direct_correction(likelihood: Likelihood, point: Point) -> Point:
     """The maximum-likelihood estimates less their bias from the estimated effects (Lee and Yu 2010, section 3.3).
 
     Unit effects: sigma2 times T / (T - 1). Time effects: plus I^-1 T (0, r, 1 / (2 sigma2)), where r = 1 / (1 - rho)
-    for a row-normalised matrix and q'Qq / q'q in general. The log-likelihood stays that of the uncorrected maximum.
+    for a row-normalised matrix and q'Qq / q'q in general (and -1 / (T phi) for phi of random effects). The
+    log-likelihood stays that of the uncorrected maximum.
     """
     problem, k = likelihood.problem, likelihood.k
     periods = problem.y.shape[1]
@@ -233,14 +234,17 @@ def direct_correction(likelihood: Likelihood, point: Point) -> Point:
         shifts = likelihood.recentring(point.rho, point.lam)
         spatial = Local(likelihood, point).spatial
         bias = np.array([0.0] * k + [shifts[which] for which in spatial] + [1 / (2 * point.sigma2)])
+        if problem.units == "random":
+            bias = np.append(bias, -1 / (periods * point.phi))
         step = np.linalg.solve(information(likelihood, point), periods * bias)
-        moved = dict(zip(spatial, step[k:-1], strict=True))
+        moved = dict(zip(spatial, step[k:], strict=False))
         point = replace(
             point,
             beta=point.beta + step[:k],
             rho=point.rho + moved.get(0, 0.0),
             lam=point.lam + moved.get(1, 0.0),
-            sigma2=point.sigma2 + step[-1],
+            sigma2=point.sigma2 + step[k + len(spatial)],
+            phi=min(1.0, point.phi + step[-1]) if problem.units == "random" else 1.0,
         )
     if problem.units == "fixed":
         point = replace(point, sigma2=point.sigma2 * periods / (periods - 1))

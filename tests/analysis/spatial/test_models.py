@@ -406,6 +406,35 @@ def test_bad_input_is_refused_in_a_sentence_that_names_it():
     _refused(frame, weights, "bias_correction is 'yes'", bias_correction="yes")
     _refused(frame, weights, "cluster is 'province'", cluster="province")
     _refused(frame, weights, "changes over time", cluster="year")
+    _refused(frame, weights.matrix, "pass Weights")
+    _refused(frame.loc[frame["year"] == 2010], weights, "at least two periods")
+    with pytest.raises(ValueError, match="called 'rho'"):
+        panel(frame.rename(columns={"人口": "rho"}), "y", ["rho"], weights, **PANEL)
+
+
+def test_a_model_without_x_has_a_spatial_parameter_only():
+    frame, weights = world(row_normalised(ring(40)), 5)
+    fit = panel(frame, "y", [], weights, **PANEL)
+    assert list(fit.table.index) == ["rho"]
+    with pytest.raises(ValueError, match="no x"):
+        fit.effects()
+
+
+def test_one_cross_section_can_be_fitted_without_unit_effects():
+    frame, weights = world(row_normalised(ring(200)), 2)
+    fit = panel(frame.loc[frame["year"] == 2010], "y", X, weights, effects="none", **PANEL)
+    assert fit.n == 200
+    assert fit.rho == pytest.approx(0.4, abs=4 * fit.table.loc["rho", "se"])
+
+
+def test_direct_and_exact_corrections_agree_with_random_units_too():
+    frame, weights = world(row_normalised(ring(100)), 6)
+    none, direct, exact = (
+        panel(frame, "y", X, weights, effects="random-time", bias_correction=how, **PANEL)
+        for how in (None, "direct", "transformation")
+    )
+    assert abs(direct.rho - exact.rho) < 0.2 * abs(none.rho - exact.rho)
+    assert abs(direct.unit_variance / exact.unit_variance - 1) < abs(none.unit_variance / exact.unit_variance - 1)
 
 
 def test_weights_that_do_not_identify_rho_are_refused():
