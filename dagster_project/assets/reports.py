@@ -11,7 +11,7 @@ import pandas as pd
 
 from dagster_project import publication
 from dagster_project.assets.publish import ESTIMATES
-from dagster_project.assets.studies import CANDIDATE, read_panel, result_file
+from dagster_project.assets.studies import CANDIDATE, compute, read_panel, result_file
 from dagster_project.assets.warehouse import checks_table
 from dagster_project.fingerprint import files_below
 from dagster_project.paths import Paths
@@ -85,15 +85,18 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport":
     from analysis.reporting.site import StudyReport
 
+    panel = read_panel(candidate, study.name)
     results, truths = {}, []
     for exhibit in study.exhibits:
         stored = result_file(candidate, study.name, exhibit.name)
-        results[exhibit.name], truth = pickle.loads(stored.read_bytes())
-        if truth is not None:
-            truths.append(truth)
+        # a candidate opened from a publication holds no results of a run: compute what is missing
+        found = pickle.loads(stored.read_bytes()) if stored.exists() else compute(paths, study, exhibit.name, panel)
+        results[exhibit.name] = found[0]
+        if found[1] is not None:
+            truths.append(found[1])
     return StudyReport.from_panel(
         study,
-        read_panel(candidate, study.name),
+        panel,
         is_sample=paths.is_sample,
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,

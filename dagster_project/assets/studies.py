@@ -12,6 +12,7 @@ from dagster_project import publication
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
+    from analysis.studies.run import ExhibitResult
     from analysis.studies.spec import Study
 
 OWNERS = ["team:pilotcity"]
@@ -39,6 +40,17 @@ def result_file(candidate: Path, study: str, exhibit: str) -> Path:
     return folder / f"{exhibit}.pickle"
 
 
+def compute(
+    paths: Paths, study: "Study", exhibit: str, panel: pd.DataFrame
+) -> tuple["ExhibitResult", pd.DataFrame | None]:
+    """An exhibit's result and, on sample data, what its models ought to find."""
+    from analysis.studies import run
+
+    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+    result = run.run_exhibit(study, exhibit, panel, is_sample=paths.is_sample, cities=cities)
+    return result, _truth(paths, study, exhibit, panel)
+
+
 def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
     exhibit = study.exhibit(name)
     figure = exhibit.kind == "event_study"
@@ -53,16 +65,12 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
     )
     def asset() -> dg.MaterializeResult:
         from analysis.reporting import figures, tables
-        from analysis.studies import run
         from analysis.studies.published import published
 
         candidate = publication.open_candidate(paths)
-        cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
-        panel = read_panel(candidate, study.name)
-        result = run.run_exhibit(study, name, panel, is_sample=paths.is_sample, cities=cities)
+        result, truth = compute(paths, study, name, read_panel(candidate, study.name))
         folder = candidate / "exhibits" / study.name
         folder.mkdir(parents=True, exist_ok=True)
-        truth = _truth(paths, study, name, panel)
         written = tables.write_table(result, study, folder, printed=published(study.name), truth=truth)
         drawn = figures.write_figure(result, study, folder) if figure else {}
         result.estimates.to_parquet(folder / f"{name}.estimates.parquet", index=False)

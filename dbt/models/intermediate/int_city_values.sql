@@ -12,7 +12,7 @@ chosen as (
 
 -- renamed units carry on; merged units are added where sums make sense
 placed as (
-    select chosen.*, geography.city_code, geography.treatment
+    select chosen.*, geography.city_code, geography.treatment, geography.changed_in
     from chosen
     inner join {{ ref('int_geography') }} as geography using (unit_code)
     inner join {{ source('raw', 'indicators') }} as indicators using (indicator)
@@ -28,6 +28,28 @@ current as (
     ) = 1
 ),
 
+-- a source that counts a merged unit apart counts the city without it: before the merger only the parts together are the city
+expected as (
+    select source, city_code, indicator, count(distinct unit_code) as parts, max(changed_in) as until
+    from placed
+    where treatment = 'sum' and year < changed_in
+    group by all
+),
+
+complete as (
+    select
+        current.*,
+        count(*) filter (where current.treatment = 'sum' and current.year < current.changed_in) over city as parts_found,
+        max(coalesce(expected.parts, 0)) over city as parts_expected
+    from current
+    left join expected
+        on current.source = expected.source
+        and current.city_code = expected.city_code
+        and current.indicator = expected.indicator
+        and current.year < expected.until
+    window city as (partition by current.city_code, current.year, current.indicator)
+),
+
 final as (
     select
         city_code,
@@ -39,7 +61,8 @@ final as (
         count(*) > 1 as merged,
         -- which raw cells: a reader can go back to each
         string_agg(file || case when sheet = '' then '' else '|' || sheet end || '|' || "column" || row, '; ' order by unit_code) as cells
-    from current
+    from complete
+    where parts_found >= parts_expected
     group by city_code, year, indicator
     -- a merged part alone is not the city
     having bool_or(treatment != 'sum')

@@ -3,6 +3,34 @@ with readers as (
     select rule, source, file, sheet, row, "column", value, message from {{ source('raw', 'reader_rejects') }}
 ),
 
+patents as (
+    select
+        patents.rule,
+        records.source,
+        records.file,
+        '' as sheet,
+        records.row,
+        case patents.rule when 'unknown_city' then 'address' when 'unknown_kind' then 'kind' else 'filing_date' end as "column",
+        case patents.rule when 'unknown_city' then records.address when 'unknown_kind' then records.kind
+            else records.filing_date end as value,
+        records.application_number
+    from {{ ref('stg_patents') }} as patents
+    inner join {{ source('raw', 'patents') }} as records on patents.file = records.file and patents.row = records.row
+    where patents.rule is not null
+),
+
+explained_patents as (
+    select
+        * exclude (application_number),
+        file || ', row ' || row || ': ''' || coalesce(value, '') || ''' of application ' || coalesce(application_number, '')
+            || ' is set aside: ' || case rule
+                when 'unknown_city' then 'no city of the crosswalk stands at the start of the address'
+                when 'unknown_kind' then 'the kind of patent is none of its contract''s'
+                else 'the filing date is not a date'
+            end || '.' as message
+    from patents
+),
+
 cells as (
     select *, null::double as neighbours, null::double as trusted_value, null as trusted_source,
         null as first_file, null as first_sheet, null::bigint as first_row
@@ -57,6 +85,8 @@ final as (
         year,
         indicator
     from explained
+    union all by name
+    select * from explained_patents
     union all by name
     select * from readers
 )

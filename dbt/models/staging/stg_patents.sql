@@ -14,19 +14,15 @@ located as (
         *,
         regexp_extract(
             address,
-            '^[\d０-９ 　]*(?:[^省]{2,3}省|(?:内蒙古|广西|西藏|宁夏|新疆)[^区市]{0,4}自治区|中国)*([^省市州盟区县]{1,10}(?:市|地区|自治州|盟))',
+            '^[\d０-９ 　]*(?:中国)?(?:[^省市]{2,3}省|(?:内蒙古|广西|西藏|宁夏|新疆)[^区市]{0,4}自治区)?(.{1,12}?(?:市|地区|自治州|盟)|北京|上海|天津|重庆)',
             1
         ) as place
     from records
 ),
 
-places as (
-    select distinct place from located
-),
-
 names as (
     select
-        names.name_or_code as place,
+        names.name_or_code as name,
         -- a county-level city stands for the prefecture it is part of
         arg_max(
             coalesce(nullif(units.part_of, ''), names.city_code), coalesce(try_cast(names.valid_to as integer), 9999)
@@ -37,8 +33,34 @@ names as (
     group by names.name_or_code
 ),
 
+-- a name, or a name behind its province without 省 (湖北武汉市): in that order of trust
 cities as (
-    select places.place, names.unit_code from places left join names using (place)
+    select places.place, arg_min(candidates.unit_code, candidates.trust) as unit_code
+    from (select distinct place from located) as places
+    left join (
+        select name, unit_code, 1 as trust from names
+        union all
+        select provinces.short_name || names.name, names.unit_code, 2
+        from names
+        inner join {{ ref('stg_provinces') }} as provinces on left(names.unit_code, 2) = provinces.province
+    ) as candidates on places.place = candidates.name
+    group by places.place
+),
+
+-- an application may be listed at its publication and again at its grant: the row that knows of the grant counts
+repeated as (
+    select application_number
+    from records
+    where application_number is not null
+    group by application_number
+    having count(*) > 1
+),
+
+surplus as (
+    select file, row
+    from records
+    inner join repeated using (application_number)
+    qualify row_number() over (partition by application_number order by coalesce(grant_date, '') = '', file, row) > 1
 ),
 
 symbols as (
@@ -85,15 +107,19 @@ final as (
         located.place,
         located.file,
         located.row,
+        located.filing_date,
+        located.kind as kind_text,
         case
             when try_cast(located.filing_date as date) is null then 'unknown_year'
             when kinds.kind is null then 'unknown_kind'
             when cities.unit_code is null then 'unknown_city'
+            when surplus.row is not null then 'duplicate_key'
         end as rule
     from located
     left join kinds on located.kind = kinds.text
     left join cities using (place)
     left join green_lists using (ipc)
+    left join surplus on located.file = surplus.file and located.row = surplus.row
 )
 
 select * from final

@@ -23,11 +23,7 @@ names as (
 ),
 
 provinces as (
-    select distinct
-        left(city_code, 2) as province,
-        regexp_replace(name, '(省|市|维吾尔自治区|壮族自治区|回族自治区|自治区|特别行政区)$', '') as short_name
-    from {{ source('raw', 'geographic_units') }}
-    where type in ('province', 'municipality')
+    select * from {{ ref('stg_provinces') }}
 ),
 
 -- a code, a name, or a name behind its province (安徽安庆): in that order of trust
