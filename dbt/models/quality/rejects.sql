@@ -1,4 +1,5 @@
--- grain: one value, column, sheet or file set aside, with the rule it broke and a sentence for the person who can act
+-- grain: one value, column, sheet or file set aside, with the rule it broke and a sentence for the person who can act;
+-- patents with the same fault in a file share a row
 with readers as (
     select rule, source, file, sheet, row, "column", value, message from {{ source('raw', 'reader_rejects') }}
 ),
@@ -31,6 +32,47 @@ explained_patents as (
     from patents
 ),
 
+faulty_patents as (
+    select
+        *,
+        case rule
+            when 'unknown_year' then 'filing_date'
+            when 'unknown_kind' then 'kind'
+            when 'unknown_city' then 'address'
+            else 'application_number'
+        end as "column",
+        case rule
+            when 'unknown_year' then coalesce(filing_date, '')
+            when 'unknown_kind' then coalesce(kind_text, '')
+            -- a text without a place is as good as unique: its beginning stands for others like it
+            when 'unknown_city' then coalesce(nullif(place, ''), left(address, 8), '')
+            else ''
+        end as value,
+        case rule
+            when 'unknown_year' then 'the filing date is not one'
+            when 'unknown_kind' then 'no contract says what kind of patent this is'
+            when 'unknown_city' then 'no crosswalk knows a city in the address; correct it or add it to data/reference/city_names.csv'
+            when 'duplicate_key' then 'the application number stands in another row too, which is counted'
+        end as reason
+    from {{ ref('stg_patents') }}
+    where rule is not null
+),
+
+patents as (
+    select
+        rule,
+        source,
+        file,
+        '' as sheet,
+        min(row) as row,
+        "column",
+        value,
+        file || ', row ' || min(row) || case when count(*) > 1 then ' and ' || count(*) - 1 || ' more' else '' end || ', column '
+            || "column" || ': ''' || value || ''' is set aside: ' || any_value(reason) || '.' as message
+    from faulty_patents
+    group by rule, source, file, "column", value
+),
+
 cells as (
     select *, null::double as neighbours, null::double as trusted_value, null as trusted_source,
         null as first_file, null as first_sheet, null::bigint as first_row
@@ -53,6 +95,7 @@ explained as (
             when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
                 || ' against ' || unit_by_name || ')'
             when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/contracts/measurement_units.csv'
+            when 'unknown_indicator' then 'data/contracts/indicators.csv has no indicator ''' || indicator || ''''
             when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs '
                 || indicator_unit
             when 'not_a_number' then 'the text is not a number'
@@ -87,6 +130,8 @@ final as (
     from explained
     union all by name
     select * from explained_patents
+    union all by name
+    select * from patents
     union all by name
     select * from readers
 )

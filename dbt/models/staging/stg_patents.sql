@@ -105,10 +105,12 @@ final as (
         coalesce(green_lists.green, false) as green,
         cities.unit_code,
         located.place,
-        located.file,
-        located.row,
         located.filing_date,
         located.kind as kind_text,
+        located.address,
+        located.source,
+        located.file,
+        located.row,
         case
             when try_cast(located.filing_date as date) is null then 'unknown_year'
             when kinds.kind is null then 'unknown_kind'

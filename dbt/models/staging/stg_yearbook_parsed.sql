@@ -3,6 +3,13 @@ with cells as (
     select * from {{ source('raw', 'yearbook_cells') }}
 ),
 
+-- a contract may hold an indicator in several layouts of sheet
+columns as (
+    select source, indicator, min(priority) as priority, min(low) as low, max(high) as high
+    from {{ source('raw', 'contract_columns') }}
+    group by source, indicator
+),
+
 -- a unit may convert to several canonical ones: 万人 to persons and to ten thousand persons
 measures as (
     select unit, string_agg(canonical, ' or ' order by canonical) as canonicals
@@ -44,7 +51,7 @@ parsed as (
     left join {{ source('raw', 'measurement_units') }} as units
         on cells.unit = units.unit and indicators.unit = units.canonical
     left join measures on cells.unit = measures.unit
-    left join {{ source('raw', 'contract_columns') }} as columns
+    left join columns
         on cells.source = columns.source and cells.indicator = columns.indicator
 ),
 
@@ -62,6 +69,7 @@ final as (
             when city = '' and unit_code is null then 'no_city'
             when unit_code is null then 'unknown_city'
             when code_and_name_differ then 'code_and_name_differ'
+            when indicator_unit is null then 'unknown_indicator'
             when unit_measures is null then 'unknown_unit'
             when factor is null then 'wrong_unit'
             when number is null then 'not_a_number'
