@@ -18,8 +18,3 @@
         else nullif({{ bare }}, '')
     end
 {%- endmacro %}
-
-{# Provinces without their suffix, as alternatives of a pattern; the municipalities are cities themselves. #}
-{% macro short_province_names() -%}
-    云南|内蒙古|台湾|吉林|四川|宁夏|安徽|山东|山西|广东|广西|新疆|江苏|江西|河北|河南|浙江|海南|湖北|湖南|甘肃|福建|西藏|贵州|辽宁|陕西|青海|黑龙江
-{%- endmacro %}

@@ -4,58 +4,35 @@ with readers as (
     select rule, source, file, sheet, row, "column", value, message from {{ source('raw', 'reader_rejects') }}
 ),
 
-patents as (
-    select
-        patents.rule,
-        records.source,
-        records.file,
-        '' as sheet,
-        records.row,
-        case patents.rule when 'unknown_city' then 'address' when 'unknown_kind' then 'kind' else 'filing_date' end as "column",
-        case patents.rule when 'unknown_city' then records.address when 'unknown_kind' then records.kind
-            else records.filing_date end as value,
-        records.application_number
-    from {{ ref('stg_patents') }} as patents
-    inner join {{ source('raw', 'patents') }} as records on patents.file = records.file and patents.row = records.row
-    where patents.rule is not null
-),
-
-explained_patents as (
-    select
-        * exclude (application_number),
-        file || ', row ' || row || ': ''' || coalesce(value, '') || ''' of application ' || coalesce(application_number, '')
-            || ' is set aside: ' || case rule
-                when 'unknown_city' then 'no city of the crosswalk stands at the start of the address'
-                when 'unknown_kind' then 'the kind of patent is none of its contract''s'
-                else 'the filing date is not a date'
-            end || '.' as message
-    from patents
-),
-
 faulty_patents as (
     select
-        *,
-        case rule
+        judged.rule,
+        records.source,
+        records.file,
+        records.row,
+        case judged.rule
             when 'unknown_year' then 'filing_date'
             when 'unknown_kind' then 'kind'
             when 'unknown_city' then 'address'
             else 'application_number'
         end as "column",
-        case rule
-            when 'unknown_year' then coalesce(filing_date, '')
-            when 'unknown_kind' then coalesce(kind_text, '')
+        case judged.rule
+            when 'unknown_year' then coalesce(records.filing_date, '')
+            when 'unknown_kind' then coalesce(records.kind, '')
             -- a text without a place is as good as unique: its beginning stands for others like it
-            when 'unknown_city' then coalesce(nullif(place, ''), left(address, 8), '')
+            when 'unknown_city' then coalesce(nullif(judged.place, ''), left(records.address, 8), '')
             else ''
         end as value,
-        case rule
+        case judged.rule
             when 'unknown_year' then 'the filing date is not one'
-            when 'unknown_kind' then 'no contract says what kind of patent this is'
-            when 'unknown_city' then 'no crosswalk knows a city in the address; correct it or add it to data/reference/city_names.csv'
+            when 'unknown_kind' then 'its contract names no such kind of patent'
+            when 'unknown_city' then 'no city of the crosswalk stands at the start of the address; correct it or add it to '
+                || 'data/reference/city_names.csv'
             when 'duplicate_key' then 'the application number stands in another row too, which is counted'
         end as reason
-    from {{ ref('stg_patents') }}
-    where rule is not null
+    from {{ ref('stg_patents') }} as judged
+    inner join {{ source('raw', 'patents') }} as records on judged.file = records.file and judged.row = records.row
+    where judged.rule is not null
 ),
 
 patents as (
@@ -128,8 +105,6 @@ final as (
         year,
         indicator
     from explained
-    union all by name
-    select * from explained_patents
     union all by name
     select * from patents
     union all by name

@@ -105,10 +105,6 @@ final as (
         coalesce(green_lists.green, false) as green,
         cities.unit_code,
         located.place,
-        located.filing_date,
-        located.kind as kind_text,
-        located.address,
-        located.source,
         located.file,
         located.row,
         case
