@@ -5,18 +5,22 @@ Contracts are YAML in data/contracts; this module reads and checks them. Nothing
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
+#: Names that pydantic puts into the place of an error for the form that a value has.
+FORMS = {"Text", "FromText", "FromColumn", "str", "list[str]"}
+WORDING = {"extra_forbidden": "no such key exists here", "missing": "this key is required"}
 UNIT_IN_HEADER = re.compile(r"[(\[](?P<unit>[^()\[\]]+)[)\]]")
 
 
@@ -37,6 +41,13 @@ class Label(Strict):
     zh: str = ""
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from error
+
+
 class FromText(Strict):
     """A value taken from the file's or sheet's name by a pattern with one group, or the same for every row."""
 
@@ -47,7 +58,7 @@ class FromText(Strict):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        if re.compile(pattern).groups < 1:
+        if _pattern(pattern).groups < 1:
             raise ValueError("the pattern needs a group in parentheses")
         return pattern
 
@@ -62,13 +73,37 @@ class FromColumn(Strict):
         return [self.header] if isinstance(self.header, str) else list(self.header)
 
 
+def _form(value: object) -> str:
+    """Which of the forms a value has, so that a mistake in one is not reported as a mistake in the others."""
+    if isinstance(value, str):
+        return "Text"
+    return "FromText" if isinstance(value, FromText) or (isinstance(value, dict) and "from" in value) else "FromColumn"
+
+
+Place = Annotated[
+    Annotated[FromText, Tag("FromText")] | Annotated[FromColumn, Tag("FromColumn")],
+    Discriminator(_form, custom_error_type="form", custom_error_message="expected {header: …} or {from: …}"),
+]
+Unit = Annotated[
+    Annotated[str, Tag("Text")] | Annotated[FromText, Tag("FromText")] | Annotated[FromColumn, Tag("FromColumn")],
+    Discriminator(_form),
+]
+
+
 class Keys(Strict):
     """Where a row's city and year stand; code and province help where a name alone is ambiguous."""
 
-    year: FromText | FromColumn
-    city: FromText | FromColumn
+    year: Place
+    city: Place
     code: FromColumn | None = None
     province: FromColumn | None = None
+
+    @field_validator("year", "city")
+    @classmethod
+    def _stands_outside_headers(cls, place: FromText | FromColumn) -> FromText | FromColumn:
+        if isinstance(place, FromText) and place.from_ == "header":
+            raise ValueError("a key comes from the file, the sheet, a constant or a column, not from a header")
+        return place
 
 
 class Column(FromColumn):
@@ -80,10 +115,24 @@ class Column(FromColumn):
     """
 
     indicator: str
-    unit: str | FromText | FromColumn
+    unit: Unit
     range: tuple[float, float] | None = None
     optional: bool = False
     note: str = ""
+
+    @field_validator("unit")
+    @classmethod
+    def _stands_in_header(cls, unit: str | FromText | FromColumn) -> str | FromText | FromColumn:
+        if isinstance(unit, FromText) and unit.from_ != "header":
+            raise ValueError("a unit is a text, {from: header} or {header: …}")
+        return unit
+
+    @field_validator("range")
+    @classmethod
+    def _ordered(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits and limits[0] > limits[1]:
+            raise ValueError(f"the range starts at {limits[0]:g}, above its end, {limits[1]:g}")
+        return limits
 
 
 class Table(Strict):
@@ -94,6 +143,11 @@ class Table(Strict):
     keys: Keys
     columns: list[Column] = Field(min_length=1)
     skip: list[str] = []
+
+    @field_validator("skip")
+    @classmethod
+    def _compile(cls, patterns: list[str]) -> list[str]:
+        return [_pattern(pattern).pattern for pattern in patterns]
 
 
 class Contract(Strict):
@@ -114,6 +168,15 @@ class Contract(Strict):
     kinds: dict[str, list[str]] = {}
     path: Path = Path()
     sha256: str = ""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        try:
+            codecs.lookup(encoding or "utf-8")
+        except LookupError:
+            raise ValueError(f"no encoding is called {encoding!r}; files here are utf-8 or gb18030") from None
+        return encoding
 
     def matches(self, relative: PurePosixPath) -> bool:
         """Whether a file of the raw folder, by its relative path, belongs to this source."""
@@ -152,10 +215,12 @@ def load(path: Path) -> Contract:
     try:
         contract = Contract.model_validate(plain_values(tree))
     except ValidationError as error:
-        first = error.errors()[0]
-        keys = [key for key in first["loc"] if not (isinstance(key, str) and key.startswith("From"))]
+        # an unknown key is often the misspelling of a missing one: name what stands there before what does not
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        keys = [key for key in first["loc"] if key not in FORMS]
         where = ".".join(map(str, keys))
-        raise ContractError(f"{path.name}, line {line_of(tree, keys)}, {where}: {first['msg']}.") from error
+        what = WORDING.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise ContractError(f"{path.name}, line {line_of(tree, keys)}, {where}: {what}.") from error
     if contract.kind == "yearbook" and not contract.tables:
         raise ContractError(f"{path.name}: a yearbook contract needs `tables`.")
     return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(text).hexdigest()})

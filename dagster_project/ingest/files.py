@@ -7,8 +7,12 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import pandas as pd
 
 #: A workbook that unpacks to more than this is refused unread.
 MAXIMUM_UNPACKED_BYTES = 2 * 1024**3
@@ -21,7 +25,8 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet: ``rows()`` gives its cells as text, row by row; ``merged`` are (top, left, bottom, right), 0-based."""
+    """One sheet: ``rows()`` gives its cells as text, row by row, and may raise UnreadableFile; ``merged`` are
+    (top, left, bottom, right), 0-based."""
 
     name: str
     rows: Callable[[], Iterator[list[str]]]
@@ -37,19 +42,33 @@ def sha256(path: Path) -> str:
 def open_sheets(path: Path, encoding: str | None = None) -> list[Sheet]:
     """The sheets of a file. Raises UnreadableFile."""
     suffix = path.suffix.lower()
-    try:
-        if suffix in {".xlsx", ".xlsm", ".xls"}:
-            return _workbook(path)
+    if suffix not in SUFFIXES:
+        raise UnreadableFile(f"has the suffix {suffix!r}, which no reader knows (xlsx, xls, csv, dta, parquet do)")
+    with _refusing(suffix):
         if suffix == ".csv":
-            text = decode(path.read_bytes(), encoding)
-            return [Sheet("", lambda: (row for row in csv.reader(io.StringIO(text, newline=""))))]
-        if suffix in {".dta", ".parquet"}:
-            return [_frame(path)]
+            sheets = [_csv(path, encoding)]
+        elif suffix in {".dta", ".parquet"}:
+            sheets = [_frame(path)]
+        else:
+            sheets = _workbook(path)
+    return [replace(sheet, rows=partial(_guarded, sheet.rows, suffix)) for sheet in sheets]
+
+
+@contextmanager
+def _refusing(suffix: str) -> Iterator[None]:
+    """The readers raise dozens of types; each means the same to the person who sent the file."""
+    try:
+        yield
     except UnreadableFile:
         raise
-    except Exception as error:  # the readers raise dozens of types; each means the same to the person who sent the file
+    except Exception as error:
         raise UnreadableFile(f"cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from error
-    raise UnreadableFile(f"has the suffix {suffix!r}, which no reader knows (xlsx, xls, csv, dta, parquet do)")
+
+
+def _guarded(rows: Callable[[], Iterator[list[str]]], suffix: str) -> Iterator[list[str]]:
+    """Rows are read when they are asked for, so a fault may show only then."""
+    with _refusing(suffix):
+        yield from rows()
 
 
 def decode(content: bytes, encoding: str | None = None) -> str:
@@ -66,7 +85,7 @@ def as_text(value: object) -> str:
     """A cell as text: whole numbers without a decimal point, other numbers in their shortest exact form."""
     if isinstance(value, str):
         return value.strip()
-    if value is None or value != value:  # None and NaN
+    if value is None or value is pd.NA or value != value:  # and NaN, NaT
         return ""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
@@ -75,7 +94,13 @@ def as_text(value: object) -> str:
     return str(value)
 
 
+def _csv(path: Path, encoding: str | None) -> Sheet:
+    text = decode(path.read_bytes(), encoding)
+    return Sheet("", lambda: iter(csv.reader(io.StringIO(text, newline=""))))
+
+
 def _workbook(path: Path) -> list[Sheet]:
+    """By its content, whatever the suffix says: workbooks are often renamed from xlsx to xls."""
     import python_calamine
 
     if zipfile.is_zipfile(path):
@@ -83,7 +108,7 @@ def _workbook(path: Path) -> list[Sheet]:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > MAXIMUM_UNPACKED_BYTES:
             raise UnreadableFile(f"unpacks to {unpacked / 1024**3:.1f} GiB, more than a workbook may")
-    book = python_calamine.CalamineWorkbook.from_path(str(path))
+    book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
 
     def sheet(name: str) -> Sheet:
         opened = book.get_sheet_by_name(name)
@@ -98,9 +123,8 @@ def _workbook(path: Path) -> list[Sheet]:
 
 
 def _frame(path: Path) -> Sheet:
-    import pandas as pd
-
-    frame = pd.read_stata(path) if path.suffix.lower() == ".dta" else pd.read_parquet(path)
+    content = io.BytesIO(path.read_bytes())  # a path would turn up in error messages
+    frame = pd.read_stata(content) if path.suffix.lower() == ".dta" else pd.read_parquet(content)
 
     def rows() -> Iterator[list[str]]:
         yield [str(column) for column in frame.columns]

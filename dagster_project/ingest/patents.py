@@ -5,26 +5,33 @@ Only loading: what a record means (green, which city, which year) is decided in 
 
 from __future__ import annotations
 
+import codecs
+import csv
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dagster_project.ingest.contracts import Contract
+from dagster_project.ingest.contracts import Contract, clean_header
+from dagster_project.ingest.files import UnreadableFile
 from dagster_project.ingest.yearbooks import Reject
 
 if TYPE_CHECKING:
     import duckdb
 
 FIELDS = ("application_number", "kind", "filing_date", "grant_date", "ipc", "applicant", "address")
+REQUIRED = ("kind", "filing_date", "ipc", "address")
 BLOCK = 1 << 20
 
 
 def load(
     connection: duckdb.DuckDBPyConnection, path: Path, relative: str, contract: Contract
 ) -> tuple[int, pd.DataFrame]:
-    """Append a file to raw.patents; returns rows read and rejects (columns of `Reject`). Never raises for content."""
+    """Append a file to raw.patents; returns rows read and rejects (columns of `Reject`). Never raises for content.
+
+    Rows are counted as a spreadsheet counts them (the header is row 1), blank lines left out.
+    """
     import duckdb
 
     rejects: list[Reject] = []
@@ -33,54 +40,101 @@ def load(
         rejects.append(Reject(rule, contract.source, relative, "", row, column, value, f"{relative}: {message}"))
 
     with tempfile.TemporaryDirectory() as folder:
-        readable = _as_utf8(path, contract.encoding, Path(folder))
         try:
+            readable = _as_utf8(path, contract.encoding, Path(folder))
             headers = _headers(readable)
-            missing = [name for field, name in contract.columns.items() if name not in headers]
+            missing = [name for name in contract.columns.values() if clean_header(name) not in headers]
             for name in missing:
                 reject("missing_column", name, "", f"no column is headed {name}.")
-            if {contract.columns[f] for f in ("kind", "filing_date", "ipc", "address")} & set(missing):
+            if {contract.columns[field] for field in REQUIRED} & set(missing):
                 return 0, _frame(rejects)
             before = _count(connection)
             connection.execute(_statement(contract, headers), [contract.source, relative, str(readable)])
-            for line, column, text in connection.execute(
-                "select line, column_name, error_message from reject_errors order by line"
-            ).fetchall():
-                reject("unreadable_row", column or "", "", f"row {line} cannot be read: {text.splitlines()[0]}", line)
-            connection.execute("drop table if exists reject_errors; drop table if exists reject_scans")
+            for line, text, wrong in _bad_rows(connection, relative):
+                reject("unreadable_row", "", text, f"row {line} cannot be read: {wrong} The row begins {text!r}.", line)
             return _count(connection) - before, _frame(rejects)
-        except (duckdb.Error, UnicodeDecodeError) as error:
+        except UnreadableFile as error:
+            reject("unreadable_file", "", "", f"the file {error}.")
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            # the first sentence; what follows tells of options and of folders of this machine
             reject("unreadable_file", "", "", f"the file cannot be read as CSV: {str(error).splitlines()[0]}")
-            return 0, _frame(rejects)
+        return 0, _frame(rejects)
 
 
 def _statement(contract: Contract, headers: list[str]) -> str:
+    """Columns are given by name and nothing is guessed, so that one bad row, or one line that ends in another way, cannot
+    make the whole file unreadable."""
+    columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(headers)))
+    wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS}
     named = ", ".join(
-        f'"{name.replace(chr(34), chr(34) * 2)}" as {field}' if name in headers else f"null as {field}"
-        for field, name in ((field, contract.columns.get(field, "")) for field in FIELDS)
+        f"c{headers.index(name)} as {field}" if name in headers else f"null as {field}"
+        for field, name in wanted.items()
     )
     return (
         f"insert into raw.patents by name select $1 as source, {named}, $2 as file, row_number() over () + 1 as row "
-        "from read_csv($3, all_varchar = true, header = true, delim = ',', quote = '\"', store_rejects = true)"
+        f"from read_csv($3, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
+        "escape = '\"', strict_mode = false, store_rejects = true)"
     )
 
 
-def _headers(path: Path) -> list[str]:
-    import csv
+def _bad_rows(connection: duckdb.DuckDBPyConnection, relative: str) -> list[tuple[int, str, str]]:
+    """Rows that were left out (row, how it begins, what is wrong); the rows after each are counted on past it."""
+    bad = connection.execute(
+        "select line, trim(any_value(csv_line), chr(10) || chr(13) || ' ')[:60], "
+        "first(error_message order by column_idx) from reject_errors group by line order by line"
+    ).fetchall()
+    # the i-th bad row, at line l, has l - 1 - i good rows before it
+    connection.execute(
+        "with bad as (select line, row_number() over (order by line) as i "
+        "from (select distinct line from reject_errors)), "
+        "shifts as (select line - 1 - i as after, max(i) as shift from bad group by after) "
+        "update raw.patents as patents set row = patents.row + moved.shift from ("
+        "select loaded.rowid as id, shifts.shift from (select rowid, row from raw.patents where file = $1) as loaded "
+        "asof join shifts on loaded.row - 1 > shifts.after) as moved where patents.rowid = moved.id",
+        [relative],
+    )
+    connection.execute("drop table reject_errors; drop table reject_scans")
+    return [(line, text, f"{wrong.splitlines()[0].rstrip('.')}.") for line, text, wrong in bad]
 
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return next(csv.reader(stream), [])
+
+def _headers(path: Path) -> list[str]:
+    """The first line's columns as they are compared; its text decides whether the file is in UTF-8 at all."""
+    with path.open("rb") as stream:
+        first = stream.readline()
+    try:
+        text = first.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("is not text in UTF-8; state its encoding in the contract") from error
+    if not text.strip():
+        raise UnreadableFile("is empty")
+    return [clean_header(name) for name in next(csv.reader([text]))]
 
 
 def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
     """The file itself when it is UTF-8, else a copy that is, made block by block."""
-    if not encoding or encoding.lower().replace("-", "") == "utf8":
+    if encoding and codecs.lookup(encoding).name == "utf-8":
         return path
+    if not encoding and _decodes(path, "utf-8"):
+        return path
+    stated = encoding or "gb18030"
     copy = folder / path.name
-    with path.open(encoding=encoding, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
-        while block := source.read(BLOCK):
-            target.write(block)
+    try:
+        with path.open(encoding=stated, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+            while block := source.read(BLOCK):
+                target.write(block)
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"is not text in {encoding or 'UTF-8 or GB18030'}") from error
     return copy
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    try:
+        with path.open(encoding=encoding, newline="") as stream:
+            while stream.read(BLOCK):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _count(connection: duckdb.DuckDBPyConnection) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from dagster_project.ingest.contracts import (
+    UNIT_IN_HEADER,
     Column,
     Contract,
     FromColumn,
@@ -93,14 +94,19 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
             reject("missing_sheet", wanted, "", names, f"no sheet is named {wanted}; the file has {names}.")
         for sheet in matching:
             sheets += 1
-            layout = _Layout.of(table, sheet, relative, units)
-            for column in layout.missing:
-                what = " / ".join(column)
-                reject("missing_column", sheet.name, what, "", f"no column is headed {what}.")
-            if layout.usable:
-                for row_cells in layout.read(contract.source, relative):
-                    rows += 1
-                    cells.extend(row_cells)
+            try:
+                layout = _Layout.of(table, sheet, relative, units)
+                for column in layout.missing:
+                    what = " / ".join(column)
+                    reject("missing_column", sheet.name, what, "", f"no column is headed {what}.")
+                for key, text, pattern in layout.unmatched:
+                    reject("missing_key", sheet.name, key, text, f"{text!r} tells no {key} (pattern {pattern}).")
+                if layout.usable:
+                    for row_cells in layout.read(contract.source, relative):
+                        rows += 1
+                        cells.extend(row_cells)
+            except UnreadableFile as error:
+                reject("unreadable_file", sheet.name, "", "", f"the file {error}; the rest of the sheet is missing.")
     return Reading(_frame(cells, Cell), _frame(rejects, Reject), sheets, rows)
 
 
@@ -110,7 +116,7 @@ def _frame(records: Sequence[Cell] | Sequence[Reject], kind: type[Cell] | type[R
 
 @dataclass(frozen=True)
 class _Layout:
-    """A table's columns found in one sheet: positions of the keys and of the values."""
+    """A table's columns found in one sheet: positions of the keys and of the values, and what was not found."""
 
     table: Table
     sheet: Sheet
@@ -119,22 +125,30 @@ class _Layout:
     constants: dict[str, str]
     values: list[tuple[int, Column, str, int | None]]
     missing: list[list[str]]
+    unmatched: list[tuple[str, str, str]]
 
     @classmethod
     def of(cls, table: Table, sheet: Sheet, relative: str, units: frozenset[str]) -> _Layout:
         headers = _headers(sheet, table.header_rows)
         position: dict[str, int] = {}
+        with_any_unit: dict[str, int] = {}
         unit_of: dict[int, str] = {}
         for index, header in enumerate(headers):
             bare, unit_of[index] = split_unit(header, units)
             for name in (header, bare):
                 if name:
                     position.setdefault(name, index)
+            with_any_unit.setdefault(UNIT_IN_HEADER.sub("", header), index)
 
         def find(column: FromColumn) -> int | None:
-            return next((position[key] for alias in column.aliases if (key := clean_header(alias)) in position), None)
+            names = [clean_header(alias) for alias in column.aliases]
+            at = next((position[name] for name in names if name in position), None)
+            if at is None and isinstance(column, Column) and isinstance(column.unit, FromText):
+                # a unit that nobody knows is no reason to miss the column: staging says which unit it is
+                at = next((with_any_unit[name] for name in names if name in with_any_unit), None)
+            return at
 
-        keys, constants, missing = _find_keys(table.keys, sheet.name, relative, find)
+        keys, constants, missing, unmatched = _find_keys(table.keys, sheet.name, relative, find)
         values: list[tuple[int, Column, str, int | None]] = []
         for column in table.columns:
             at = find(column)
@@ -149,7 +163,7 @@ class _Layout:
             else:
                 unit, unit_at = unit_of[at] if isinstance(column.unit, FromText) else column.unit, None
             values.append((at, column, unit, unit_at))
-        return cls(table, sheet, headers, keys, constants, values, missing)
+        return cls(table, sheet, headers, keys, constants, values, missing, unmatched)
 
     @property
     def usable(self) -> bool:
@@ -189,10 +203,12 @@ class _Layout:
 
 def _find_keys(
     keys: Keys, sheet: str, relative: str, find: Callable[[FromColumn], int | None]
-) -> tuple[dict[str, int], dict[str, str], list[list[str]]]:
+) -> tuple[dict[str, int], dict[str, str], list[list[str]], list[tuple[str, str, str]]]:
+    """Positions, constants, headers not found, and texts that a pattern does not match (key, text, pattern)."""
     positions: dict[str, int] = {}
     constants: dict[str, str] = {}
     missing: list[list[str]] = []
+    unmatched: list[tuple[str, str, str]] = []
     for name in ("year", "city", "code", "province"):
         key = getattr(keys, name)
         if isinstance(key, FromColumn):
@@ -206,7 +222,9 @@ def _find_keys(
             found = re.search(key.pattern, text)
             if found:
                 constants[name] = found.group(1)
-    return positions, constants, missing
+            else:
+                unmatched.append((name, text, key.pattern))
+    return positions, constants, missing, unmatched
 
 
 def _headers(sheet: Sheet, header_rows: Sequence[int]) -> list[str]:
