@@ -38,3 +38,26 @@
         else {{ sorted }}[least(greatest(ceil({{ rank }}), 1), {{ n }})::bigint]
     end
 {%- endmacro %}
+
+{#
+    Capital by perpetual inventory: K = I / initial_rate in the first year (not before `start`) with investment, then
+    K = (1 - depreciation) K of the year before + I. Summed in closed form: K / (1 - depreciation)^t is a running sum of
+    I / (1 - depreciation)^t. A year without investment leaves it and every later one missing.
+#}
+{% macro perpetual_inventory(investment, start, depreciation=0.096, initial_rate=0.10, unit='city_code', time='year') -%}
+    {%- set kept = 1 - depreciation -%}
+    {%- set counted = "case when " ~ time ~ " >= " ~ start ~ " then " ~ investment ~ " end" -%}
+    {%- set first_year = "min(case when " ~ counted ~ " is not null then " ~ time ~ " end) over (partition by " ~ unit ~ ")" -%}
+    {%- set years_so_far = "(" ~ time ~ " - " ~ first_year ~ " + 1)" -%}
+    case
+        when {{ time }} >= {{ first_year }}
+            and count({{ counted }}) over (partition by {{ unit }} order by {{ time }}) = {{ years_so_far }}
+            then pow({{ kept }}, {{ time }} - {{ start }}) * (
+                sum(({{ counted }}) / pow({{ kept }}, {{ time }} - {{ start }})) over (partition by {{ unit }} order by {{ time }})
+                + (1.0 / {{ initial_rate }} - 1)
+                * first_value(({{ counted }}) / pow({{ kept }}, {{ time }} - {{ start }}) ignore nulls) over (
+                    partition by {{ unit }} order by {{ time }} rows between unbounded preceding and current row
+                )
+            )
+    end
+{%- endmacro %}

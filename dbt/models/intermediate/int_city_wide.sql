@@ -1,11 +1,6 @@
 -- grain: one city of the roster and year of the data; one column an indicator, null where not measured
-{% set indicators = [
-    'gdp', 'gdp_primary', 'gdp_secondary', 'gdp_tertiary', 'industrial_value_added', 'gdp_growth', 'gdp_deflator', 'gdp_real',
-    'population_resident', 'population_registered', 'land_area', 'fiscal_expenditure', 'fiscal_revenue',
-    'science_expenditure', 'education_expenditure', 'deposits', 'loans', 'trade', 'fdi', 'employees',
-    'employees_information', 'new_firms', 'co2_ceads', 'co2_edgar', 'so2_industrial', 'energy_use', 'resident_income',
-    'road_area_per_person'
-] %}
+{%- set named = "select indicator from " ~ source('raw', 'indicators') ~ " order by indicator" %}
+{%- set indicators = run_query(named).columns[0].values() if execute else [] %}
 
 with observed as (
     select * from {{ ref('int_city_values') }}

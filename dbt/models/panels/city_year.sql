@@ -7,6 +7,17 @@ patents as (
     select * from {{ ref('int_green_patents') }}
 ),
 
+-- one value a city, carried to every year
+telephones as (
+    select city_code, max(landlines_1984 / (population_1984 * 100)) as landlines_1984_per_100
+    from wide
+    group by city_code
+),
+
+capital as (
+    select * from {{ ref('int_capital') }}
+),
+
 cities as (
     select city_code, name_zh, name_en, province_zh, region from {{ source('raw', 'cities') }}
 ),
@@ -28,7 +39,10 @@ final as (
         patents.green_invention_granted + patents.green_utility_granted as green_patents_granted,
 
         wide.gdp as gdp_10k_yuan,
-        wide.gdp_real as real_gdp_10k_yuan,
+        capital.real_gdp_2006 as real_gdp_10k_yuan,
+        capital.real_nonprimary_2006 as real_nonprimary_10k_yuan,
+        capital.capital_stock as capital_stock_10k_yuan,
+        capital.real_gdp_2006 / wide.population_resident as real_gdp_per_capita_yuan,
         wide.population_resident as population_resident_10k,
         wide.land_area as land_area_km2,
         wide.gdp / wide.population_resident as gdp_per_capita_yuan,
@@ -55,18 +69,33 @@ final as (
         wide.so2_industrial as so2_industrial_tonne,
         wide.energy_use as energy_use_tce,
 
-        -- no source provides these yet: a study that needs one says so instead of printing a number
+        wide.employees as employees,
+        wide.employees_secondary + wide.employees_tertiary as employees_nonprimary,
+        wide.built_up_area as built_up_area_km2,
+        wide.electricity as electricity_10k_kwh,
+        wide.soot_industrial as soot_industrial_tonne,
+        wide.wastewater_industrial as wastewater_industrial_tonne,
+        wide.resident_income as resident_income_yuan,
+        wide.park_green_area_per_person as park_green_area_per_person_m2,
+        wide.population_urban / wide.population_resident as urban_share,
+        wide.population_urban_district as population_urban_district_10k,
+        wide.degree_holders as degree_holders,
+        wide.internet_users / (wide.population_resident * 100) as internet_users_per_100,
+        wide.mobile_users / (wide.population_resident * 100) as mobile_users_per_100,
+        wide.telecom_revenue / wide.population_resident as telecom_revenue_per_capita_yuan,
+        telephones.landlines_1984_per_100,
+
+        -- no source provides court cases yet: a study that needs the index says so instead of printing a number
         null::double as ipp_index,
         null::double as energy_efficiency,
         null::double as ulgue,
-        null::double as urban_share,
-        null::double as degree_holders,
-        null::double as landlines_1984_per_100,
 
         coalesce(wide.merged, false) as borders_merged
     from wide
     inner join cities on wide.city_code = cities.city_code
+    inner join capital on wide.city_code = capital.city_code and wide.year = capital.year
     left join patents on wide.city_code = patents.city_code and wide.year = patents.year
+    left join telephones on wide.city_code = telephones.city_code
 )
 
 select * from final order by city_code, year

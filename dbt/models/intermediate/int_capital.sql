@@ -1,0 +1,56 @@
+-- grain: one city and year; GDP, its sectors and investment at 2006 prices, and the capital stock that investment built since 2006
+{% set base = 2006 %}
+
+with wide as (
+    select * from {{ ref('int_city_wide') }}
+),
+
+-- real growth, from a published real series where there is one, else from published growth rates
+growth as (
+    select
+        *,
+        coalesce(
+            gdp_real / lag(gdp_real) over city,
+            1 + gdp_growth / 100
+        ) as growth
+    from wide
+    window city as (partition by city_code order by year)
+),
+
+-- volume index, {{ base }} = 1: broken where a year between has no growth
+indexed as (
+    select
+        *,
+        case
+            when year = {{ base }} then 1
+            when year > {{ base }}
+                and count(growth) filter (where year > {{ base }}) over (partition by city_code order by year) = year - {{ base }}
+                then exp(sum(ln(growth)) filter (where year > {{ base }}) over (partition by city_code order by year))
+        end as volume
+    from growth
+),
+
+priced as (
+    select
+        *,
+        max(gdp) filter (where year = {{ base }}) over (partition by city_code) * volume as real_gdp
+    from indexed
+),
+
+deflated as (
+    select *, gdp / real_gdp as deflator from priced
+),
+
+final as (
+    select
+        city_code,
+        year,
+        real_gdp as real_gdp_{{ base }},
+        deflator as deflator_{{ base }},
+        (gdp_secondary + gdp_tertiary) / deflator as real_nonprimary_{{ base }},
+        fixed_investment / deflator as real_investment,
+        {{ perpetual_inventory('fixed_investment / deflator', base) }} as capital_stock
+    from deflated
+)
+
+select * from final
