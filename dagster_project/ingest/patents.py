@@ -62,8 +62,8 @@ def load(
 
 
 def _statement(contract: Contract, headers: list[str]) -> str:
-    """Columns are given by name and nothing is guessed, so that one bad row, or one line that ends in another way, cannot
-    make the whole file unreadable."""
+    """Columns are given by name and nothing is guessed, so that one bad row cannot make the whole
+    file unreadable."""
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(headers)))
     wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS}
     named = ", ".join(
@@ -73,7 +73,7 @@ def _statement(contract: Contract, headers: list[str]) -> str:
     return (
         f"insert into raw.patents by name select $1 as source, {named}, $2 as file, row_number() over () + 1 as row "
         f"from read_csv($3, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
-        "escape = '\"', strict_mode = false, store_rejects = true)"
+        "escape = '\"', store_rejects = true)"
     )
 
 
@@ -111,20 +111,30 @@ def _headers(path: Path) -> list[str]:
 
 
 def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
-    """The file itself when it is UTF-8, else a copy that is, made block by block."""
-    if encoding and codecs.lookup(encoding).name == "utf-8":
+    """The file itself when it is UTF-8 with lines that all end alike, else a copy that is, made block by block."""
+    stated = codecs.lookup(encoding).name if encoding else "utf-8" if _decodes(path, "utf-8") else "gb18030"
+    if stated == "utf-8" and not _mixes_line_ends(path):
         return path
-    if not encoding and _decodes(path, "utf-8"):
-        return path
-    stated = encoding or "gb18030"
     copy = folder / path.name
     try:
-        with path.open(encoding=stated, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+        with path.open(encoding=stated) as source, copy.open("w", encoding="utf-8", newline="") as target:
             while block := source.read(BLOCK):
                 target.write(block)
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"is not text in {encoding or 'UTF-8 or GB18030'}") from error
     return copy
+
+
+def _mixes_line_ends(path: Path) -> bool:
+    """Whether some lines end in CR LF and others in LF, at which DuckDB's reader gives up."""
+    all_ends = with_return = 0
+    before = b""
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            all_ends += block.count(b"\n")
+            with_return += (before + block).count(b"\r\n")
+            before = block[-1:] if block.endswith(b"\r") else b""
+    return 0 < with_return < all_ends
 
 
 def _decodes(path: Path, encoding: str) -> bool:
