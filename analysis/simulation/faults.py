@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pandas as pd
 
-from analysis.simulation.world import World, stream
+from analysis.simulation.draws import STUDY_YEARS, stream
+from analysis.simulation.world import World
 from analysis.simulation.yearbook import FIRST_ROW, Page, Value, printed
 
 #: Names that no city of China has had.
@@ -84,7 +85,7 @@ def plan(world: World) -> list[Planned]:
     planned = []
     for kind, indicators, count in PLAN:
         for i in range(count):
-            year = int(rng.integers(world.years[0] + 2, world.years[-1] - 2))
+            year = int(rng.integers(STUDY_YEARS[0] + 1, STUDY_YEARS[1] - 1))
             fits = np.ones(len(free), dtype=bool)
             if kind == "lost_digit":
                 # Without its first digit the figure must be far from the years around it, as 666 is from 1,666.

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.simulation.world import World, stream
+from analysis.simulation.draws import YEARS as WORLD_YEARS
+from analysis.simulation.draws import stream
+from analysis.simulation.world import World
 from analysis.simulation.yearbook import FORMER_NAMES
 
 HEADER = "申请号,专利类型,申请日,授权公告日,IPC分类号,申请人,地址"
 KINDS = ("发明专利", "实用新型", "外观设计")
+#: Years of application with a file.
+YEARS = WORLD_YEARS[WORLD_YEARS >= 2005]
 #: Nothing is published after this day, so later grants are not known.
 LAST_DAY = "2023-12-31"
 
@@ -163,18 +167,24 @@ def _addresses(world: World, year: int, city: np.ndarray, rng: np.random.Generat
     for name, province in zip(place.name_zh, place.province_zh, strict=True):
         pool += _street(name, province)
     for position, (code, province) in enumerate(zip(place.city_code, place.province_zh, strict=True)):
-        if code in FORMER_NAMES:
+        if _last_name(code)[0]:
             old_start[position] = len(pool)
-            pool += _street(FORMER_NAMES[code][1], province)
+            pool += _street(_last_name(code)[1], province)
         elif code == "370100":
             # Today's Jinan holds Laiwu, a city of its own until 2018.
             old_start[position] = len(pool)
             pool += _street("莱芜市", province) if year <= 2018 else _street("济南市莱芜区", province)
-    former = np.array([0.9 if year <= FORMER_NAMES.get(code, (0, ""))[0] else 0.04 for code in place.city_code])
+    former = np.array([0.9 if year <= _last_name(code)[0] else 0.04 for code in place.city_code])
     former[(place.city_code == "370100").to_numpy()] = 0.08
     use_old = (old_start[city] >= 0) & (rng.random(len(city)) < former[city])
     start = np.where(use_old, old_start[city], city * ADDRESSES)
     return _pick(pool, start + rng.integers(0, ADDRESSES, len(city)))
+
+
+def _last_name(code: str) -> tuple[int, str]:
+    """The name before today's and its last year; year 0 where no application could bear it any more."""
+    last, name = FORMER_NAMES.get(code, ((0, ""),))[-1]
+    return (last, name) if last >= YEARS[0] else (0, "")
 
 
 def _street(city: str, province: str) -> list[str]:

@@ -56,7 +56,8 @@ def write_sample(
     progress
         Called with one line for each step.
     years
-        Years to write files for (2005-2022 when None); the world, and so the truth, is the same whatever the choice.
+        Years to write files for (when None, yearbooks of 2000-2023 and patents of 2005-2023); the world, and so the
+        truth, is the same whatever the choice.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def write_yearbooks(
 def write_patents(world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print) -> int:
     """One CSV a filing year; returns the number of applications."""
     total = 0
-    for year in years:
+    for year in sorted(set(years) & set(patents.YEARS.tolist())):
         count = patents.write(world, year, folder / f"{year}.csv")
         progress(f"sample world: patents {year}, {count:,} applications")
         total += count

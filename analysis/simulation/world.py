@@ -6,7 +6,6 @@ stream, so a variable added later changes none of the earlier ones.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,10 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from analysis.simulation.draws import STUDY_YEARS, YEARS, Draws, lognormal, persistent, rescale, stream
 from analysis.simulation.truth import residual_weights
 
-YEARS = np.arange(2005, 2023)
-STUDY_YEARS = (2006, 2021)
 CONTROLS = ("fin", "open", "industry", "ln_pgdp")
 
 #: Mean and SD of table 3 (innovative clusters) that the ratios are drawn towards. Industry's SD is smaller than the
@@ -31,8 +29,13 @@ MOMENTS = {
     "fintech": (0.0150, 0.0155),
 }
 LN_PGDP = (10.4804, 0.6999)
-#: The printed maximum of ln_pgdp.
-RICHEST = 12.2928
+#: Where income stops: the printed maxima of ln_pgdp until 2021 and 2023 are 12.29 and 12.49.
+RICHEST = 12.45
+#: Growth of the nation's GDP per head at current prices, in logs, 2000-2023, about as published.
+GROWTH = np.array(
+    [0.10, 0.095, 0.09, 0.115, 0.157, 0.14, 0.153, 0.202, 0.162, 0.083, 0.161, 0.163, 0.094, 0.09, 0.076, 0.063, 0.074,
+     0.103, 0.094, 0.067, 0.026, 0.127, 0.047, 0.046]
+)  # fmt: skip
 INDUSTRY = (0.3771, 0.13)
 
 
@@ -110,11 +113,6 @@ class World:
         return frame[keep].reset_index(drop=True)
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
-    """The random numbers of one variable, independent of all others."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode())])
-
-
 def draw_world(cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0) -> World:
     """Draw the world for ``cities`` (data/reference/cities.csv) and adoption years (data/policies).
 
@@ -158,37 +156,15 @@ def _cities(cities: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFrame,
     return place, adoption
 
 
-class _Draws:
+class _Draws(Draws):
     """All variables of one world; each method is one group of them."""
 
     def __init__(self, place: pd.DataFrame, adoption: np.ndarray, seed: int) -> None:
-        self.place, self.adoption, self.seed = place, adoption, seed
-        self.shape = (len(place), len(YEARS))
-        level = place.level.map({"municipality": 2.6, "sub-provincial": 1.6, "provincial capital": 1.0}).fillna(0.0)
-        region = place.region.map({"east": 0.3, "west": -0.3}).fillna(0.0)
-        small = ~place.panel_286.astype(int).astype(bool)
-        self.region = region.to_numpy()
-        #: How large a place a city is, in SDs of ordinary prefectures.
-        self.size = (level + region - 2.5 * small).to_numpy() + np.clip(
-            stream(seed, "size").normal(0, 0.5, len(place)), -1, 1
-        )
-        study = np.isin(YEARS, np.arange(STUDY_YEARS[0], STUDY_YEARS[1] + 1))
-        self.sample = np.outer(place["sample"].to_numpy(), study)
+        super().__init__(place, seed)
+        self.adoption = adoption
         if not self.sample.any():
             raise ValueError("No city of the list is in the study's sample: `panel_281` is 0 throughout.")
         self.treated = YEARS[None, :] >= np.where(np.isnan(adoption), 9999, adoption)[:, None]
-
-    def latent(
-        self, name: str, *, size: float = 0, region: float = 0, city: float = 0, path: float = 0, drift: float = 0.05,
-        shock: float = 0.04,
-    ) -> np.ndarray:  # fmt: skip
-        """(n, t): loadings on size and region, a city's own level, the nation's path, a city's drift, AR(1) shocks."""
-        rng = stream(self.seed, name)
-        n = self.shape[0]
-        time = (YEARS - 2013.5) / 8
-        level = size * self.size + region * self.region + city * np.clip(rng.normal(size=n), -2, 2)
-        own = drift * rng.normal(size=n)
-        return level[:, None] + path * time + own[:, None] * time + shock * persistent(rng, self.shape, 0.6)
 
     def ratios(self) -> dict[str, np.ndarray]:
         """The ratios that the study uses, each near the moments of table 3 over the study's sample."""
@@ -201,8 +177,8 @@ class _Draws:
             "fintech": self.latent("fintech", size=0.25, region=0.6, city=0.50, path=0.30, drift=0.10, shock=0.10),
         }
         ratios = {name: lognormal(values, sample, *MOMENTS[name]) for name, values in latent.items()}
-        wealth = self.latent("ln_pgdp", size=0.16, region=0.35, city=0.32, path=0.85, drift=0.06, shock=0.03)
-        ratios["ln_pgdp"] = np.minimum(rescale(wealth + _slowdown(), sample, *LN_PGDP), RICHEST)
+        wealth = self.latent("ln_pgdp", size=0.20, region=0.45, city=0.44, drift=0.06, shock=0.03)
+        ratios["ln_pgdp"] = _capped(rescale(wealth + np.cumsum(GROWTH), sample, *LN_PGDP), RICHEST)
         industry = self.latent("industry", region=0.1, city=0.09, path=-0.04, drift=0.02, shock=0.012)
         ratios["industry"] = np.clip(rescale(industry, sample, *INDUSTRY), 0.03, 0.75)
         return ratios
@@ -243,9 +219,9 @@ class _Draws:
 
     def _population(self) -> np.ndarray:
         """Residents at the end of the year, in 10,000."""
-        large = self.latent("population", size=0.62, city=0.3, drift=0.02, shock=0.002)
+        large = self.latent("population", size=0.52, city=0.3, drift=0.02, shock=0.002)
         growth = 0.01 * np.clip(self.size, -1, 2)[:, None] * (YEARS - 2013.5)
-        return np.clip(320 * np.exp(large + growth), 0.2, 3200)
+        return np.clip(340 * np.exp(large + growth), 0.2, 3200)
 
     def _sectors(self, gdp: np.ndarray, ratios: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Value added of the three sectors, which add up to GDP, and of industry, part of the second."""
@@ -291,11 +267,11 @@ class _Draws:
     ) -> tuple[np.ndarray, np.ndarray]:
         """y0 and tau (n, t) in thousands, with the spread of city effects that gives the outcome's mean and SD."""
         noise = np.exp(0.35 * persistent(stream(self.seed, f"{name} noise"), self.shape, 0.7) - 0.35**2 / 2)
-        common = outcome.growth * (YEARS - YEARS[0] + 1)[None, :] / len(YEARS)
+        common = outcome.growth * np.maximum(YEARS - 2004, 0)[None, :] / 18
         common = common + sum(slope * self._within(ratios[x]) for x, slope in outcome.slopes.items())
         response = np.exp(stream(self.seed, f"{name} effect").normal(0, 0.6, len(own)))
         since = np.where(self.treated, YEARS[None, :] - np.nan_to_num(self.adoption, nan=9999)[:, None], 0)
-        growing = self.treated * np.interp(since, [0, 3, 9], [0.1, 1.0, 2.4])
+        growing = self.treated * np.interp(since, [0, 3, 10], [0.1, 1.0, 2.633])
 
         def parts(spread: float) -> tuple[np.ndarray, np.ndarray]:
             level = np.exp(spread * (own - own.max()))
@@ -336,33 +312,6 @@ class _Draws:
         return values - values.mean(axis=1, keepdims=True) - values.mean(axis=0, keepdims=True) + values.mean()
 
 
-def _slowdown() -> np.ndarray:
-    """Growth of income that slows after 2011, (t,)."""
-    return -0.08 * ((YEARS - 2013.5) / 8) ** 2
-
-
-def persistent(rng: np.random.Generator, shape: tuple[int, int], rho: float) -> np.ndarray:
-    """Stationary AR(1) series with unit variance, one a row."""
-    values = rng.normal(size=shape)
-    for t in range(1, shape[1]):
-        values[:, t] = rho * values[:, t - 1] + np.sqrt(1 - rho**2) * values[:, t]
-    return values
-
-
-def rescale(latent: np.ndarray, sample: np.ndarray, mean: float, sd: float) -> np.ndarray:
-    """``latent`` shifted and stretched to a mean and SD over the sample."""
-    inside = latent[sample]
-    return mean + sd * (latent - inside.mean()) / inside.std(ddof=1)
-
-
-def lognormal(latent: np.ndarray, sample: np.ndarray, mean: float, sd: float) -> np.ndarray:
-    """exp(m + s latent) with m and s such that mean and SD over the sample are as given."""
-    standard = rescale(latent, sample, 0.0, 1.0)
-
-    def excess(s: float) -> float:
-        inside = np.exp(s * standard[sample])
-        return float(inside.std(ddof=1) / inside.mean()) - sd / mean
-
-    shape = optimize.brentq(excess, 1e-3, 6.0, xtol=1e-12)
-    values = np.exp(shape * standard)
-    return values * (mean / values[sample].mean())
+def _capped(values: np.ndarray, top: float, softness: float = 0.15) -> np.ndarray:
+    """Values bent so that they stay below ``top``, in order and almost unchanged where they are far below it."""
+    return top - softness * np.log1p(np.exp((top - values) / softness))

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.simulation.world import STUDY_YEARS, World, stream
+from analysis.simulation.draws import STUDY_YEARS, stream
+from analysis.simulation.world import World
 
 Value = float | int | str | None
 
@@ -158,23 +159,51 @@ SHEETS = (
     ),
 )
 
-#: Names of the time: code -> (last year, name). Official names at the end of each year.
-FORMER_NAMES = {
-    "420600": (2010, "襄樊市"),
-    "520500": (2010, "毕节地区"),
-    "520600": (2010, "铜仁地区"),
-    "530800": (2006, "思茅市"),
-    "540200": (2013, "日喀则地区"),
-    "540300": (2013, "昌都地区"),
-    "540400": (2014, "林芝地区"),
-    "540500": (2015, "山南地区"),
-    "540600": (2016, "那曲地区"),
-    "630200": (2012, "海东地区"),
-    "650400": (2014, "吐鲁番地区"),
-    "650500": (2015, "哈密地区"),
+#: Names of the time: code -> (last year, name), earliest first. Official names at the end of each year.
+FORMER_NAMES: dict[str, tuple[tuple[int, str], ...]] = {
+    "141100": ((2002, "吕梁地区"),),
+    "150600": ((2000, "伊克昭盟"),),
+    "150700": ((2000, "呼伦贝尔盟"),),
+    "150800": ((2002, "巴彦淖尔盟"),),
+    "150900": ((2002, "乌兰察布盟"),),
+    "420600": ((2010, "襄樊市"),),
+    "451000": ((2001, "百色地区"),),
+    "451100": ((2001, "贺州地区"),),
+    "451200": ((2001, "河池地区"),),
+    "520500": ((2010, "毕节地区"),),
+    "520600": ((2010, "铜仁地区"),),
+    "530600": ((2000, "昭通地区"),),
+    "530700": ((2001, "丽江地区"),),
+    "530800": (
+        (2002, "思茅地区"),
+        (2006, "思茅市"),
+    ),
+    "530900": ((2002, "临沧地区"),),
+    "540200": ((2013, "日喀则地区"),),
+    "540300": ((2013, "昌都地区"),),
+    "540400": ((2014, "林芝地区"),),
+    "540500": ((2015, "山南地区"),),
+    "540600": ((2016, "那曲地区"),),
+    "611000": ((2000, "商洛地区"),),
+    "620600": ((2000, "武威地区"),),
+    "620700": ((2001, "张掖地区"),),
+    "620800": ((2001, "平凉地区"),),
+    "620900": ((2001, "酒泉地区"),),
+    "621000": ((2001, "庆阳地区"),),
+    "621100": ((2002, "定西地区"),),
+    "621200": ((2003, "陇南地区"),),
+    "630200": ((2012, "海东地区"),),
+    "640400": ((2000, "固原地区"),),
+    "650400": ((2014, "吐鲁番地区"),),
+    "650500": ((2015, "哈密地区"),),
 }
 #: Cities that no yearbook lists before they were founded as such.
-FOUNDED = {"460300": 2012, "460400": 2015}
+FOUNDED = {"451300": 2002, "451400": 2002, "460300": 2012, "460400": 2015, "640500": 2004}
+
+
+def name_of(code: str, today: str, year: int) -> str:
+    """What a city of today was called in a year."""
+    return next((name for last, name in FORMER_NAMES.get(code, ()) if year <= last), today)
 
 
 @dataclass(frozen=True)
@@ -261,12 +290,11 @@ def _rows(world: World, year: int) -> list[_Row]:
     ):
         if year < FOUNDED.get(code, 0):
             continue
-        last, former = FORMER_NAMES.get(code, (0, name))
         share = 1 - sum(unit.share for unit in apart if unit.inside and unit.model == code)
         missing = 0.0 if sample else 0.06 if int(panel_286) else 0.5
         # Gaps at the ends of the study cannot be filled and cost rows; pilot cities, being large, report there.
         complete = year in STUDY_YEARS and not np.isnan(world.adoption[city])
-        rows.append(_Row(code, former if year <= last else name, province, city, share, missing, complete))
+        rows.append(_Row(code, name_of(code, name, year), province, city, share, missing, complete))
     rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0, False) for unit in apart]
     return sorted(rows, key=lambda row: row.code)
 

@@ -14,9 +14,10 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from analysis.simulation import patents, yearbook
+from analysis.simulation.draws import YEARS
 from analysis.simulation.sample import write_patents, write_sample, write_yearbooks
 from analysis.simulation.truth import true_effect
-from analysis.simulation.world import CONTROLS, YEARS, draw_world
+from analysis.simulation.world import CONTROLS, draw_world
 from analysis.simulation.yearbook import APART, FORMER_NAMES, SAMPLE_MARK
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,7 +127,7 @@ def test_the_years_written_do_not_change_the_truth(sample, tmp_path):
 
 
 def test_a_year_outside_the_world_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no year 1999; it runs from 2005 to 2022"):
+    with pytest.raises(ValueError, match="no year 1999; it runs from 2000 to 2023"):
         write_sample(tmp_path, cities=cities(), clusters=clusters(), years=(1999,), **QUIET)
 
 
@@ -145,8 +146,8 @@ def test_the_truth_on_disk_is_the_truth_returned(sample):
     pd.testing.assert_frame_equal(stored, truth.table)
     columns = ["city_code", "year", "adoption", "gti1_y0", "gti1_y1", "gti1_tau", "gti2_y0", "gti2_y1", "gti2_tau"]
     assert list(stored.columns) == columns
-    assert len(stored) == 297 * 18
-    assert stored.adoption.notna().sum() == 55 * 18
+    assert len(stored) == 297 * 24
+    assert stored.adoption.notna().sum() == 55 * 24
     assert f"gti1: {truth.effects['gti1']:.4f}" in (folder / "_truth/README.txt").read_text(encoding="utf-8")
     ledger = pd.read_csv(folder / "_truth/faults.csv", dtype=str, keep_default_na=False)
     assert ledger.value.tolist() == truth.faults.value.tolist()
@@ -193,7 +194,7 @@ def test_patent_files_carry_exactly_the_true_counts(sample, year):
     folder, truth = sample
     place = cities()
     named = dict(zip(place.name_zh, place.city_code, strict=True))
-    named |= {name: code for code, (_, name) in FORMER_NAMES.items()} | {"莱芜市": "370100"}
+    named |= {name: code for code, names in FORMER_NAMES.items() for _, name in names} | {"莱芜市": "370100"}
     short = [re_short(name) for name in place.province_zh.unique()]
     names = {"provinces": [*place.province_zh.unique(), *short], "cities": named}
     counts = Counter()
@@ -244,6 +245,9 @@ def test_cities_stand_under_the_names_of_the_time(books):
 
     assert {"襄樊市", "毕节地区", "铜仁地区", "莱芜市", "巢湖市"} <= names(2010)
     assert not names(2010) & {"襄阳市", "毕节市", "铜仁市"}
+    assert {"伊克昭盟", "思茅地区"} <= names(2000)
+    assert not names(2000) & {"来宾市", "中卫市"}
+    assert {"鄂尔多斯市", "思茅市"} <= names(2005)
     assert {"襄阳市", "毕节市", "铜仁市", "莱芜市"} <= names(2011)
     assert "巢湖市" not in names(2011)
     assert "莱芜市" in names(2018, "综合经济")
@@ -268,7 +272,7 @@ def test_every_cell_that_is_no_planted_fault_holds_the_true_value(cells, world):
     place = {code: i for i, code in enumerate(world.cities.city_code)}
     whole = cells[cells.code.isin(place) & ~cells.code.isin([unit.model for unit in APART])]
     true = [
-        world.indicators[name][place[code], year - 2005]
+        world.indicators[name][place[code], year - 2000]
         for name, code, year in zip(whole.indicator, whole.code, whole.year, strict=True)
     ]
     assert whole.value.isna().mean() < 0.06
@@ -279,10 +283,10 @@ def test_laiwu_and_jinan_of_the_time_add_up_to_jinan_of_today(cells, world):
     jinan = world.cities.index[world.cities.city_code == "370100"][0]
     chosen = cells[cells.code.isin(["370100", "371200"])]
     sums = chosen.value.groupby([chosen.indicator, chosen.year]).agg(lambda parts: parts.sum(skipna=False))
-    true = pd.Series({key: world.indicators[key[0]][jinan, key[1] - 2005] for key in sums.index})
+    true = pd.Series({key: world.indicators[key[0]][jinan, key[1] - 2000] for key in sums.index})
     assert sums.notna().mean() > 0.95
     np.testing.assert_allclose(sums.dropna(), true[sums.notna()], rtol=2e-3, atol=1.1)
-    assert (chosen[chosen.code == "371200"].year.max(), chosen[chosen.code == "370100"].year.max()) == (2018, 2022)
+    assert (chosen[chosen.code == "371200"].year.max(), chosen[chosen.code == "370100"].year.max()) == (2018, 2023)
 
 
 def test_what_is_missing_hardly_moves_the_true_effect(cells, world):
@@ -330,7 +334,11 @@ def test_every_fault_of_the_ledger_is_in_its_cell(books):
 
 def test_each_fault_is_what_its_rule_says(books, world):
     sheets, faults = books
-    known = set(world.cities.name_zh) | {name for _, name in FORMER_NAMES.values()} | {unit.name for unit in APART}
+    known = (
+        set(world.cities.name_zh)
+        | {name for names in FORMER_NAMES.values() for _, name in names}
+        | {unit.name for unit in APART}
+    )
     for fault in faults:
         names = [row[0] for row in sheets[fault.year, fault.sheet]]
         if fault.rule == "unknown_city":
