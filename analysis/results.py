@@ -36,8 +36,8 @@ class Estimate:
         Share of variance explained, overall and after the fixed effects are swept out.
     degrees_of_freedom
         Of the t distribution: clusters - 1, or n - parameters without clusters.
-    constant
-        mean(y) - mean(x)'b, the constant that Stata reports with absorbed effects.
+    constant, constant_se
+        mean(y) - mean(x)'b, the constant that Stata reports with absorbed effects, and its standard error.
     covariance
         Of the identified terms, terms x terms.
     not_identified
@@ -56,6 +56,7 @@ class Estimate:
     covariance: pd.DataFrame
     not_identified: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    constant_se: float = float("nan")
 
     def summary(self) -> str:
         """The estimate as text, for people."""

@@ -248,20 +248,20 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
         raise ValueError(f"{n} rows cannot identify {parameters} parameters.")
     beta, bread = least_squares(x, y)
     residual = y - x @ beta
-    if design.clusters:
-        clusters = min(int(codes.max()) + 1 for codes in design.clusters)
-        if clusters < 2:
-            raise ValueError("A clustered variance needs at least two clusters.")
-        variance = cluster_covariance(x, residual, bread, design.clusters, parameters)
-        freedom = float(clusters - 1)
-    else:
-        clusters, freedom = None, float(n - parameters)
+    clusters = min((int(codes.max()) + 1 for codes in design.clusters), default=None)
+    if clusters is not None and clusters < 2:
+        raise ValueError("A clustered variance needs at least two clusters.")
+    freedom = float(n - parameters if clusters is None else clusters - 1)
+
+    def sandwich(x: np.ndarray, bread: np.ndarray) -> np.ndarray:
+        if design.clusters:
+            return cluster_covariance(x, residual, bread, design.clusters, parameters)
         scores = x * residual[:, None]
-        variance = (
-            bread @ (scores.T @ scores) @ bread * n / freedom
-            if covariance == "robust"
-            else bread * float(residual @ residual) / freedom
-        )
+        if covariance == "robust":
+            return bread @ (scores.T @ scores) @ bread * n / freedom
+        return bread * float(residual @ residual) / freedom
+
+    variance = sandwich(x, bread)
     notes = design.notes
     if clusters is not None and clusters < FEW_CLUSTERS:
         notes = (
@@ -271,6 +271,9 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
         )
     slopes = [j for j, term in enumerate(design.terms) if term != "const"]
     constant = float(design.raw_y.mean() - design.raw_x.mean(axis=0)[slopes] @ beta[slopes])
+    # as reghdfe and xtreg: the constant is the intercept of the swept variables put back around their means
+    around = np.column_stack([np.ones(n), x[:, slopes] - x[:, slopes].mean(axis=0) + design.raw_x.mean(axis=0)[slopes]])
+    constant_se = float(np.sqrt(sandwich(around, least_squares(around, y)[1])[0, 0]))
     total = float(((design.raw_y - design.raw_y.mean()) ** 2).sum())
     within = total if isinstance(design.effects, NoEffects) else float(y @ y)
     left = float(residual @ residual)
@@ -284,6 +287,7 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
         r2_within=1 - left / within if within > 1e-12 * max(total, 1e-300) else np.nan,
         degrees_of_freedom=freedom,
         constant=constant,
+        constant_se=constant_se,
         covariance=pd.DataFrame(variance, index=design.terms, columns=design.terms),
         not_identified=design.not_identified,
         notes=notes,

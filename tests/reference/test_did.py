@@ -232,3 +232,14 @@ def test_the_printed_constants_of_the_cluster_study_follow_from_the_convention()
         assert result.table.loc["did", "estimate"] == pytest.approx(coefficient, rel=1e-9)
         assert result.constant == pytest.approx(constant, abs=1e-4)  # the printed means are rounded
         assert round(mean - 0.0827 * coefficient, 4) == constant
+
+
+@pytest.mark.parametrize(("cluster", "variance"), [("unit", 1.729146e-06), ((), 0.0006791837)])
+def test_standard_error_of_the_constant_is_the_one_xtreg_prints(reference, cluster, variance):
+    """The variance of _cons in Stata's matrix V, clustered by firm and conventional."""
+    data = pd.read_stata(reference("stata_xtreg_linearmodels/simulated-panel.dta"))
+    data["t"] = data.groupby("firm").cumcount()
+    fitted = two_way(
+        data, "y", ["x1", "x2", "x3", "x4", "x5"], unit="firm", time="t", fixed_effects="unit", cluster=cluster
+    )
+    assert fitted.constant_se**2 == pytest.approx(variance, rel=1e-6)
