@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting.tables import SAMPLE, display_name
+from analysis.studies.records import Study
 from analysis.studies.run import ExhibitResult
-from analysis.studies.spec import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,8 +18,8 @@ from analysis.reporting.figures import describe_event_study, write_figure
 from analysis.reporting.page import render
 from analysis.reporting.tables import SAMPLE, display_name, exhibit_table, number, safe_csv, write_table
 from analysis.studies.published import published
+from analysis.studies.records import Study
 from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
-from analysis.studies.spec import Study
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5

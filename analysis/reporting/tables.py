@@ -20,8 +20,8 @@ from analysis.reporting.compare import compare
 from analysis.reporting.page import render
 from analysis.results import stars
 from analysis.studies.published import Published
+from analysis.studies.records import Study
 from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
-from analysis.studies.spec import Study
 
 SAMPLE = "SAMPLE DATA"
 SAMPLE_NOTE = "SAMPLE DATA: made by simulation, not observed. No number here says anything about a real city."

@@ -3,8 +3,9 @@
 The estimators live in the sibling packages; nothing here knows where a panel comes from or how a table looks.
 """
 
+from analysis.studies.records import Study
 from analysis.studies.run import ExhibitResult, run_exhibit, run_study
-from analysis.studies.spec import Study, catalogue, load, studies_table, variables_table
+from analysis.studies.spec import catalogue, load, studies_table, study_policies_table, variables_table
 
 __all__ = [
     "ExhibitResult",
@@ -14,5 +15,6 @@ __all__ = [
     "run_exhibit",
     "run_study",
     "studies_table",
+    "study_policies_table",
     "variables_table",
 ]

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Row
-from analysis.studies.spec import Exhibit, Label, Model, Study, Subsample
+from analysis.studies.frame import missing, model_frame
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Method, Row
+from analysis.studies.records import Exhibit, Label, Model, Study
 
 COLUMNS = [
     *("study", "exhibit", "model", "term", "estimate", "se", "p", "n", "r2", "status", "reason", "is_sample"),
@@ -38,7 +39,8 @@ class ExhibitResult:
         Label -> the estimator's result, a descriptive row (Series), or the sentence that says why there is none.
     estimates
         One row a model and term: ``study``, ``exhibit``, ``model``, ``term``, ``estimate``, ``se``, ``p``, ``n``,
-        ``r2``, ``status`` ("ok", "not computed", "not identified"), ``reason``, ``is_sample``.
+        ``r2``, ``status`` ("ok", "not computed", "not identified"), ``reason``, ``is_sample``. A treatment that is
+        "ok" can have a reason too: what to hold against the number.
     is_sample
         Whether the panel came from the sample world.
     """
@@ -65,15 +67,26 @@ class ExhibitResult:
 
 
 def run_study(
-    study: Study, panel: pd.DataFrame, *, is_sample: bool, cities: pd.DataFrame | None = None
+    study: Study,
+    panel: pd.DataFrame,
+    *,
+    is_sample: bool,
+    cities: pd.DataFrame | None = None,
+    panels: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, ExhibitResult]:
     """Every exhibit of a study, by name, in the order of its YAML; see `run_exhibit`."""
     names = [exhibit.name for exhibit in study.exhibits]
-    return {name: run_exhibit(study, name, panel, is_sample=is_sample, cities=cities) for name in names}
+    return {name: run_exhibit(study, name, panel, is_sample=is_sample, cities=cities, panels=panels) for name in names}
 
 
 def run_exhibit(
-    study: Study, name: str, panel: pd.DataFrame, *, is_sample: bool, cities: pd.DataFrame | None = None
+    study: Study,
+    name: str,
+    panel: pd.DataFrame,
+    *,
+    is_sample: bool,
+    cities: pd.DataFrame | None = None,
+    panels: Mapping[str, pd.DataFrame] | None = None,
 ) -> ExhibitResult:
     """Compute one exhibit.
 
@@ -90,6 +103,8 @@ def run_exhibit(
         Whether the panel comes from the sample world; carried into every row.
     cities
         data/reference/cities.csv, needed only where the exhibit selects or groups by its columns.
+    panels
+        The study's panels over other years, by name; a model that needs one that is not here is not computed.
 
     Raises
     ------
@@ -97,16 +112,18 @@ def run_exhibit(
         No such exhibit, or a panel without its keys.
     """
     exhibit = study.exhibit(name)
-    absent = [column for column in (UNIT, TIME, ADOPTION, study.treatment) if column not in panel.columns]
-    if absent:
-        raise ValueError(f"The panel of {study.name!r} has no column {absent[0]!r}; every panel must carry it.")
+    for key, frame in {study.name: panel, **(panels or {})}.items():
+        absent = [column for column in (UNIT, TIME, ADOPTION, study.treatment) if column not in frame.columns]
+        if absent:
+            raise ValueError(f"The panel of {key!r} has no column {absent[0]!r}; every panel must carry it.")
+    models: dict[str, Any] = {}
+    rows: list[dict] = []
     if exhibit.kind == "descriptive":
         models, rows = _describe(study, exhibit, panel)
-    else:
-        frame = _with_cities(panel, exhibit, cities)
-        computed = {model.label: _compute(study, model, frame) for model in exhibit.models}
-        models = {label: result for label, (result, _) in computed.items()}
-        rows = [row for _, found in computed.values() for row in found]
+    for model in (*exhibit.models, *exhibit.tests):
+        own = panel if model.panel is None else (panels or {}).get(model.panel)
+        models[model.label], found = _compute(study, model, own, cities, alone=len(exhibit.models) == 1)
+        rows += found
     for row in rows:
         row |= {"study": study.name, "exhibit": exhibit.name, "is_sample": bool(is_sample)}
     estimates = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(["estimate", "se", "p", "n", "r2"], "float64"))
@@ -117,20 +134,8 @@ def run_exhibit(
 
 def missing_columns(study: Study, panel: pd.DataFrame) -> dict[str, str]:
     """Variable -> one sentence, for each variable of the study that the panel lacks or holds without a value."""
-    found = {variable.name: _missing(study, [variable.name], panel) for variable in study.variables}
+    found = {variable.name: missing(study, [variable.name], panel) for variable in study.variables}
     return {name: why for name, why in found.items() if why}
-
-
-def _missing(study: Study, columns: list[str], panel: pd.DataFrame) -> str | None:
-    """Why the columns needed cannot all be used, or None."""
-    for column in dict.fromkeys(columns):
-        if column in panel.columns and panel[column].notna().any():
-            continue
-        source = next((variable.source for variable in study.variables if variable.name == column), None)
-        if source is None:
-            return f"The panel has no value of {column!r}."
-        return f"{column!r} is {source} of panels.city_year, and no raw source provides {source}."
-    return None
 
 
 def _describe(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict[str, Any], list[dict]]:
@@ -138,7 +143,7 @@ def _describe(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict
     models: dict[str, Any] = {}
     rows: list[dict] = []
     for name in exhibit.variables:
-        why = _missing(study, [name], panel)
+        why = missing(study, [name], panel)
         if why:
             models[name] = why
             rows += [_row(name, Row(statistic, reason=why), status=NOT_COMPUTED) for statistic in DESCRIPTIVE]
@@ -155,57 +160,53 @@ def _describe(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict
     return models, rows
 
 
-def _compute(study: Study, model: Model, panel: pd.DataFrame) -> tuple[Any, list[dict]]:
+def _compute(
+    study: Study, model: Model, panel: pd.DataFrame | None, cities: pd.DataFrame | None, *, alone: bool
+) -> tuple[Any, list[dict]]:
     """A model's result and rows, or the sentence that says why it has none and one row that carries it."""
-    frame = _select(panel, model.sample)
-    grouping = [name for name in (*model.fixed_effects, *model.cluster) if name not in ("unit", "time")]
-    needed = [model.outcome, model.treatment, *model.controls, *grouping]
-    why = _missing(study, needed, panel)
-    if why is None and frame.empty:
-        why = "The panel has no row in the sample this column asks for."
-    if why is None:
-        empty = [column for column in needed if frame[column].isna().all()]
-        why = f"{empty[0]!r} has no value in the sample this column asks for." if empty else None
-    if why is None:
+    if panel is None:
+        first, last = study.other_panels[str(model.panel)]
+        frame: pd.DataFrame | str = f"This needs the years {first}-{last}, and the publication has no {model.panel}."
+    else:
+        frame = model_frame(study, model, panel, cities)
+    if not isinstance(frame, str):
         try:
             method = METHODS[model.method]
             result = method.run(frame, model)
-            regression = getattr(result, "regression", result)
-            n, r2 = getattr(result, "n", np.nan), getattr(regression, "r2", np.nan)
-            return result, [_row(model.label, row, n, r2) for row in method.rows(result)]
+            return result, _rows(result, model, method, frame, alone)
         except ValueError as error:
-            why = str(error)
-    return why, [_row(model.label, Row(model.treatment, reason=why), status=NOT_COMPUTED)]
+            frame = str(error)
+    return frame, [_row(model.label, Row(model.treatments[0], reason=frame), status=NOT_COMPUTED)]
+
+
+def _rows(result: Any, model: Model, method: Method, frame: pd.DataFrame, alone: bool) -> list[dict]:
+    """The rows of a result, those of the policy with what speaks against them."""
+    regression = getattr(result, "regression", result)
+    n, r2 = getattr(result, "n", np.nan), getattr(regression, "r2", np.nan)
+    cautions = [*getattr(result, "cautions", ()), *(_few(regression, model, frame) if method.clustered else ())]
+    rows = []
+    for row in method.rows(result, model):
+        # What an estimator returns several of keeps the label of its model, unless there is no other.
+        label = model.label if row.model is None else row.model if alone else f"{model.label}, {row.model}"
+        line = _row(label, row, n if row.n is None else row.n, r2)
+        if row.term in model.treatments and line["status"] == OK:
+            line["reason"] = " ".join(cautions) or None
+        rows.append(line)
+    return rows
+
+
+def _few(regression: Any, model: Model, frame: pd.DataFrame) -> list[str]:
+    """A sentence when clusters, or treated ones, are too few for the variance that assumes many."""
+    from analysis.did.regression import FEW_CLUSTERS, FEW_TREATED
+
+    treated = frame.loc[frame[model.treatment].eq(1), UNIT].nunique()
+    clusters = getattr(regression, "clusters", None) or frame[UNIT].nunique()
+    if treated >= FEW_TREATED and clusters >= FEW_CLUSTERS:
+        return []
+    return [f"{treated} treated cities among {clusters} clusters: too few to trust a clustered standard error."]
 
 
 def _row(model: str, row: Row, n: float = np.nan, r2: float = np.nan, status: str | None = None) -> dict:
     numbers = {"estimate": row.estimate, "se": row.se, "p": row.p, "n": n, "r2": r2}
     status = status or (NOT_IDENTIFIED if row.reason else OK)
     return {"model": model, "term": row.term, **numbers, "status": status, "reason": row.reason}
-
-
-def _select(panel: pd.DataFrame, sample: Subsample) -> pd.DataFrame:
-    keep = pd.Series(True, index=panel.index)
-    if sample.years:
-        keep &= panel[TIME].between(*sample.years)
-    if sample.exclude_cities:
-        keep &= ~panel[UNIT].astype(str).isin(sample.exclude_cities)
-    for column, values in sample.where.items():
-        keep &= panel[column].isin(list(values)) if column in panel.columns else False
-    return panel[keep.to_numpy()]
-
-
-def _with_cities(panel: pd.DataFrame, exhibit: Exhibit, cities: pd.DataFrame | None) -> pd.DataFrame:
-    """The panel with the columns of cities.csv that the exhibit's models use and the panel lacks."""
-    used = [
-        column
-        for model in exhibit.models
-        for column in (*model.sample.where, *model.fixed_effects, *model.cluster)
-        if column not in panel.columns and column not in ("unit", "time")
-    ]
-    if not used or cities is None:
-        return panel
-    wanted = [column for column in dict.fromkeys(used) if column in cities.columns]
-    attributes = cities.assign(**{UNIT: cities[UNIT].astype(str)}).set_index(UNIT)[wanted]
-    joined = attributes.reindex(panel[UNIT].astype(str)).set_index(panel.index)
-    return pd.concat([panel, joined], axis=1)

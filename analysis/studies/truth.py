@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.simulation import true_effect
-from analysis.studies.spec import Exhibit, Study, Subsample
+from analysis.studies.records import Exhibit, Study, Subsample
 
 COLUMNS = ["exhibit", "model", "term", "truth"]
 
@@ -24,7 +24,7 @@ def true_effects(study: Study, exhibit: Exhibit, panel: pd.DataFrame, truth: pd.
     -------
     DataFrame
         ``exhibit``, ``model``, ``term`` (the treatment), ``truth``; no row for a model whose estimand is not known:
-        another method, a subsample, other effects or another treatment.
+        another method, panel, subsample, effects or treatment.
     """
     rows = [
         (
@@ -35,8 +35,9 @@ def true_effects(study: Study, exhibit: Exhibit, panel: pd.DataFrame, truth: pd.
         )
         for model in exhibit.models
         if model.method == "two_way"
-        and model.treatment == study.treatment
+        and model.treatments == (study.treatment,)
         and model.sample == Subsample()
+        and model.panel is None
         and tuple(model.fixed_effects) == ("unit", "time")
         and f"{model.outcome}_tau" in truth
     ]

@@ -13,7 +13,7 @@ from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.studies.run import ExhibitResult
-    from analysis.studies.spec import Study
+    from analysis.studies.records import Study
 
 OWNERS = ["team:pilotcity"]
 CANDIDATE = dg.AssetKey(["publication", "candidate"])

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis.studies.published import Published, published
+from analysis.studies.records import Known, Study
 from analysis.studies.run import ExhibitResult, run_study
-from analysis.studies.spec import Known, Study, load
+from analysis.studies.spec import load
 
 NAMES = Known(
     columns={"trade_share": ("ratio", ""), "financial_depth": ("ratio", "")},

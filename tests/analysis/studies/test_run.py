@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis.did import event_study, two_way
+from analysis.studies.records import Study
 from analysis.studies.run import COLUMNS, missing_columns, run_exhibit, run_study
-from analysis.studies.spec import Study, catalogue, load
+from analysis.studies.spec import catalogue, load
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 

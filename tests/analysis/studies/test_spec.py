@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis.studies.published import published
-from analysis.studies.spec import Known, catalogue, known, load, studies_table, variables_table
+from analysis.studies.records import Known
+from analysis.studies.spec import catalogue, known, load, studies_table, variables_table
 
 NAMES = Known(
     columns={"gdp_per_capita_yuan": ("yuan", ""), "trade_share": ("ratio", "")},

@@ -1,0 +1,126 @@
+"""The rows and columns a model is estimated on: city attributes, groups, leads and interactions added, rows selected.
+
+Nothing is estimated here; what a study may ask for is read in `spec` and `exhibits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
+from analysis.studies.records import Group, Model, Study, Subsample, lead_name
+
+
+def model_frame(study: Study, model: Model, panel: pd.DataFrame, cities: pd.DataFrame | None) -> pd.DataFrame | str:
+    """The panel as the model uses it, or one sentence that says why it cannot be used."""
+    frame = with_cities(panel, columns_named(model), cities)
+    groups = {group.name: group for group in study.groups}
+    for name in columns_named(model):
+        if name in groups:
+            values = city_groups(groups[name], panel, cities)
+            if isinstance(values, str):
+                return _explained(study, groups[name], panel) or values
+            frame = frame.assign(**{name: frame[UNIT].astype(str).map(values).astype(float)})
+    made = [name for name in model.treatments if name != model.treatment]
+    needed = [name for name in (*columns_used(model), *columns_named(model)) if name not in made]
+    why = missing(study, needed, frame)
+    if why:
+        return why
+    frame = _with_treatments(model, frame)
+    frame = _select(frame, model.sample)
+    if frame.empty:
+        return "The panel has no row in the sample this column asks for."
+    empty = [column for column in needed if frame[column].isna().all()]
+    return f"{empty[0]!r} has no value in the sample this column asks for." if empty else frame
+
+
+def columns_used(model: Model) -> tuple[str, ...]:
+    """Columns with the numbers of a model: outcome, treatment, controls and what its method needs beside."""
+    outcome = (model.outcome,) if model.outcome else ()
+    needs = METHODS[model.method].needs(model)
+    return tuple(dict.fromkeys((*outcome, model.treatment, *model.controls, *needs)))
+
+
+def columns_named(model: Model) -> tuple[str, ...]:
+    """Columns by which a model groups or selects rows: effects, clusters, conditions, groups."""
+    grouping = [name for name in (*model.fixed_effects, *model.cluster) if name not in ("unit", "time")]
+    group = [model.interaction.group] if model.interaction else []
+    by = [model.options["by"]] if "by" in model.options else []
+    return tuple(dict.fromkeys((*grouping, *model.sample.where, *group, *by)))
+
+
+def missing(study: Study, columns: Iterable[str], panel: pd.DataFrame) -> str | None:
+    """Why the columns cannot all be used, or None."""
+    for column in dict.fromkeys(columns):
+        if column in panel.columns and panel[column].notna().any():
+            continue
+        source = next((variable.source for variable in study.variables if variable.name == column), None)
+        if source is None:
+            return f"The panel has no value of {column!r}."
+        return f"{column!r} is {source} of panels.city_year, and no raw source provides {source}."
+    return None
+
+
+def city_groups(group: Group, panel: pd.DataFrame, cities: pd.DataFrame | None) -> pd.Series | str:
+    """City code -> 1, 0 or missing: one group a city for all its years, from the whole panel; or why there is none."""
+    if group.rule == "any_of":
+        absent = [name for name in group.attributes if cities is None or name not in cities.columns]
+        if absent or cities is None:
+            return f"The group {group.name!r} needs {absent[0]!r} of data/reference/cities.csv, which is not at hand."
+        hit = [cities[name].isin(list(values)) for name, values in group.attributes.items()]
+        inside = pd.concat(hit, axis=1).any(axis=1).astype(float)
+        return pd.Series(inside.to_numpy(), index=cities[UNIT].astype(str))
+    if group.column not in panel.columns or not panel[group.column].notna().any():
+        return f"The panel has no value of {group.column!r}, from which the group {group.name!r} is made."
+    # Sorted first, so that sums do not depend on the order of the rows.
+    rows = panel.sort_values([UNIT, TIME])
+    values = rows[group.column].astype(float)
+    by_city = values.groupby(rows[UNIT].astype(str))
+    means = by_city.mean()
+    if group.rule == "ever":
+        return by_city.apply(lambda held: float((held.fillna(0) != 0).any()))
+    above = means > values.mean() if group.rule == "above_mean" else means >= float(group.threshold or 0.0)
+    return above.astype(float).where(means.notna())
+
+
+def _explained(study: Study, group: Group, panel: pd.DataFrame) -> str | None:
+    """Where the column behind a group should have come from, in the words used for every column."""
+    return missing(study, [group.column], panel) if group.column else None
+
+
+def with_cities(panel: pd.DataFrame, names: Iterable[str], cities: pd.DataFrame | None) -> pd.DataFrame:
+    """The panel with those of the named columns that only cities.csv has."""
+    if cities is None:
+        return panel
+    wanted = [name for name in names if name in cities.columns and name not in panel.columns]
+    if not wanted:
+        return panel
+    attributes = cities.assign(**{UNIT: cities[UNIT].astype(str)}).set_index(UNIT)[wanted]
+    joined = attributes.reindex(panel[UNIT].astype(str)).set_index(panel.index)
+    return pd.concat([panel, joined], axis=1)
+
+
+def _with_treatments(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the regressors that the model makes from adoption and treatment."""
+    made: Mapping[str, pd.Series] = {
+        lead_name(model.treatment, years): (frame[TIME] >= frame[ADOPTION] - years).astype(float)
+        for years in model.leads
+    }
+    if model.interaction:
+        product = frame[model.treatment].astype(float) * frame[model.interaction.group]
+        made = {**made, model.interaction.name: product}
+    return frame.assign(**made)
+
+
+def _select(panel: pd.DataFrame, sample: Subsample) -> pd.DataFrame:
+    keep = np.ones(len(panel), dtype=bool)
+    if sample.years:
+        keep &= panel[TIME].between(*sample.years).to_numpy()
+    if sample.exclude_cities:
+        keep &= ~panel[UNIT].astype(str).isin(sample.exclude_cities).to_numpy()
+    for column, values in sample.where.items():
+        keep &= panel[column].isin(list(values)).to_numpy()
+    return panel[keep]

@@ -1,0 +1,13 @@
+"""The estimators a study may name, one entry each. Adding a method is adding an entry to one of the three tables.
+
+Estimators are imported when first used, so that reading a study costs nothing.
+"""
+
+from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, estimate_rows
+from analysis.studies.methods.diagnostics import DIAGNOSTICS
+from analysis.studies.methods.regressions import REGRESSIONS
+from analysis.studies.methods.robust import ROBUST
+
+METHODS: dict[str, Method] = {**REGRESSIONS, **DIAGNOSTICS, **ROBUST}
+
+__all__ = ["ADOPTION", "METHODS", "TIME", "UNIT", "Method", "Row", "estimate_rows"]

@@ -1,0 +1,114 @@
+"""What makes an estimator a method of a study: how to call it, and its rows in the estimates. None stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.results import Estimate
+from analysis.studies.reading import Mark
+from analysis.studies.records import Model
+
+UNIT, TIME, ADOPTION = "city_code", "year", "adoption"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One term of a model as it enters the estimates.
+
+    ``reason`` says why numbers are missing; ``model`` names what the row belongs to where an estimator returns several
+    things under one label, such as the comparisons of a decomposition; ``n`` replaces the model's own.
+    """
+
+    term: str
+    estimate: float = np.nan
+    se: float = np.nan
+    p: float = np.nan
+    reason: str | None = None
+    model: str | None = None
+    n: float | None = None
+
+
+#: Reads the value of an option; the second argument holds the study's columns.
+Reader = Callable[[Mark, Collection[str]], Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """An estimator that a study can name.
+
+    Attributes
+    ----------
+    run : (panel, model) -> the estimator's own frozen result.
+    rows : (that result, model) -> its terms, in order.
+    options : name of an option in the YAML -> what checks and reads it.
+    needs : model -> columns it uses beside outcome, treatment, controls, effects and clusters.
+    has_outcome : whether a model needs an outcome.
+    statistics : terms that a table prints below the coefficients, by their headings.
+    clustered : whether its p values rest on the clustered variance of many treated clusters.
+    """
+
+    run: Callable[[pd.DataFrame, Model], Any]
+    rows: Callable[[Any, Model], list[Row]]
+    options: Mapping[str, Reader] = field(default_factory=dict)
+    needs: Callable[[Model], tuple[str, ...]] = lambda model: ()
+    has_outcome: bool = True
+    statistics: Mapping[str, str] = field(default_factory=dict)
+    clustered: bool = True
+
+
+def number(low: float, high: float) -> Reader:
+    """An option that is a number in a range."""
+    return lambda mark, columns: mark.number(low, high)
+
+
+def integer(low: int, high: int) -> Reader:
+    """An option that is a whole number in a range."""
+    return lambda mark, columns: mark.integer(low, high)
+
+
+def word(*valid: str) -> Reader:
+    """An option that is one of a few words."""
+    return lambda mark, columns: mark.word(valid, "a choice here")
+
+
+def boolean(mark: Mark, columns: Collection[str]) -> bool:
+    """An option that is true or false."""
+    return mark.boolean()
+
+
+def column(mark: Mark, columns: Collection[str]) -> str:
+    """An option that is a column of the study."""
+    return mark.word(columns, "a variable of this study")
+
+
+def several_columns(mark: Mark, columns: Collection[str]) -> tuple[str, ...]:
+    """An option that is a list of columns of the study."""
+    return mark.words(columns, "a variable of this study")
+
+
+def numbers(low: float, high: float) -> Reader:
+    """An option that is a list of numbers in a range."""
+    return lambda mark, columns: tuple(item.number(low, high) for item in mark.items())
+
+
+def estimate_rows(result: Estimate, model: Model | None = None) -> list[Row]:
+    """Every term of a regression, and the constant that Stata reports where effects are absorbed (it has no SE)."""
+    rows = [
+        Row(str(term), row["estimate"], row["se"], row["p"], result.not_identified.get(str(term)))
+        for term, row in result.table.iterrows()
+    ]
+    if "const" not in result.table.index:
+        rows.append(Row("const", result.constant))
+    return rows
+
+
+def effect_row(term: str, estimate: float, se: float, degrees_of_freedom: float = np.inf) -> Row:
+    """An average effect as a row, with the two-sided p of its t statistic."""
+    p = float(2 * stats.t.sf(abs(estimate / se), degrees_of_freedom)) if se > 0 else np.nan
+    return Row(term, float(estimate), float(se), p)

@@ -1,0 +1,86 @@
+"""Methods that answer for staggered adoption or few treated cities: one average effect each, beside the two-way one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, effect_row, integer, word
+from analysis.studies.records import Model
+
+if TYPE_CHECKING:
+    from analysis.did import WildBootstrap
+    from analysis.did._staggered import StaggeredEffects
+    from analysis.did.synthetic import Synthetic
+
+
+def _callaway_santanna(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import callaway_santanna
+
+    control = model.options.get("control", "not_yet")
+    return callaway_santanna(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, control=control)
+
+
+def _sun_abraham(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import sun_abraham
+
+    return sun_abraham(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, cluster=model.cluster)
+
+
+def _imputation(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import imputation
+
+    return imputation(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, leads=())
+
+
+def _staggered_rows(result: StaggeredEffects, model: Model) -> list[Row]:
+    return [effect_row(model.treatment, result.att, result.se, result.degrees_of_freedom)]
+
+
+def _synthetic(panel: pd.DataFrame, model: Model) -> Synthetic:
+    from analysis.did import synthetic
+
+    draws = model.options.get("draws", 200)
+    return synthetic(panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, draws=draws)
+
+
+def _wild_bootstrap(panel: pd.DataFrame, model: Model) -> WildBootstrap:
+    from analysis.did import wild_bootstrap
+
+    return wild_bootstrap(
+        panel,
+        model.outcome,
+        model.treatment,
+        model.controls,
+        unit=UNIT,
+        time=TIME,
+        fixed_effects=model.fixed_effects,
+        cluster=model.cluster[0] if len(model.cluster) == 1 else list(model.cluster),  # type: ignore[arg-type]
+        draws=model.options.get("draws", 999),
+    )
+
+
+def _wild_bootstrap_rows(result: WildBootstrap, model: Model) -> list[Row]:
+    """The two-way estimate and clustered error with the bootstrap's p, and the ends of its 95% interval."""
+    row = result.table.iloc[0]
+    n = float(result.regression.n)
+    return [
+        Row(model.treatment, row["estimate"], row["se"], row["p"], n=n),
+        Row("bootstrap low", row["low"], n=n),
+        Row("bootstrap high", row["high"], n=n),
+    ]
+
+
+ROBUST: dict[str, Method] = {
+    "callaway_santanna": Method(_callaway_santanna, _staggered_rows, {"control": word("never", "not_yet")}),
+    "sun_abraham": Method(_sun_abraham, _staggered_rows),
+    "imputation": Method(_imputation, _staggered_rows),
+    "synthetic": Method(
+        _synthetic,
+        lambda result, model: [Row(model.treatment, result.att, result.se, result.p)],
+        {"draws": integer(1, 100_000)},
+        clustered=False,
+    ),
+    "wild_bootstrap": Method(_wild_bootstrap, _wild_bootstrap_rows, {"draws": integer(1, 1_000_000)}, clustered=False),
+}

@@ -1,0 +1,247 @@
+"""What a study is once it has been read: frozen records, and nothing that reads or estimates.
+
+`spec` fills them from a YAML, `run` computes from them, `analysis.reporting` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Kinds of exhibit that have a picture beside their table.
+DRAWN = ("event_study", "placebo", "bacon", "balance")
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text in English and Chinese."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A column of the study's panel: ``source`` of panels.city_year, interpolated, logged, winsorised, in that order.
+
+    ``log`` is the natural logarithm, missing where the value is not positive; ``winsorize`` holds the two pooled
+    quantiles, or None.
+    """
+
+    name: str
+    source: str
+    role: str
+    label: Label
+    unit: str
+    log: bool
+    interpolate: str
+    winsorize: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class OtherPolicy:
+    """A policy beside the studied one, as a 0/1 column of the panel: 1 from a city's year of adoption on.
+
+    ``policy`` is a list in data/policies, ``scope`` the words of its scope column that count (none: all of them).
+    """
+
+    name: str
+    policy: str
+    scope: tuple[str, ...]
+    label: Label
+
+
+@dataclass(frozen=True)
+class Group:
+    """A split of the cities in two, 1 and 0, each city in one group for all years.
+
+    ``rule`` is one of
+
+    - "above_mean": the city's mean of ``column`` over its years is above the mean of all rows of the panel;
+    - "at_least": the city's mean of ``column`` over its years is ``threshold`` or more;
+    - "ever": ``column`` is not zero in some year;
+    - "any_of": one of ``attributes``, columns of data/reference/cities.csv, has one of its values.
+    """
+
+    name: str
+    label: Label
+    rule: str
+    column: str | None = None
+    threshold: float | None = None
+    attributes: Mapping[str, tuple[str | float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Rows an estimate keeps: years (first, last), all but some cities, and columns equal to one of given values."""
+
+    years: tuple[int, int] | None = None
+    exclude_cities: tuple[str, ...] = ()
+    where: Mapping[str, tuple[str | float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Treatment times a 0/1 group, under a name of its own, beside the treatment or in its place."""
+
+    name: str
+    group: str
+    main_effect: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """One estimate: a column of a table or a series of a figure, with the baseline's choices already filled in.
+
+    Attributes
+    ----------
+    heading : what a table prints above the column, beside its label and outcome.
+    panel : another panel of the study (a longer span of years), or None for its own.
+    leads : years by which the treatment is advanced, each a regressor of its own beside it.
+    interaction : of the treatment with a group, or None.
+    """
+
+    label: str
+    outcome: str
+    treatment: str
+    controls: tuple[str, ...]
+    fixed_effects: tuple[str, ...]
+    cluster: tuple[str, ...]
+    method: str = "two_way"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sample: Subsample = Subsample()
+    heading: Label | None = None
+    panel: str | None = None
+    leads: tuple[int, ...] = ()
+    interaction: Interaction | None = None
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """The regressors that carry the policy, in the order of the estimates."""
+        advanced = tuple(lead_name(self.treatment, years) for years in self.leads)
+        if self.interaction is None:
+            return (self.treatment, *advanced)
+        main = (self.treatment,) if self.interaction.main_effect else ()
+        return (*main, self.interaction.name, *advanced)
+
+
+def lead_name(treatment: str, years: int) -> str:
+    """The column of a treatment that starts some years before the true one."""
+    return f"{treatment}_lead_{years}"
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table or figure of the paper.
+
+    Attributes
+    ----------
+    name, kind, title, note : as in the YAML; ``note`` may be None.
+    published : key of the exhibit's figures in published/<study>.yaml, or None.
+    variables : of a descriptive table, in order.
+    models : of every other kind, in order.
+    tests : models that compare the columns of a regression table; their p values stand below it.
+    show : terms a table prints one by one; the others are a YES/NO row.
+    constant : whether a table prints the constant.
+    """
+
+    name: str
+    kind: str
+    title: Label
+    note: Label | None
+    published: str | None
+    variables: tuple[str, ...] = ()
+    models: tuple[Model, ...] = ()
+    tests: tuple[Model, ...] = ()
+    show: tuple[str, ...] = ()
+    constant: bool = False
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the exhibit has a picture."""
+        return self.kind in DRAWN
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its YAML states it; `spec.load` says what each part means."""
+
+    name: str
+    title: Label
+    citation: str | None
+    doi: str | None
+    policy: str
+    policy_scope: tuple[str, ...]
+    treatment: str
+    treatment_label: Label
+    cities: str
+    years: tuple[int, int]
+    other_panels: Mapping[str, tuple[int, int]]
+    variables: tuple[Variable, ...]
+    policies: tuple[OtherPolicy, ...]
+    groups: tuple[Group, ...]
+    outcomes: tuple[str, ...]
+    controls: tuple[str, ...]
+    fixed_effects: tuple[str, ...]
+    cluster: tuple[str, ...]
+    exhibits: tuple[Exhibit, ...]
+    note: Label | None
+    file: Path
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the panel that may stand on the right of an equation, the treatment apart."""
+        return (*(variable.name for variable in self.variables), *(policy.name for policy in self.policies))
+
+    def exhibit(self, name: str) -> Exhibit:
+        """The exhibit of that name; a ValueError names the ones there are."""
+        for exhibit in self.exhibits:
+            if exhibit.name == name:
+                return exhibit
+        raise ValueError(
+            f"Study {self.name!r} has no exhibit {name!r}; it has {', '.join(e.name for e in self.exhibits)}."
+        )
+
+    def label(self, column: str) -> Label:
+        """What to call a column in print: its label, or the name itself."""
+        if column == self.treatment:
+            return self.treatment_label
+        parts: tuple[Variable | OtherPolicy | Group, ...] = (*self.variables, *self.policies, *self.groups)
+        labelled = {part.name: part.label for part in parts}
+        return labelled.get(column) or self._made(column) or Label(column, column)
+
+    def _made(self, column: str) -> Label | None:
+        """The label of a regressor that models make from the treatment."""
+        own = self.treatment_label
+        for model in (model for exhibit in self.exhibits for model in exhibit.models):
+            for years in model.leads:
+                if column == lead_name(model.treatment, years):
+                    plural = "year" if years == 1 else "years"
+                    return Label(f"{own.en}, {years} {plural} early", f"{own.zh}（提前{years}年）")
+            if model.interaction and model.interaction.name == column:
+                group = self.label(model.interaction.group)
+                return Label(f"{own.en} × {group.en}", f"{own.zh}×{group.zh}")
+        return None
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names a study may refer to.
+
+    Attributes
+    ----------
+    columns : column of panels.city_year -> (unit, meaning).
+    city_columns : columns of data/reference/cities.csv, usable in ``where``; ``flags`` are those holding only 0 and 1.
+    cities : six-digit codes.
+    policies : list in data/policies -> the words in its ``scope`` column.
+    published : exhibits whose printed figures are kept; `spec.load` fills this in.
+    """
+
+    columns: Mapping[str, tuple[str, str]]
+    city_columns: tuple[str, ...]
+    flags: tuple[str, ...]
+    cities: frozenset[str]
+    policies: Mapping[str, frozenset[str]]
+    published: tuple[str, ...] = ()
