@@ -122,7 +122,8 @@ class Progress:
     def __call__(self, entry: Any) -> None:
         event = entry.dagster_event
         if event is None:
-            if entry.level >= 20 and entry.user_message and entry.step_key and entry.level < 40:
+            # what sources say of their files; dbt prints its own progress
+            if 20 <= entry.level < 40 and entry.user_message and (entry.step_key or "").startswith("raw__"):
                 self.say(f"          {entry.user_message}")
             return
         name = event.event_type_value
