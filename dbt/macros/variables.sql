@@ -2,12 +2,15 @@
 
 {# Weighted angles between the sector shares and the three axes, in radians (Fu 2010). #}
 {% macro industrial_structure_angle(primary, secondary, tertiary, weights=(3, 2, 1)) -%}
-    (
+    {%- set length = "sqrt(pow(" ~ primary ~ ", 2) + pow(" ~ secondary ~ ", 2) + pow(" ~ tertiary ~ ", 2))" -%}
+    {#- least() passes over a missing value, so missing sectors are kept out of it -#}
+    case
+        when {{ length }} > 0 then
         {%- for sector in (primary, secondary, tertiary) %}
-        {{ weights[loop.index0] }} * acos(least({{ sector }} / sqrt(pow({{ primary }}, 2) + pow({{ secondary }}, 2) + pow({{ tertiary }}, 2)), 1))
-        {%- if not loop.last %} + {% endif %}
+            {{ weights[loop.index0] }} * acos(least({{ sector }} / {{ length }}, 1))
+            {%- if not loop.last %} + {% endif %}
         {%- endfor %}
-    )
+    end
 {%- endmacro %}
 
 {# A missing value between two observed years: on the line between them, or their mean; never past the ends of the unit's series. #}
