@@ -1,0 +1,75 @@
+"""A warehouse of a few cities from workbooks written here: the project's own loading, then dbt. What must come of it
+stands in the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+
+from dagster_project.assets import sources
+from dagster_project.ingest import contracts
+from dagster_project.paths import DBT_PROJECT, Paths
+from dagster_project.resources import DBT, dbt_environment, warehouse
+
+
+@dataclass(frozen=True)
+class Built:
+    """A warehouse in a folder of its own."""
+
+    paths: Paths
+
+    def load(self, found: dict[str, contracts.Contract]) -> None:
+        """Raw files and reference tables, by the functions that a run uses."""
+        with warehouse(self.paths) as connection:
+            for contract in found.values():
+                sources.refresh(connection, self.paths.raw, contract, lambda line: None)
+        loaders = [sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)]
+        with dg.DagsterInstance.ephemeral() as instance:
+            quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+            assert dg.materialize(loaders, instance=instance, run_config=quiet).success
+
+    def dbt(self, *arguments: str, succeeds: bool = True) -> str:
+        """One dbt command; returns what it printed."""
+        done = subprocess.run(
+            [
+                *(DBT, *arguments, f"--profiles-dir={DBT_PROJECT}", f"--target-path={self.paths.dbt_target}"),
+                f"--log-path={self.paths.dbt_target / 'logs'}",
+            ],
+            cwd=DBT_PROJECT,
+            env={**os.environ, **dbt_environment(self.paths)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done.stdout
+
+    def query(self, sql: str) -> pd.DataFrame:
+        with duckdb.connect(str(self.paths.warehouse), read_only=True) as connection:
+            return connection.execute(sql).df()
+
+    def write(self, table: str, frame: pd.DataFrame) -> None:
+        """Put a frame in the place of a table."""
+        with duckdb.connect(str(self.paths.warehouse)) as connection:
+            connection.execute(f"create schema if not exists {table.split('.')[0]}")
+            connection.register("frame", frame)
+            connection.execute(f"create or replace table {table} as select * from frame")
+
+
+@pytest.fixture(scope="session")
+def make_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Built]:
+    """Makes an empty warehouse beside an empty raw folder."""
+
+    def make() -> Built:
+        folder = tmp_path_factory.mktemp("data")
+        (folder / "raw").mkdir()
+        return Built(Paths(folder, folder / "raw", is_sample=False))
+
+    return make

@@ -1,0 +1,172 @@
+"""Constructed variables in SQL say the same as analysis.indices, to the last digits, on random data."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import duckdb
+import jinja2
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import indices
+from analysis.studies import spec
+from dagster_project.paths import DBT_PROJECT
+
+pytestmark = pytest.mark.xdist_group("dbt")
+
+
+def refuse(message: str) -> None:
+    raise ValueError(message)
+
+
+@pytest.fixture(scope="module")
+def macros():
+    """The macros of variables.sql, rendered by the template engine that dbt renders them with."""
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.globals["exceptions"] = SimpleNamespace(raise_compiler_error=refuse)
+    return environment.from_string((DBT_PROJECT / "macros" / "variables.sql").read_text(encoding="utf-8")).module
+
+
+def evaluate(sql: str, frame: pd.DataFrame) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        return connection.execute(sql).df()
+
+
+def random_panel(seed: int) -> pd.DataFrame:
+    """Cities with gaps of every length, at the ends and within, years without a row, a city never measured."""
+    rng = np.random.default_rng(seed)
+    index = pd.MultiIndex.from_product(
+        [[f"{n:06d}" for n in range(30)], range(2000, 2020)], names=["city_code", "year"]
+    )
+    frame = index.to_frame(index=False)
+    frame["x"] = rng.normal(size=len(frame)) * 10.0 ** rng.integers(-3, 9, len(frame))
+    frame.loc[rng.random(len(frame)) < rng.choice([0.1, 0.6]), "x"] = np.nan
+    frame.loc[frame.city_code == "000007", "x"] = np.nan
+    return frame[rng.random(len(frame)) > 0.1].sample(frac=1, random_state=seed).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("method", ["linear", "neighbour_mean"])
+@pytest.mark.parametrize("seed", range(8))
+def test_interpolation_in_sql_is_interpolation_in_python(macros, method, seed):
+    frame = random_panel(seed)
+    sql = f"select city_code, year, {macros.interpolate('x', method)} as filled from frame"
+    found = frame.merge(evaluate(sql, frame), on=["city_code", "year"], how="left").filled
+    expected = indices.interpolate(frame, "x", unit="city_code", time="year", method=method)
+    assert expected["x__imputed"].any()
+    np.testing.assert_allclose(found, expected["x"], rtol=1e-12, equal_nan=True)
+
+
+def test_no_interpolation_leaves_the_column_and_an_unknown_method_is_refused(macros):
+    assert macros.interpolate("x", "none").strip() == "x"
+    with pytest.raises(ValueError, match="none, linear or neighbour_mean, not spline"):
+        macros.interpolate("x", "spline")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 99, 100, 101, 200, 286 * 9, 281 * 16, 1000, 12345])
+def test_percentiles_in_sql_are_statas_as_in_python(macros, n):
+    rng = np.random.default_rng(n)
+    frame = pd.DataFrame({"x": np.concatenate([rng.normal(size=n).round(1), [np.nan] * 7])}).sample(
+        frac=1, random_state=0
+    )
+    shares = (0.01, 0.05, 0.1, 0.25, 0.29, 0.5, 0.57, 0.9, 0.95, 0.99)
+    sql = ", ".join(f"{macros.percentile('x', share)} as p{i}" for i, share in enumerate(shares))
+    found = evaluate(f"select {sql} from frame", frame).iloc[0]
+    for value, share in zip(found, shares, strict=True):
+        # 100 x 0.29 is a hair off 29 in floating point, so the rank is taken from whole percents
+        assert value == indices.percentile(frame["x"].to_numpy(), round(share * 100)), share
+
+
+def test_the_percentile_of_nothing_is_missing(macros):
+    frame = pd.DataFrame({"x": pd.Series([np.nan, np.nan])})
+    found = evaluate(f"select {macros.percentile('x', 0.5)} as p from frame", frame)
+    assert found["p"].isna().all()
+
+
+def test_the_structure_angle_in_sql_is_the_one_in_python(macros):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.dirichlet([0.4, 0.5, 0.5], 2000) * 10.0 ** rng.integers(0, 9, (2000, 1)), columns=[*"abc"])
+    frame.loc[:2] = np.eye(3)
+    frame.loc[3, "b"] = np.nan
+    for weights in ((3, 2, 1), (1, 1, 1)):
+        sql = f"select {macros.industrial_structure_angle('a', 'b', 'c', weights)} as angle from frame"
+        expected = indices.industrial_structure_angle(frame, ["a", "b", "c"], weights=weights)
+        np.testing.assert_allclose(evaluate(sql, frame)["angle"], expected, rtol=1e-12, equal_nan=True)
+
+
+def test_the_structure_angle_of_nothing_is_missing(macros):
+    frame = pd.DataFrame({"a": [0.0], "b": [0.0], "c": [0.0]})
+    found = evaluate(f"select {macros.industrial_structure_angle('a', 'b', 'c')} as angle from frame", frame)
+    assert found["angle"].isna().all()
+    assert indices.industrial_structure_angle(frame, ["a", "b", "c"]).isna().all()
+
+
+@pytest.fixture(scope="module")
+def panels(make_warehouse):
+    """Random city-years in the place of panels.city_year, and every study's panel that dbt makes of them."""
+    built = make_warehouse()
+    built.load({})
+    cities = built.query("select city_code from raw.cities").city_code
+    frame = pd.MultiIndex.from_product([cities, range(2000, 2024)], names=["city_code", "year"]).to_frame(index=False)
+    rng = np.random.default_rng(1)
+    for column in spec.known().columns:
+        frame[column] = np.exp(rng.normal(size=len(frame))) - 0.1
+        frame.loc[rng.random(len(frame)) < 0.2, column] = np.nan
+    built.write("panels.city_year", frame)
+    studies = [spec.load(path) for path in spec.catalogue().values()]
+    built.dbt("run", "--select", *(study.name for study in studies))
+    return built, frame, studies
+
+
+def expected_panel(built, frame: pd.DataFrame, study: spec.Study) -> pd.DataFrame:
+    """A study's panel by analysis.indices: cities and years, then interpolated, logged, winsorised."""
+    cities = built.query(f"select city_code from raw.cities where {study.cities} = '1'").city_code
+    pilots = built.query(
+        f"select city_code, adoption::double as adoption, scope from raw.policies where policy = '{study.policy}'"
+    )
+    if study.policy_scope:
+        pilots = pilots[pilots.scope.isin(study.policy_scope)]
+    panel = frame[frame.city_code.isin(cities) & frame.year.between(*study.years)].sort_values(["city_code", "year"])
+    expected = panel[["city_code", "year"]].reset_index(drop=True)
+    expected["adoption"] = expected.city_code.map(pilots.groupby("city_code").adoption.min())
+    expected[study.treatment] = (expected.year >= expected.adoption).astype(int)
+    for variable in study.variables:
+        values = expected[["city_code", "year"]].assign(v=panel[variable.source].to_numpy())
+        if variable.interpolate != "none":
+            values = values[["city_code", "year"]].join(
+                indices.interpolate(values, "v", unit="city_code", time="year", method=variable.interpolate)
+            )
+        if variable.log:
+            values["v"] = np.log(values["v"].where(values["v"] > 0))
+        if variable.winsorize:
+            low, high = (share * 100 for share in variable.winsorize)
+            values = indices.winsorize(values, "v", low=low, high=high)
+        expected[variable.name] = values["v"]
+        if variable.interpolate != "none":
+            expected[f"{variable.name}__imputed"] = values["v__imputed"] & values["v"].notna()
+    return expected
+
+
+def test_a_studys_panel_is_what_its_yaml_says(panels):
+    built, frame, studies = panels
+    assert any(variable.winsorize for study in studies for variable in study.variables)
+    for study in studies:
+        found = built.query(f"select * from panels.{study.name} order by city_code, year")
+        expected = expected_panel(built, frame, study)
+        assert list(found.columns) == list(expected.columns)
+        assert found[["city_code", "year"]].equals(
+            expected[["city_code", "year"]].astype(found[["city_code", "year"]].dtypes)
+        )
+        for column in expected.columns[2:]:
+            np.testing.assert_allclose(
+                found[column].astype(float), expected[column].astype(float), rtol=1e-12, equal_nan=True, err_msg=column
+            )
+
+
+def test_a_study_that_no_yaml_describes_is_refused_by_name(panels):
+    built, _, studies = panels
+    built.write("raw.studies", built.query(f"select * from raw.studies where study != '{studies[0].name}'"))
+    said = built.dbt("run", "--select", studies[0].name, succeeds=False)
+    assert f"analysis/studies has no {studies[0].name}.yaml" in said
