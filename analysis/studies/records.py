@@ -41,6 +41,31 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class EfficiencySpecification:
+    """How a variable of efficiency scores is made: columns of panels.city_year and options of `super_sbm`.
+
+    ``interpolate`` fills gaps of the inputs and outputs before scoring; ``frontier`` is the one whose score enters the
+    panel, the other one is kept beside it.
+    """
+
+    name: str
+    label: Label
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    bad_outputs: tuple[str, ...]
+    frontier: str
+    returns: str
+    orientation: str
+    objective: str
+    interpolate: str
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every column it reads."""
+        return (*self.inputs, *self.outputs, *self.bad_outputs)
+
+
+@dataclass(frozen=True)
 class OtherPolicy:
     """A policy beside the studied one, as a 0/1 column of the panel: 1 from a city's year of adoption on.
 
@@ -180,6 +205,7 @@ class Study:
     years: tuple[int, int]
     other_panels: Mapping[str, tuple[int, int]]
     variables: tuple[Variable, ...]
+    efficiency: tuple[EfficiencySpecification, ...]
     policies: tuple[OtherPolicy, ...]
     groups: tuple[Group, ...]
     outcomes: tuple[str, ...]

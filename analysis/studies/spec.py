@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import VARIABLE, read_effects, read_exhibit, read_label, read_values, read_years
 from analysis.studies.reading import Mark, read
-from analysis.studies.records import Group, Known, Label, OtherPolicy, Study, Variable
+from analysis.studies.records import EfficiencySpecification, Group, Known, Label, OtherPolicy, Study, Variable
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER.parent.parent / "data"
@@ -74,7 +74,8 @@ def load(path: Path, names: Known | None = None) -> Study:
         marks["study"].fail(f"the study is called {name!r} but its file {path.name!r}; they must agree.")
     treatment = _name(marks["treatment"], PANEL_COLUMNS)
     policy = marks["policy"].word(names.policies, "a list in data/policies")
-    variables = _variables(marks, names, treatment)
+    efficiency = _efficiency(marks.get("efficiency"), names)
+    variables = _variables(marks, names, treatment, efficiency)
     policies = _policies(marks.get("policies"), names, [treatment, *(v.name for v in variables)])
     regressors = [*(variable.name for variable in variables), *(policy.name for policy in policies)]
     sample = marks["sample"].mapping({"cities", "years"}, ("cities", "years"))
@@ -94,6 +95,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         years=read_years(sample["years"]),
         other_panels=_other_panels(marks.get("other_panels"), name),
         variables=variables,
+        efficiency=efficiency,
         policies=policies,
         groups=_groups(marks.get("groups"), names, [treatment, *regressors]),
         outcomes=marks["outcomes"].words(regressors, VARIABLE),
@@ -111,13 +113,22 @@ def load(path: Path, names: Known | None = None) -> Study:
     return replace(study, exhibits=tuple(read_exhibit(key, mark, study, names) for key, mark in exhibits.items()))
 
 
+#: Options of an efficiency specification, the default first.
+EFFICIENCY = {
+    "frontier": ("contemporaneous", "global"),
+    "returns": ("crs", "vrs"),
+    "orientation": ("none", "input", "output"),
+    "objective": ("slack", "bad_as_input"),
+    "interpolate": ("linear", "neighbour_mean", "none"),
+}
+
 _REQUIRED = (
     *("study", "title", "policy", "treatment", "sample", "variables", "outcomes", "controls"),
     *("cluster", "fixed_effects", "exhibits"),
 )
 _OPTIONAL = (
     *("paper", "policy_scope", "treatment_label", "interpolate", "winsorize", "note"),
-    *("policies", "groups", "other_panels"),
+    *("efficiency", "policies", "groups", "other_panels"),
 )
 
 
@@ -146,6 +157,12 @@ def studies_table(studies: Collection[Study]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"first_year": "int64", "last_year": "int64"})
+
+
+def study_efficiency_table(studies: Collection[Study]) -> pd.DataFrame:
+    """One row a panel and efficiency variable, with the frontier whose score enters the panel."""
+    rows = [(panel, scored.name, scored.frontier) for study, panel in _panels(studies) for scored in study.efficiency]
+    return pd.DataFrame(rows, columns=["study", "name", "frontier"], dtype="str")
 
 
 def study_policies_table(studies: Collection[Study]) -> pd.DataFrame:
@@ -192,7 +209,42 @@ def _winsorize(mark: Mark | None) -> tuple[float, float] | None:
     return low, high
 
 
-def _variables(marks: Mapping[str, Mark], names: Known, treatment: str) -> tuple[Variable, ...]:
+def _efficiency(mark: Mark | None, names: Known) -> tuple[EfficiencySpecification, ...]:
+    required = ("inputs", "outputs")
+    options = ("label", "bad_outputs", "frontier", "returns", "orientation", "objective", "interpolate")
+    found = []
+    for key, entry in mark.mapping().items() if mark else ():
+        parts = entry.mapping({*required, *options}, required)
+
+        def columns(part: str, parts: Mapping[str, Mark] = parts) -> tuple[str, ...]:
+            return parts[part].words(names.columns, "a column of panels.city_year") if part in parts else ()
+
+        def option(part: str, parts: Mapping[str, Mark] = parts) -> str:
+            valid = EFFICIENCY[part]
+            return parts[part].word(valid, f"one of {', '.join(valid)}") if part in parts else valid[0]
+
+        label = read_label(parts["label"]) if "label" in parts else Label(key, key)
+        found.append(
+            EfficiencySpecification(
+                name=key,
+                label=label,
+                inputs=columns("inputs"),
+                outputs=columns("outputs"),
+                bad_outputs=columns("bad_outputs"),
+                frontier=option("frontier"),
+                returns=option("returns"),
+                orientation=option("orientation"),
+                objective=option("objective"),
+                interpolate=option("interpolate"),
+            )
+        )
+    return tuple(found)
+
+
+def _variables(
+    marks: Mapping[str, Mark], names: Known, treatment: str, efficiency: tuple[EfficiencySpecification, ...]
+) -> tuple[Variable, ...]:
+    columns = {**names.columns, **{scored.name: ("score", scored.label.en) for scored in efficiency}}
     fill = marks["interpolate"].word(INTERPOLATE, "a way to fill gaps") if "interpolate" in marks else "none"
     trim = _winsorize(marks.get("winsorize"))
     variables: list[Variable] = []
@@ -204,9 +256,9 @@ def _variables(marks: Mapping[str, Mark], names: Known, treatment: str) -> tuple
         name = _name(parts["name"], taken)
         if name in [variable.name for variable in variables]:
             parts["name"].fail(f"a variable {name!r} stands above already.")
-        source = parts["from"].word(names.columns, "a column of panels.city_year")
+        source = parts["from"].word(columns, "a column of panels.city_year or a score of the study")
         log = parts["log"].boolean() if "log" in parts else False
-        unit = parts["unit"].text() if "unit" in parts else names.columns[source][0]
+        unit = parts["unit"].text() if "unit" in parts else columns[source][0]
         variables.append(
             Variable(
                 name=name,
