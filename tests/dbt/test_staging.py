@@ -368,3 +368,38 @@ def test_faulty_patents_are_listed_with_their_rule(rejects):
         ("duplicate_key", ""),
     }
     assert patents.message.str.match(r"patents/all\.csv, row \d+, column \w+: '.*' is set aside: .*\.$").all()
+
+
+def test_the_columns_described_are_the_columns_there_are(world):
+    from ruamel.yaml import YAML
+
+    from dagster_project.paths import DBT_PROJECT
+
+    #: models of which only the columns they add, or none, are described: the others are named by data
+    partly = {"int_city_wide", "stg_yearbook_judged", "innovative_clusters", "ai_pilot_zones", "low_carbon_cities"}
+    there = (
+        world.query("select table_name, column_name from information_schema.columns").groupby("table_name").column_name
+    )
+    actual = {table: set(names) for table, names in there}
+    for path in sorted((DBT_PROJECT / "models").rglob("*.yml")):
+        for model in YAML(typ="safe").load(path).get("models") or []:
+            documented = {column["name"] for column in model.get("columns") or []}
+            assert documented <= actual[model["name"]], model["name"]
+            if model["name"] not in partly:
+                assert documented == actual[model["name"]], model["name"]
+
+
+def test_the_projects_own_data_tests_hold_on_these_files(world):
+    world.dbt("test")
+
+
+def test_a_key_that_repeats_or_is_missing_fails_the_build(world):
+    years = world.query("select * from intermediate.int_geography")
+    try:
+        world.write("intermediate.int_geography", years.iloc[[0, *range(len(years))]])
+        said = world.dbt("test", "--select", "int_geography", succeeds=False)
+        assert "is_key_int_geography" in said
+        world.write("intermediate.int_geography", years.assign(unit_code=years.unit_code.where(years.index > 0)))
+        world.dbt("test", "--select", "int_geography", succeeds=False)
+    finally:
+        world.write("intermediate.int_geography", years)

@@ -103,6 +103,21 @@ def test_the_structure_angle_of_nothing_is_missing(macros):
     assert indices.industrial_structure_angle(frame, ["a", "b", "c"]).isna().all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_capital_by_perpetual_inventory_in_sql_is_the_one_in_python(macros, seed):
+    frame = random_panel(seed).sort_values(["city_code", "year"], ignore_index=True)
+    rng = np.random.default_rng(seed)
+    frame["x"] = np.exp(rng.normal(size=len(frame)) * 3)
+    # cities without a gap, that start late, that stop, and that have no investment at all
+    for city, start, stop in (("000001", 2003, 2030), ("000002", 2010, 2030), ("000003", 2000, 2008), ("000004", 0, 0)):
+        frame.loc[(frame.city_code == city) & ~frame.year.between(start, stop), "x"] = np.nan
+    sql = f"select city_code, year, {macros.perpetual_inventory('x', 2006)} as capital from frame"
+    found = frame.merge(evaluate(sql, frame), on=["city_code", "year"], how="left").capital
+    expected = indices.perpetual_inventory(frame, "x", unit="city_code", time="year", start=2006)
+    assert expected.notna().any()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, equal_nan=True)
+
+
 @pytest.fixture(scope="module")
 def panels(make_warehouse):
     """Random city-years in the place of panels.city_year, and every study's panel that dbt makes of them."""

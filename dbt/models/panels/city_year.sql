@@ -87,8 +87,6 @@ final as (
 
         -- no source provides court cases yet: a study that needs the index says so instead of printing a number
         null::double as ipp_index,
-        null::double as energy_efficiency,
-        null::double as ulgue,
 
         coalesce(wide.merged, false) as borders_merged
     from wide
