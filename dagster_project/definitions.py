@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from analysis.studies import spec
-from dagster_project.assets import publish, reports, sources, studies, warehouse
+from dagster_project.assets import efficiency, publish, reports, sources, studies, warehouse
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import dbt_project, dbt_resource
@@ -22,7 +22,8 @@ def build(paths: Paths) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *sources.source_assets(paths, found),
-            warehouse.dbt_models(paths, project, found),
+            *warehouse.dbt_models(paths, project, found, efficiency.score_keys(loaded)),
+            *efficiency.score_assets(paths, loaded),
             publish.candidate(paths, loaded),
             *exhibits,
             publish.estimates(paths, loaded),

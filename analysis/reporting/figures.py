@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from analysis.did.event_study import EventStudy
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pilotcity",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -56,7 +56,7 @@ def event_study_figure(result: ExhibitResult, study: Study) -> dict[str, bytes]:
     if not computed:
         return {}
     # The user's own matplotlib settings must not reach the page.
-    with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(_STYLE):
+    with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT * len(computed)), layout="constrained")
         axes = figure.subplots(len(computed), 1, squeeze=False)[:, 0]
         models = {model.label: model for model in result.specification.models}
@@ -69,7 +69,7 @@ def event_study_figure(result: ExhibitResult, study: Study) -> dict[str, bytes]:
         axes[-1].set_xlabel("Years since adoption")
         if result.is_sample:
             figure.suptitle(SAMPLE, x=0.99, ha="right", fontsize=10.5, fontweight="bold")
-        return _contents(figure, f"{display_name(result.exhibit)}. {result.title.en}")
+        return contents(figure, f"{display_name(result.exhibit)}. {result.title.en}")
 
 
 def _event_study_panel(axis: Axes, fitted: EventStudy, title: str) -> None:
@@ -102,14 +102,14 @@ def _mark_binned_ends(axis: Axes, fitted: EventStudy) -> None:
     axis.set_xticks(periods, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
 
 
-def _contents(figure: Figure, title: str) -> dict[str, bytes]:
+def contents(figure: Figure, title: str) -> dict[str, bytes]:
     """The figure in both formats, without the date and the software's version."""
-    contents = {}
+    written = {}
     for suffix, metadata in (("svg", {"Date": None, "Creator": "pilotcity", "Title": title}), ("png", _PNG)):
         file = io.BytesIO()
         figure.savefig(file, format=suffix, metadata=metadata)
-        contents[suffix] = file.getvalue()
-    return contents
+        written[suffix] = file.getvalue()
+    return written
 
 
 _PNG = {"Software": None}

@@ -52,6 +52,7 @@ def score(
     *,
     code: str,
     earlier: Mapping[str, pd.DataFrame] | None = None,
+    panel: str | None = None,
 ) -> StudyScores:
     """Score the study's cities; periods whose rows, specification and code are unchanged are taken from ``earlier``.
 
@@ -63,6 +64,8 @@ def score(
         A hash of the code that scores; a changed one recomputes everything.
     earlier
         ``scores``, ``slacks`` and ``provenance`` of an earlier call, for any studies.
+    panel
+        The panel scored, where it is another than the study's own.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def score(
     provenance, computed = [], []
     for frontier in FRONTIERS:
         for period, rows in _periods(units, frontier):
-            key = {"study": study.name, "name": specification.name, "frontier": frontier}
+            key = {"study": panel or study.name, "name": specification.name, "frontier": frontier}
             stamp = _hash(rows, specification, frontier, code)
             provenance.append((*key.values(), period, stamp, len(rows), json.dumps(asdict(specification))))
             found = _earlier(earlier, key, period, stamp, rows[TIME].unique())

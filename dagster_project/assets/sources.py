@@ -246,6 +246,8 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
             for name, text in {
                 "studies": "One row a study: policy, treatment, sample of cities, years.",
                 "study_variables": "One row a study and panel column: its source column and transformations.",
+                "study_policies": "One row a study and policy beside the studied one.",
+                "study_efficiency": "One row a study and efficiency variable, with the frontier that counts.",
             }.items()
         ],
         pool=WAREHOUSE_POOL,
@@ -257,6 +259,8 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
         with warehouse(paths) as connection:
             yield _replace(connection, "studies", spec.studies_table(loaded))
             yield _replace(connection, "study_variables", spec.variables_table(loaded))
+            yield _replace(connection, "study_policies", spec.study_policies_table(loaded))
+            yield _replace(connection, "study_efficiency", spec.study_efficiency_table(loaded))
 
     return assets
 

@@ -12,8 +12,8 @@ from dagster_project import publication
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
-    from analysis.studies.run import ExhibitResult
     from analysis.studies.records import Study
+    from analysis.studies.run import ExhibitResult
 
 OWNERS = ["team:pilotcity"]
 CANDIDATE = dg.AssetKey(["publication", "candidate"])

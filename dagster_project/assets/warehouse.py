@@ -48,8 +48,10 @@ class Translator(DagsterDbtTranslator):
         )
 
 
-def dbt_models(paths: Paths, project: DbtProject, found: dict[str, Contract]) -> dg.AssetsDefinition:
-    """Every dbt model, built in one dbt run."""
+def dbt_models(
+    paths: Paths, project: DbtProject, found: dict[str, Contract], scores: Sequence[dg.AssetKey]
+) -> list[dg.AssetsDefinition]:
+    """Every dbt model in two dbt runs: up to panels.city_year, and from the scores to the studies' panels."""
     yearbooks = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "yearbook"]
     records = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "patents"]
     filled_by = {
@@ -57,14 +59,27 @@ def dbt_models(paths: Paths, project: DbtProject, found: dict[str, Contract]) ->
         "raw/patents": records,
         "raw/reader_rejects": [*yearbooks, *records],
         "raw/ledger": [*yearbooks, *records],
+        "scores/efficiency": [dg.AssetKey(["scores", "tables"]), *scores],
     }
+    translator = Translator(filled_by)
+    return [
+        _dbt_run(paths, project, translator, "dbt_models", select="fqn:*", exclude="source:scores+"),
+        _dbt_run(paths, project, translator, "dbt_study_panels", select="source:scores+", exclude=None),
+    ]
+
+
+def _dbt_run(
+    paths: Paths, project: DbtProject, translator: Translator, name: str, *, select: str, exclude: str | None
+) -> dg.AssetsDefinition:
 
     @dbt_assets(
         manifest=project.manifest_path,
         project=project,
-        dagster_dbt_translator=Translator(filled_by),
+        dagster_dbt_translator=translator,
         pool=WAREHOUSE_POOL,
-        name="dbt_models",
+        name=name,
+        select=select,
+        exclude=exclude,
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         # dbt has closed the file once its events are all in; only then can rows be counted and shown

@@ -1,13 +1,15 @@
 {#
     A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
     year, treatment, and its variables drawn from city_year, then interpolated within the study's years, logged and winsorised.
-    Each interpolated variable has a flag <name>__imputed.
+    Each interpolated variable has a flag <name>__imputed. Other policies of the study (raw.study_policies) are 0/1 columns.
+    A variable whose source is no column of city_year is empty: its study says "not computed", and why.
 #}
 {% macro study_panel(study) %}
 {%- set city_year = ref('city_year') -%}
 {%- set policies = source('raw', 'policies') -%}
 {%- set cities = source('raw', 'cities') -%}
 {%- set studies = source('raw', 'studies') -%}
+{%- set scores_table = source('scores', 'efficiency') -%}
 {%- set variables_table = source('raw', 'study_variables') -%}
 {%- if execute -%}
     {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
@@ -15,6 +17,11 @@
         {{ exceptions.raise_compiler_error("No study is named " ~ study ~ ": analysis/studies has no " ~ study ~ ".yaml") }}
     {%- endif -%}
     {%- set policy, treatment, sample, first_year, last_year, scope = about[0].values() -%}
+    {%- set listed = adapter.get_relation(database=studies.database, schema=studies.schema, identifier='study_policies') -%}
+    {%- set others = run_query("select name, policy, scopes from " ~ listed ~ " where study = '" ~ study ~ "' order by position").rows if listed else [] -%}
+    {%- set scored = run_query("select name, frontier from " ~ source('raw', 'study_efficiency') ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- set score_names = scored | map(attribute='name') | list -%}
+    {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
     {%- set variables = run_query("select name, source_column, log, interpolate, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
 with adoption as (
     select city_code, min(adoption::integer) as adoption
@@ -24,6 +31,33 @@ with adoption as (
     group by city_code
 ),
 
+{% if others -%}
+other_policies as (
+    select
+        city_code,
+        {% for other in others -%}
+        min(adoption::integer) filter (where policy = '{{ other['policy'] }}'
+            {%- if other['scopes'] %} and list_contains(string_split('{{ other['scopes'] }}', ','), scope){% endif %}) as "{{ other['name'] }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ policies }}
+    group by city_code
+),
+
+{% endif -%}
+{% if scored -%}
+scores as (
+    select
+        city_code,
+        year,
+        {% for score in scored -%}
+        max(score) filter (where name = '{{ score['name'] }}' and frontier = '{{ score['frontier'] }}') as "{{ score['name'] }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ scores_table }}
+    where study = '{{ study }}'
+    group by city_code, year
+),
+
+{% endif -%}
 grid as (
     select cities.city_code, years.year, adoption.adoption
     from {{ cities }} as cities
@@ -38,10 +72,13 @@ measured as (
         grid.year,
         grid.adoption,
         {% for variable in variables -%}
-        city_year."{{ variable['source_column'] }}"::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
+        {% if variable['source_column'] in score_names %}scores."{{ variable['source_column'] }}"{% elif variable['source_column'] in known or not known %}city_year."{{ variable['source_column'] }}"{% else %}null{% endif %}::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from grid
     left join {{ city_year }} as city_year on grid.city_code = city_year.city_code and grid.year = city_year.year
+    {%- if scored %}
+    left join scores on grid.city_code = scores.city_code and grid.year = scores.year
+    {%- endif %}
 ),
 
 interpolated as (
@@ -89,6 +126,9 @@ final as (
         logged.year,
         logged.adoption,
         (logged.adoption is not null and logged.year >= logged.adoption)::integer as "{{ treatment }}",
+        {% for other in others -%}
+        coalesce(logged.year >= other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
+        {% endfor -%}
         {% for variable in variables -%}
         {%- set column = 'logged."' ~ variable['name'] ~ '"' -%}
         {%- if variable['winsorize_low'] is not none -%}
@@ -102,10 +142,13 @@ final as (
         {%- endfor %}
     from logged
     cross join tails
+    {%- if others %}
+    left join other_policies on logged.city_code = other_policies.city_code
+    {%- endif %}
 )
 
 select * from final order by city_code, year
 {%- else -%}
-select * from {{ city_year }}, {{ policies }}, {{ cities }}, {{ studies }}, {{ variables_table }}
+select * from {{ city_year }}, {{ scores_table }}, {{ policies }}, {{ cities }}, {{ studies }}, {{ variables_table }}
 {%- endif -%}
 {% endmacro %}

@@ -41,7 +41,7 @@ national as (
 ),
 
 final as (
-    select grid.city_code, grid.year, wide.* exclude (city_code, year), national.exchange_rate
+    select grid.city_code, grid.year, wide.* exclude (city_code, year, exchange_rate), national.exchange_rate
     from grid
     left join wide on grid.city_code = wide.city_code and grid.year = wide.year
     left join national on grid.year = national.year

@@ -1,0 +1,97 @@
+"""A table before it has a format: its parts, and how a number is written. What goes into one is decided in `layouts`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.studies.records import Study
+
+SAMPLE = "SAMPLE DATA"
+SAMPLE_NOTE = "SAMPLE DATA: made by simulation, not observed. No number here says anything about a real city."
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table; ``kind`` is "estimate", "se" (belongs to the row above) or "fact"."""
+
+    label: str
+    cells: tuple[str, ...]
+    kind: str = "fact"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A block of rows under a heading (None for the first)."""
+
+    title: str | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be written in any format; every cell is text, an empty one has nothing to show.
+
+    Attributes
+    ----------
+    caption : number and title.
+    headers : one or two rows of column headings, without the stub.
+    stub : heading of the first column.
+    panels : blocks of rows.
+    notes : sentences below.
+    is_sample : whether the numbers come from the sample world; every format then says so.
+    """
+
+    caption: str
+    headers: tuple[tuple[str, ...], ...]
+    stub: str
+    panels: tuple[Panel, ...]
+    notes: tuple[str, ...]
+    is_sample: bool
+
+
+class Reasons:
+    """Footnote letters for the sentences behind cells that hold no number."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def mark(self, status: str, reason: str) -> str:
+        """The status with the letter of its reason."""
+        letter = self._letters.setdefault(reason, _letter(len(self._letters)))
+        return f"{status} [{letter}]"
+
+    def notes(self) -> list[str]:
+        """A line for each letter."""
+        return [f"[{letter}] {reason}" for reason, letter in self._letters.items()]
+
+
+def _letter(index: int) -> str:
+    head, last = divmod(index, 26)
+    return ("" if head == 0 else _letter(head - 1)) + chr(ord("a") + last)
+
+
+def display_name(exhibit: str) -> str:
+    """table_3 -> Table 3."""
+    return exhibit.replace("_", " ").capitalize()
+
+
+def number(value: float, decimals: int = 4) -> str:
+    """A number with four decimals, fewer where it is large, in scientific form where it would print as zero."""
+    if not np.isfinite(value):
+        return ""
+    if value != 0 and abs(value) < 0.5 * 10.0**-decimals:
+        return f"{value:.1e}"
+    return f"{value:,.{decimals if abs(value) < 1e5 else 0}f}"
+
+
+def full_name(study: Study, column: str) -> str:
+    """A column's label with the column behind it."""
+    label = study.label(column).en
+    return column if label == column else f"{label} ({column})"
+
+
+def count(value: float) -> str:
+    """A whole number with separators; nothing for a missing one."""
+    return f"{value:,.0f}" if np.isfinite(value) else ""
