@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,9 @@ class Outcome:
 def validate(
     name: str, frame: pd.DataFrame, rules: Sequence[Rule], *, keys: Sequence[str] = (), store: Path
 ) -> list[Outcome]:
-    """Check ``frame`` against ``rules``; suite and result are kept in ``store`` under ``name`` for Data Docs."""
+    """Check ``frame`` against ``rules``; suite and latest result are kept in ``store`` under ``name`` for Data Docs."""
     context = _context(store)
+    shutil.rmtree(_uncommitted(store) / "validations" / Path(*name.split(".")), ignore_errors=True)
     import great_expectations as gx
 
     expectations = []
@@ -90,6 +91,7 @@ def validate(
 def build_data_docs(store: Path, output: Path) -> Path:
     """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page."""
     context = _context(store)
+    shutil.rmtree(_uncommitted(store) / "data_docs", ignore_errors=True)
     built = context.build_data_docs()
     index = Path(next(iter(built.values())).removeprefix("file://"))
     shutil.rmtree(output, ignore_errors=True)
@@ -100,9 +102,9 @@ def build_data_docs(store: Path, output: Path) -> Path:
     return output / "index.html"
 
 
-def reset(store: Path) -> None:
-    """Forget earlier suites and results."""
-    shutil.rmtree(store, ignore_errors=True)
+def _uncommitted(store: Path) -> Path:
+    """What Great Expectations adds to at every run and never prunes."""
+    return store / "gx" / "uncommitted"
 
 
 def _context(store: Path) -> Any:
@@ -124,9 +126,18 @@ def _outcome(rule: Rule, entry: Any, frame: pd.DataFrame, keys: list[str]) -> Ou
     observed = result.get("observed_value")
     if observed is None and result.get("unexpected_count") is not None:
         observed = f"{result['unexpected_count']} of {result.get('element_count', len(frame))} rows"
-    if entry.exception_info and entry.exception_info.get("raised_exception"):
-        observed = str(entry.exception_info.get("exception_message"))
+    raised = _exception(entry.exception_info or {})
+    if raised:
+        observed = raised
     return Outcome(rule.name, rule.blocking, bool(entry.success), str(observed), frame.loc[rows, columns])
+
+
+def _exception(info: Mapping[str, Any]) -> str | None:
+    """Why a rule could not be checked; Great Expectations keeps that flat or under the name of each metric."""
+    for found in (info, *(value for value in info.values() if isinstance(value, Mapping))):
+        if found.get("raised_exception"):
+            return " ".join(str(found.get("exception_message")).split())
+    return None
 
 
 def _offline(page: str, style: str) -> str:
