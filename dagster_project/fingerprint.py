@@ -13,16 +13,21 @@ from pathlib import Path
 from dagster_project.paths import CODE, LOCK, ROOT, Paths
 
 IGNORED = {"__pycache__", "target", "logs", ".user.yml", ".DS_Store"}
+#: What Excel keeps beside a workbook that is open, and macOS beside any file on a foreign disk.
+SHADOWS = ("~$", "._")
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Files of a folder that count, in order of their path; links that lead out of the folder do not."""
+    """Files of a folder that count, in order of their path."""
     if not folder.is_dir():
         return []
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not IGNORED.intersection(path.relative_to(folder).parts) and path.suffix != ".pyc"
+        if path.is_file()
+        and not IGNORED.intersection(path.relative_to(folder).parts)
+        and path.suffix != ".pyc"
+        and not path.name.startswith(SHADOWS)
     )
 
 

@@ -114,10 +114,16 @@ def numbers(paths: Paths) -> list[int]:
 
 
 def publish(paths: Paths) -> int:
-    """Make the candidate the publication that readers see; returns its number. The last five are kept."""
+    """Make the candidate the publication that readers see; returns its number. The last five are kept.
+
+    Where an input has changed since the candidate was begun, no fingerprint is recorded: the next run has work to do.
+    """
     number = max(numbers(paths), default=0) + 1
     shutil.rmtree(paths.candidate / WORK, ignore_errors=True)
-    (paths.candidate / "fingerprint.json").write_text(json.dumps(fingerprint(paths), indent=1))
+    hashes = fingerprint(paths)
+    begun = json.loads((paths.candidate / "publication.json").read_text())["version"]
+    recorded = hashes if hash_of(hashes) == begun else {}
+    (paths.candidate / "fingerprint.json").write_text(json.dumps(recorded, indent=1))
     target = paths.publications / str(number)
     paths.candidate.rename(target)
     point(paths, number)
