@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: Assets that open the warehouse share this pool, whose limit in dagster.yaml is one.
 WAREHOUSE_POOL = "warehouse"
 
-DBT = str(Path(sys.executable).parent / "dbt")
+DBT = str(Path(sys.executable).parent / "pilotcity-dbt")
 
 INSTANCE_SETTINGS = """\
 # Written by pilotcity at every start; edit dagster_project/resources.py instead.
@@ -72,14 +73,30 @@ def exclusive(path: Path, busy: str | None = None) -> Iterator[None]:
         yield
 
 
+def _open(path: Path, patience: float = 10.0) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse; another process that is just letting go of it (a dbt that ends, a reader) is waited for."""
+    import duckdb
+
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return duckdb.connect(str(path), config={"threads": 2})
+        except duckdb.IOException as error:
+            if "lock" not in str(error) or time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]} "
+                    "If another program has it open, close it there; if the file is damaged, delete it: the next run "
+                    "builds it anew from the raw files."
+                ) from error
+            time.sleep(0.2)
+
+
 @contextmanager
 def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
     """An open connection to the warehouse with its raw tables in place; one at a time on this machine."""
-    import duckdb
-
     with exclusive(paths.warehouse.with_suffix(".lock")):
         paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(paths.warehouse), config={"threads": 2})
+        connection = _open(paths.warehouse)
         try:
             connection.execute(TABLES)
             yield connection

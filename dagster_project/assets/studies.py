@@ -53,7 +53,7 @@ def compute(
 
 def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
     exhibit = study.exhibit(name)
-    figure = exhibit.kind == "event_study"
+    figure = exhibit.is_drawn
 
     @dg.asset(
         key=exhibit_key(study.name, name),

@@ -1,0 +1,1 @@
+{{ study_panel('ai_pilot_zones_long') }}
