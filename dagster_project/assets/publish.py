@@ -21,7 +21,7 @@ SITE = dg.AssetKey(["report", "site"])
 
 
 def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
-    panels = [dg.AssetKey(["panels", study.name]) for study in studies]
+    panels = [dg.AssetKey(["panels", name]) for study in studies for name in (study.name, *study.other_panels)]
     others = [dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary")]
 
     @dg.asset(
