@@ -64,9 +64,9 @@ class Draws:
         own = drift * rng.normal(size=n)
         return level[:, None] + path * time + own[:, None] * time + shock * persistent(rng, self.shape, 0.6)
 
-    def constant(self, name: str) -> np.ndarray:
-        """(n,) standard normal, one a city."""
-        return stream(self.seed, name).normal(size=self.shape[0])
+    def stream(self, name: str) -> np.random.Generator:
+        """The random numbers of one variable of this world."""
+        return stream(self.seed, name)
 
 
 def _within(years: tuple[int, int]) -> np.ndarray:

@@ -152,7 +152,7 @@ def by_year(planned: Sequence[Planned]) -> Mapping[int, list[Planned]]:
 
 def _meant(world: World, page: Page, fault: Planned) -> str:
     """The right figure in the printed unit."""
-    scale = next(column for column in page.columns if column.indicator == fault.indicator).scale(fault.year)
+    scale = next(column for column in page.columns if fault.indicator in column.names).scale(fault.year)
     value = printed(world.indicators[fault.indicator][fault.city, fault.year - int(world.years[0])], scale)
     return f"{value:.{scale.decimals}f}"
 

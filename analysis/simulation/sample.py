@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.simulation import faults, patents, yearbook
+from analysis.simulation import faults, patents, small_books, yearbook
+from analysis.simulation.policy import AI_CONTROLS, ENERGY_CONTROLS
 from analysis.simulation.truth import Truth, true_effect
-from analysis.simulation.world import CONTROLS, OUTCOMES, World, draw_world
+from analysis.simulation.world import CONTROLS, MECHANISMS, OUTCOMES, World, draw_world
 
 NOTICE = """SAMPLE DATA 样本数据
 
@@ -23,12 +24,15 @@ policy dates are real; every number, applicant and address is made up. Do not ci
 """
 TRUTH_NOTICE = """
 This subfolder is the answer key, not a source: nothing of it is ingested.
-truth.parquet   city_code, year, adoption (first treated year, blank if never), and for gti1 and gti2 (thousands of
-                green applications): _y0 in the twin world without the policy (same draws), _y1 as observed,
-                _tau = y1 - y0.
+truth.parquet   city_code, year, adoption (first treated year of the clusters, blank if never), ai_adoption (of the AI
+                zones), and for each outcome _y0 in the twin world without its policy (same draws), _y1 as observed,
+                _tau = y1 - y0. Clusters: gti1, gti2 (thousands of green applications), eship, techhum, fintech, eff
+                (energy efficiency). AI zones: ulgue (land green use efficiency), lso (ln staff with a degree).
+                Scores are those of the exact figures, missing outside a study's cities and years. A policy moves the
+                frontier, so scores of cities without it change a little too: their _tau is not zero.
 faults.csv      every error planted in the files: file, sheet, row, column, the rule that must catch it, the value.
 True effect of an estimator: its own estimand, for the two-way regression the sum of w_it tau_it with w the residualised
-treatment weights (analysis.simulation.true_effect). With controls fin, open, industry, ln_pgdp:
+treatment weights (analysis.simulation.true_effect). On the studies' own samples with their controls:
 """
 
 
@@ -40,8 +44,9 @@ def write_sample(
     seed: int = 0,
     progress: Callable[[str], None] = print,
     years: Sequence[int] | None = None,
+    ai_zones: pd.DataFrame | None = None,
 ) -> Truth:
-    """Write yearbooks, patent records, the truth and the ledger of faults to ``folder``.
+    """Write yearbooks, telephones of 1984, exchange rates, patent records, the truth and the ledger of faults.
 
     The same arguments give the same bytes. Files of the same names are replaced, others left alone.
 
@@ -56,15 +61,17 @@ def write_sample(
     progress
         Called with one line for each step.
     years
-        Years to write files for (when None, yearbooks of 2000-2023 and patents of 2005-2023); the world, and so the
-        truth, is the same whatever the choice.
+        Years to write yearly files for (when None, yearbooks of 2000-2023 and patents of 2005-2023); the world, and so
+        the truth, is the same whatever the choice.
+    ai_zones
+        data/policies/ai_pilot_zones.csv: ``city_code`` and ``adoption``. None: that policy does not exist.
 
     Raises
     ------
     ValueError
         Years outside the world, or lists of cities that cannot be used.
     """
-    world = draw_world(cities, clusters, seed)
+    world = draw_world(cities, clusters, seed, ai_zones)
     chosen = [int(year) for year in (world.years if years is None else years)]
     unknown = sorted(set(chosen) - set(world.years.tolist()))
     if unknown:
@@ -76,6 +83,8 @@ def write_sample(
         (folder / part / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
     found = write_yearbooks(world, folder / "yearbook", chosen, progress)
     write_patents(world, folder / "patents", chosen, progress)
+    small_books.write_telephones(world, folder / "yearbook" / small_books.TELEPHONES)
+    small_books.write_exchange_rate(folder / "yearbook" / small_books.EXCHANGE_RATE)
     truth = truth_of(world, faults.ledger(found))
     write_truth(truth, folder / "_truth")
     progress(truth.summary())
@@ -114,10 +123,18 @@ def truth_of(world: World, ledger: pd.DataFrame) -> Truth:
         columns[f"{name}_y0"] = world.without_policy[name] / 1000
         columns[f"{name}_y1"] = world.applications(name) / 1000
         columns[f"{name}_tau"] = world.effects[name] / 1000
+    for name, (without, observed) in world.outcomes.items():
+        columns[f"{name}_y0"], columns[f"{name}_y1"] = without, observed
+        columns[f"{name}_tau"] = observed - without
     table = world.long(columns)
-    panel = world.panel()
-    effects = {name: true_effect(panel, table, name, CONTROLS) for name in OUTCOMES}
-    return Truth(table=table, panel=panel, effects=effects, faults=ledger, seed=world.seed)
+    table.insert(3, "ai_adoption", world.long({}, world.ai_adoption).adoption)
+    panel, ai_panel = world.panel(), world.ai_panel()
+    effects = {name: true_effect(panel, table, name, CONTROLS) for name in (*OUTCOMES, *MECHANISMS)}
+    effects["eff"] = true_effect(panel, table, "eff", ENERGY_CONTROLS)
+    for name in ("ulgue", "lso"):
+        if name in world.outcomes:
+            effects[name] = true_effect(ai_panel, table, name, AI_CONTROLS, treatment="ai")
+    return Truth(table=table, panel=panel, ai_panel=ai_panel, effects=effects, faults=ledger, seed=world.seed)
 
 
 def write_truth(truth: Truth, folder: Path) -> None:
@@ -125,4 +142,9 @@ def write_truth(truth: Truth, folder: Path) -> None:
     truth.table.to_parquet(folder / "truth.parquet", index=False)
     truth.faults.to_csv(folder / "faults.csv", index=False, lineterminator="\n")
     lines = "".join(f"  {name}: {value:.4f}\n" for name, value in truth.effects.items())
+    lines += "Cities without the policy, change of their score: mean, mean of absolute values, largest\n"
+    moved = truth.controls_moved()
+    lines += "".join(
+        f"  {row.Index}: {row.mean:.5f}, {row.absolute:.5f}, {row.largest:.4f}\n" for row in moved.itertuples()
+    )
     (folder / "README.txt").write_text(NOTICE.format(seed=truth.seed) + TRUTH_NOTICE + lines, encoding="utf-8")

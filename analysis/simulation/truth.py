@@ -22,14 +22,14 @@ class Truth:
     Attributes
     ----------
     table
-        One row a city and year: ``city_code``, ``year``, ``adoption`` (first treated year, missing if never), and for
-        each outcome ``<outcome>_y0`` without the policy, ``<outcome>_y1`` as observed and ``<outcome>_tau``, their
-        difference; outcomes in thousands of applications.
-    panel
-        The study's sample as it would be without missing cells, faults and rounding: keys, ``adoption``, ``did``,
-        the outcomes and the ratios behind the controls.
+        One row a city and year: ``city_code``, ``year``, ``adoption`` (first treated year of the clusters, missing if
+        never), ``ai_adoption`` (of the AI zones), and for each outcome ``<outcome>_y0`` without its policy,
+        ``<outcome>_y1`` as observed and ``<outcome>_tau``, their difference; patents in thousands of applications.
+    panel, ai_panel
+        The studies' samples as they would be without missing cells, faults and rounding: keys, ``adoption``, ``did``
+        or ``ai``, the outcomes and the ratios behind the controls.
     effects
-        Outcome -> the two-way regression's own estimand on ``panel`` with the four controls.
+        Outcome -> the two-way regression's own estimand on its study's panel with its controls.
     faults
         The ledger of planted faults: ``file``, ``sheet``, ``row``, ``column`` (letter), ``header``, ``city``,
         ``year``, ``indicator``, ``rule``, ``value`` (as written), ``true_value`` (in the cell's unit).
@@ -39,9 +39,24 @@ class Truth:
 
     table: pd.DataFrame
     panel: pd.DataFrame
+    ai_panel: pd.DataFrame
     effects: Mapping[str, float]
     faults: pd.DataFrame
     seed: int
+
+    def controls_moved(self) -> pd.DataFrame:
+        """How far a policy moves the scores of never-treated cities, through the frontier.
+
+        Indexed by score: ``mean``, ``absolute`` (mean of absolute changes), ``largest`` (in absolute value).
+        """
+        rows = {}
+        for name, panel in (("eff", self.panel), ("ulgue", self.ai_panel)):
+            if name in panel.columns:
+                known = self.table.set_index(["city_code", "year"])[f"{name}_tau"]
+                never = panel[panel.adoption.isna()]
+                moved = known.loc[pd.MultiIndex.from_frame(never[["city_code", "year"]])]
+                rows[name] = moved.mean(), moved.abs().mean(), moved.abs().max()
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "absolute", "largest"])
 
     def summary(self) -> str:
         """The truth in a few lines, for people."""

@@ -7,16 +7,19 @@ stream, so a variable added later changes none of the earlier ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from analysis.simulation.draws import STUDY_YEARS, YEARS, Draws, lognormal, persistent, rescale, stream
-from analysis.simulation.truth import residual_weights
+from analysis.simulation import policy
+from analysis.simulation.draws import AI_YEARS, STUDY_YEARS, YEARS, Draws, lognormal, persistent, rescale, stream
+from analysis.simulation.resources import YUAN_PER_USD, Resources, draw_resources, public_money
+from analysis.simulation.scores import measures
 
-CONTROLS = ("fin", "open", "industry", "ln_pgdp")
+CONTROLS = policy.CLUSTER_CONTROLS
+MECHANISMS = ("eship", "techhum", "fintech")
 
 #: Mean and SD of table 3 (innovative clusters) that the ratios are drawn towards. Industry's SD is smaller than the
 #: printed 0.1634, which goes with a printed maximum of 2.8487: here it is a true share. Techhum's printed SD of 4.66
@@ -63,165 +66,293 @@ class World:
     Attributes
     ----------
     cities
-        (n rows) ``city_code`` (text), ``name_zh``, ``province_zh``, ``region``, ``level``, ``sample`` (in the study).
-    adoption
-        (n,) first treated year, nan for never.
+        (n rows) ``city_code`` (text), ``name_zh``, ``province_zh``, ``region``, ``level``, ``panel_286``,
+        ``panel_281``, ``sample`` (in the clusters study).
+    adoption, ai_adoption
+        (n,) first treated year of each policy, nan for never.
     indicators
         Canonical name -> (n, t) in the canonical unit; inner-city shares of them in ``urban_share`` (n,).
+    twins
+        Policy (clusters, ai) -> the indicators that it moves, as they would be without it.
     ratios
-        fin, open, industry, ln_pgdp, eship, techhum, fintech -> (n, t), exactly what the indicators imply.
+        fin, open, industry, ln_pgdp, ais, lndensity, eship, techhum, fintech (clusters study) and eco, fe, ur, edu,
+        gov, op (AI study) -> (n, t), exactly what the indicators imply.
     without_policy, effects
-        Outcome -> (n, t) integers: applications in the twin world, and what the policy adds.
-    targets
-        Outcome -> the estimand that the effects were scaled to.
+        Patent outcome -> (n, t) integers: applications in the twin world, and what the policy adds.
+    outcomes
+        Other outcome -> (n, t) without its policy and as observed: eship, techhum, fintech, eff; with AI zones also
+        ulgue and lso. Scores are missing outside their study's cities and years.
+    deflator, capital
+        (n, t) GDP deflator (2006 = 1), and capital at 2006 prices, missing before 2006.
     """
 
     cities: pd.DataFrame
     years: np.ndarray
     adoption: np.ndarray
+    ai_adoption: np.ndarray
     indicators: Mapping[str, np.ndarray]
+    twins: Mapping[str, Mapping[str, np.ndarray]]
     urban_share: np.ndarray
     ratios: Mapping[str, np.ndarray]
     without_policy: Mapping[str, np.ndarray]
     effects: Mapping[str, np.ndarray]
+    outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    deflator: np.ndarray
+    capital: np.ndarray
     seed: int
 
     @property
     def treated(self) -> np.ndarray:
-        """(n, t) whether the policy is on."""
-        return self.years[None, :] >= np.where(np.isnan(self.adoption), 9999, self.adoption)[:, None]
+        """(n, t) whether the clusters policy is on."""
+        return _since(self.adoption)
+
+    @property
+    def ai_treated(self) -> np.ndarray:
+        """(n, t) whether a city is an AI zone."""
+        return _since(self.ai_adoption)
 
     def applications(self, outcome: str) -> np.ndarray:
         """(n, t) integer counts as observed."""
         return self.without_policy[outcome] + self.effects[outcome]
 
-    def long(self, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    def long(self, columns: Mapping[str, np.ndarray], adoption: np.ndarray | None = None) -> pd.DataFrame:
         """Arrays (n, t) as one row a city and year, with ``city_code``, ``year`` and ``adoption`` before them."""
         n, t = len(self.cities), len(self.years)
+        first = self.adoption if adoption is None else adoption
         keys = {
             "city_code": np.repeat(self.cities.city_code.to_numpy(), t),
             "year": np.tile(self.years, n).astype(np.int64),
-            "adoption": pd.array(np.repeat(self.adoption, t), dtype="Float64").astype("Int64"),
+            "adoption": pd.array(np.repeat(first, t), dtype="Float64").astype("Int64"),
         }
         return pd.DataFrame(keys | {name: values.reshape(-1) for name, values in columns.items()})
 
     def panel(self) -> pd.DataFrame:
-        """The study's sample and years: keys, ``adoption``, ``did``, outcomes in thousands, ratios."""
+        """The clusters study's sample and years: keys, ``adoption``, ``did``, outcomes, ratios."""
         outcomes = {name: self.applications(name) / 1000 for name in self.without_policy}
-        frame = self.long({"did": self.treated.astype(float), **outcomes, **self.ratios})
+        ratios = {name: self.ratios[name] for name in (*CONTROLS, *MECHANISMS, "ais", "lndensity")}
+        frame = self.long({"did": self.treated.astype(float), **outcomes, **ratios, "eff": self.outcomes["eff"][1]})
         keep = np.repeat(self.cities["sample"].to_numpy(), len(self.years)) & frame.year.between(*STUDY_YEARS)
         return frame[keep].reset_index(drop=True)
 
+    def ai_panel(self) -> pd.DataFrame:
+        """The AI study's sample and years: keys, ``adoption``, ``ai``, outcomes, controls; not winsorised."""
+        outcomes = {name: self.outcomes[name][1] for name in ("ulgue", "lso") if name in self.outcomes}
+        controls = {name: self.ratios[name] for name in policy.AI_CONTROLS}
+        frame = self.long({"ai": self.ai_treated.astype(float), **outcomes, **controls}, self.ai_adoption)
+        usual = self.cities.panel_286.astype(int).astype(bool).to_numpy()
+        keep = np.repeat(usual, len(self.years)) & frame.year.between(*AI_YEARS)
+        return frame[keep].reset_index(drop=True)
 
-def draw_world(cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0) -> World:
+
+def _since(adoption: np.ndarray) -> np.ndarray:
+    """(n, t) whether a year is a city's first treated year or later."""
+    return YEARS[None, :] >= np.where(np.isnan(adoption), 9999, adoption)[:, None]
+
+
+def draw_world(
+    cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0, ai_zones: pd.DataFrame | None = None
+) -> World:
     """Draw the world for ``cities`` (data/reference/cities.csv) and adoption years (data/policies).
+
+    Without ``ai_zones`` that policy does not exist and nothing is known of its outcomes.
 
     Raises
     ------
     ValueError
-        Absent columns, repeated codes, no city of the study's sample, or none of the policy list.
+        Absent columns, repeated codes, no city of the study's sample, or none of a policy list.
     """
-    place, adoption = _cities(cities, clusters)
-    draw = _Draws(place, adoption, seed)
-    ratios = draw.ratios()
-    indicators = draw.indicators(ratios)
+    place = _cities(cities)
+    adoption = _adoption(place, clusters)
+    ai_adoption = np.full(len(place), np.nan) if ai_zones is None else _adoption(place, ai_zones)
+    draw = _Draws(place, adoption, ai_adoption, seed)
+    ratios = draw.controls()
+    indicators, mechanisms = draw.indicators(ratios)
+    resources = draw.resources(indicators, ratios)
+    everything = indicators | dict(resources.indicators)
+    ratios |= draw.implied(everything)
+    saved, twins, outcomes = draw.policies(everything, ratios, resources)
     without_policy, effects = draw.patents(ratios)
     return World(
         cities=place,
         years=YEARS,
         adoption=adoption,
-        indicators=indicators,
-        urban_share=draw.urban_share(),
+        ai_adoption=ai_adoption,
+        indicators=everything | saved,
+        twins={**twins, "clusters": {**twins["clusters"], **mechanisms}},
+        urban_share=draw.urban_share(everything["population_resident"]),
         ratios=ratios,
         without_policy=without_policy,
         effects=effects,
+        outcomes={**outcomes, **_changes(everything, mechanisms)},
+        deflator=resources.deflator,
+        capital=resources.capital,
         seed=seed,
     )
 
 
-def _cities(cities: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+def _changes(
+    indicators: dict[str, np.ndarray], without: dict[str, np.ndarray]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The mechanisms without the clusters policy and as observed."""
+    before, after = _mechanism_ratios(indicators | without), _mechanism_ratios(indicators)
+    return {name: (before[name], after[name]) for name in MECHANISMS}
+
+
+def _cities(cities: pd.DataFrame) -> pd.DataFrame:
     wanted = ["city_code", "name_zh", "province_zh", "region", "level", "panel_286", "panel_281"]
     absent = [column for column in wanted if column not in cities.columns]
     if absent:
         raise ValueError(f"The list of cities has no column {', '.join(map(repr, absent))}.")
     place = cities[wanted].assign(city_code=cities.city_code.astype(str)).sort_values("city_code", ignore_index=True)
-    for name, codes in (("list of cities", place.city_code), ("policy list", clusters.city_code.astype(str))):
-        if codes.duplicated().any():
-            raise ValueError(f"The {name} repeats code {codes[codes.duplicated()].iloc[0]}: keep one row a city.")
+    _once(place.city_code, "list of cities")
     place["sample"] = place.panel_281.astype(int).astype(bool)
-    years = clusters.assign(city_code=clusters.city_code.astype(str)).set_index("city_code").adoption
-    adoption = place.city_code.map(years).to_numpy(dtype=float, na_value=np.nan)
+    return place
+
+
+def _adoption(place: pd.DataFrame, pilots: pd.DataFrame) -> np.ndarray:
+    """(n,) first treated year of each city, nan for never."""
+    codes = pilots.city_code.astype(str)
+    _once(codes, "policy list")
+    adoption = place.city_code.map(pilots.adoption.set_axis(codes)).to_numpy(dtype=float, na_value=np.nan)
     if np.isnan(adoption).all():
         raise ValueError("No city of the policy list is among the cities: both need six-digit codes in `city_code`.")
-    return place, adoption
+    return adoption
+
+
+def _once(codes: pd.Series, name: str) -> None:
+    if codes.duplicated().any():
+        raise ValueError(f"The {name} repeats code {codes[codes.duplicated()].iloc[0]}: keep one row a city.")
 
 
 class _Draws(Draws):
     """All variables of one world; each method is one group of them."""
 
-    def __init__(self, place: pd.DataFrame, adoption: np.ndarray, seed: int) -> None:
+    def __init__(self, place: pd.DataFrame, adoption: np.ndarray, ai_adoption: np.ndarray, seed: int) -> None:
         super().__init__(place, seed)
         self.adoption = adoption
         if not self.sample.any():
             raise ValueError("No city of the list is in the study's sample: `panel_281` is 0 throughout.")
-        self.treated = YEARS[None, :] >= np.where(np.isnan(adoption), 9999, adoption)[:, None]
+        self.treated = _since(adoption)
+        self.clusters = policy.clusters_policy(self, adoption)
+        self.ai = policy.ai_policy(self, ai_adoption)
 
-    def ratios(self) -> dict[str, np.ndarray]:
-        """The ratios that the study uses, each near the moments of table 3 over the study's sample."""
+    def controls(self) -> dict[str, np.ndarray]:
+        """The controls of the clusters study, each near the moments of table 3 over its sample."""
         sample = self.sample
-        latent = {
-            "fin": self.latent("fin", size=0.28, region=-0.3, city=0.30, path=0.25),
-            "open": self.latent("open", size=0.55, region=1.2, city=0.75, path=-0.10, drift=0.10, shock=0.08),
-            "eship": self.latent("eship", size=0.25, region=0.5, city=0.40, path=0.55, drift=0.10, shock=0.08),
-            "techhum": self.latent("techhum", size=0.20, city=0.35, path=0.10, drift=0.10, shock=0.06),
-            "fintech": self.latent("fintech", size=0.25, region=0.6, city=0.50, path=0.30, drift=0.10, shock=0.10),
-        }
-        ratios = {name: lognormal(values, sample, *MOMENTS[name]) for name, values in latent.items()}
+        fin = self.latent("fin", size=0.28, region=-0.3, city=0.30, path=0.25)
+        trade = self.latent("open", size=0.55, region=1.2, city=0.75, path=-0.10, drift=0.10, shock=0.08)
         wealth = self.latent("ln_pgdp", size=0.20, region=0.45, city=0.44, drift=0.06, shock=0.03)
-        ratios["ln_pgdp"] = _capped(rescale(wealth + np.cumsum(GROWTH), sample, *LN_PGDP), RICHEST)
         industry = self.latent("industry", region=0.1, city=0.09, path=-0.04, drift=0.02, shock=0.012)
-        ratios["industry"] = np.clip(rescale(industry, sample, *INDUSTRY), 0.03, 0.75)
-        return ratios
+        return {
+            "fin": lognormal(fin, sample, *MOMENTS["fin"]),
+            "open": lognormal(trade, sample, *MOMENTS["open"]),
+            "industry": np.clip(rescale(industry, sample, *INDUSTRY), 0.03, 0.75),
+            "ln_pgdp": _capped(rescale(wealth + np.cumsum(GROWTH), sample, *LN_PGDP), RICHEST),
+        }
 
-    def indicators(self, ratios: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Levels in canonical units that imply the ratios exactly; persons and firms are rounded to whole ones."""
+    def mechanisms(self, controls: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """eship, techhum and fintech without the policy, and what it adds; their sums have the moments of table 3."""
+        weights = self.clusters.weights(controls, self.sample)
+        latent = {
+            "eship": self.latent("eship", size=0.25, region=0.5, city=0.40, shock=0.08),
+            "techhum": self.latent("techhum", size=0.20, city=0.35, shock=0.06),
+            "fintech": self.latent("fintech", size=0.25, region=0.6, city=0.50, shock=0.10),
+        }
+        # The nation's path is added, not multiplied, so that large cities are on no other trend.
+        path = {"eship": 0.85, "techhum": 0.2, "fintech": 0.009}
+        found = {}
+        for name, values in latent.items():
+            common = path[name] * np.linspace(0.2, 1, len(YEARS))[None, :]
+            effect = policy.additive_effect(self.clusters, name, weights)
+            own = lognormal(values, self.sample, *MOMENTS[name], added=common + effect)
+            found[name] = own + common, effect
+        return found
+
+    def indicators(self, ratios: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Levels in canonical units that imply the ratios exactly, and those that the clusters move without them.
+
+        Persons and firms are whole numbers; the ratios of the mechanisms are added to ``ratios``.
+        """
         people = self._population()
         gdp = np.exp(ratios["ln_pgdp"]) * people
-        value = self._sectors(gdp, ratios)
-        fiscal = gdp * 0.19 * np.exp(self.latent("fiscal", size=-0.08, region=-0.5, city=0.20, path=0.10))
+        money = public_money(self, gdp, ratios["ln_pgdp"])
         share = 1 / (1 + np.exp(-0.35 - self.latent("deposits", city=0.20, path=-0.15)))
         staff = np.rint(people * 1e4 * 0.12 * np.exp(self.latent("employees", size=0.15, region=0.2, city=0.20)))
-        rate = np.interp(YEARS, [2005, 2013, 2022], [8.19, 6.19, 6.73])
-        fdi = self.latent("fdi", size=0.3, region=0.6, city=0.7, path=-0.3, drift=0.2, shock=0.12)
         area = 9.3 + 0.1 * stream(self.seed, "land_area").normal(size=self.shape[0]) - self.region
         area = area + 0.6 * stream(self.seed, "land_area_own").normal(size=self.shape[0])
-        counts = {
-            "employees": staff,
-            "employees_information": np.rint(staff * ratios["techhum"] / 100),
-            "new_firms": np.rint(people * 100 * ratios["eship"]),
-        }
-        ratios["techhum"] = 100 * counts["employees_information"] / staff
-        ratios["eship"] = counts["new_firms"] / (people * 100)
-        return {
+        moved: dict[bool, dict[str, np.ndarray]] = {}
+        mechanisms = self.mechanisms(ratios)
+        for on in (False, True):
+            level = {name: without + on * added for name, (without, added) in mechanisms.items()}
+            moved[on] = {
+                "employees_information": np.rint(staff * level["techhum"] / 100),
+                "new_firms": np.rint(people * 100 * level["eship"]),
+                "science_expenditure": money["fiscal_expenditure"] * level["fintech"],
+            }
+        found = {
             "gdp": gdp,
-            **value,
+            **self._sectors(gdp, ratios),
             "population_resident": people,
             "land_area": np.rint(np.exp(area))[:, None] * np.ones(self.shape),
-            "fiscal_expenditure": fiscal,
-            "science_expenditure": fiscal * ratios["fintech"],
-            "education_expenditure": fiscal * 0.18 * np.exp(self.latent("education", city=0.12, shock=0.03)),
+            **money,
             "deposits": gdp * ratios["fin"] * share,
             "loans": gdp * ratios["fin"] * (1 - share),
             "trade": gdp * ratios["open"],
-            "fdi": gdp * 0.015 * np.exp(fdi) / rate,
-            **counts,
+            "employees": staff,
+            **moved[True],
+        }
+        return found, moved[False]
+
+    def implied(self, indicators: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The other ratios, from the indicators."""
+        return {
+            "ais": indicators["gdp_tertiary"] / indicators["gdp_secondary"],
+            "lndensity": np.log(indicators["population_resident"] * 1e4 / indicators["land_area"]),
+            **_mechanism_ratios(indicators),
+            "eco": np.log(indicators["gdp"] / indicators["population_resident"]),
+            "fe": np.log(indicators["deposits"] + indicators["loans"]),
+            "ur": indicators["population_urban"] / indicators["population_resident"],
+            "edu": indicators["education_expenditure"] / indicators["gdp"],
+            "gov": indicators["fiscal_expenditure"] / indicators["fiscal_revenue"],
+            "op": np.log(indicators["fdi"] * YUAN_PER_USD / 100),
         }
 
+    def resources(self, indicators: Mapping[str, np.ndarray], ratios: Mapping[str, np.ndarray]) -> Resources:
+        """What the AI study and the energy tables need besides, without either policy."""
+        pilots = ~np.isnan(self.ai.adoption)
+        people = indicators["population_resident"]
+        found = draw_resources(self, indicators, ratios["ln_pgdp"], pilots)
+        district = people * self.urban_share(people)[:, None]
+        return replace(found, indicators={**found.indicators, "population_urban_district": district})
+
+    def policies(
+        self, indicators: Mapping[str, np.ndarray], ratios: Mapping[str, np.ndarray], resources: Resources
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]], dict[str, tuple[np.ndarray, np.ndarray]]]:
+        """Indicators as the policies leave them, the same without each policy, and outcomes without and with it."""
+        values = measures(indicators, resources.deflator, resources.capital)
+        energy = {name: ratios[name] for name in policy.ENERGY_CONTROLS}
+        weights = self.clusters.weights(energy, self.sample)
+        saved, before, after = policy.saving(self.clusters, "eff", ["energy_use"], self.place, values, weights)
+        twins: dict[str, dict[str, np.ndarray]] = {"clusters": {"energy_use": indicators["energy_use"]}, "ai": {}}
+        outcomes = {"eff": (before, after)}
+        if np.isnan(self.ai.adoption).all():
+            return saved, twins, outcomes
+        weights = self.ai.weights({name: ratios[name] for name in policy.AI_CONTROLS}, self.ai_sample)
+        less, before, after = policy.saving(
+            self.ai, "ulgue", ["built_up_area", "electricity"], self.place, values, weights
+        )
+        outcomes["ulgue"] = (before, after)
+        holders = indicators["degree_holders"]
+        more = np.rint(holders * np.exp(policy.additive_effect(self.ai, "lso", weights)))
+        outcomes["lso"] = (np.log(holders), np.log(more))
+        moved = less | {"degree_holders": more}
+        twins["ai"] = {name: indicators[name] for name in moved}
+        return saved | moved, twins, outcomes
+
     def _population(self) -> np.ndarray:
-        """Residents at the end of the year, in 10,000."""
-        large = self.latent("population", size=0.52, city=0.3, drift=0.02, shock=0.002)
-        growth = 0.01 * np.clip(self.size, -1, 2)[:, None] * (YEARS - 2013.5)
-        return np.clip(340 * np.exp(large + growth), 0.2, 3200)
+        """Residents at the end of the year, in 10,000; large cities, and so pilots, are on no other trend."""
+        large = self.latent("population", size=0.52, city=0.3, drift=0.03, shock=0.002)
+        return np.clip(340 * np.exp(large), 0.2, 3200)
 
     def _sectors(self, gdp: np.ndarray, ratios: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Value added of the three sectors, which add up to GDP, and of industry, part of the second."""
@@ -236,9 +367,11 @@ class _Draws(Draws):
             "industrial_value_added": gdp * industry,
         }
 
-    def urban_share(self) -> np.ndarray:
-        """(n,) what part of a city's figures its urban districts hold."""
-        return stats.norm.cdf(-0.5 + 0.6 * self.size + stream(self.seed, "urban_share").normal(0, 0.3, self.shape[0]))
+    def urban_share(self, people: np.ndarray) -> np.ndarray:
+        """(n,) what part of a city's figures its urban districts hold; every AI zone has a million people there."""
+        share = stats.norm.cdf(-0.5 + 0.6 * self.size + stream(self.seed, "urban_share").normal(0, 0.3, self.shape[0]))
+        least = np.minimum(105 / people.min(axis=1), 0.97)
+        return np.where(np.isnan(self.ai.adoption), share, np.maximum(share, least))
 
     def patents(self, ratios: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Green applications without the policy, and what the policy adds: integers (n, t), by outcome.
@@ -248,7 +381,7 @@ class _Draws(Draws):
         the city effect. Effects grow with time since adoption and with a city's size, and are scaled so that their
         weighted sum is the target.
         """
-        weights = self._weights(ratios)
+        weights = self.clusters.weights({name: ratios[name] for name in CONTROLS}, self.sample)
         large = (
             0.7 * self.size
             + 0.5 * ~np.isnan(self.adoption)
@@ -292,24 +425,18 @@ class _Draws(Draws):
             return parts(low)
         return parts(optimize.brentq(excess, low, high, xtol=1e-10)) if excess(high) > 0 else parts(high)
 
-    def _weights(self, ratios: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n, t) weights of the two-way regression with controls, zero outside the study's sample."""
-        frame = pd.DataFrame(
-            {
-                "city": np.repeat(np.arange(self.shape[0]), self.shape[1]),
-                "year": np.tile(YEARS, self.shape[0]),
-                "did": self.treated.reshape(-1).astype(float),
-                **{name: ratios[name].reshape(-1) for name in CONTROLS},
-            }
-        )[self.sample.reshape(-1)]
-        weights = residual_weights(frame, "did", CONTROLS, unit="city", time="year")
-        filled = np.zeros(self.shape)
-        filled[self.sample] = weights.to_numpy()
-        return filled
-
     def _within(self, values: np.ndarray) -> np.ndarray:
         """What city and year means leave of a variable."""
         return values - values.mean(axis=1, keepdims=True) - values.mean(axis=0, keepdims=True) + values.mean()
+
+
+def _mechanism_ratios(indicators: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """eship, techhum and fintech from the indicators."""
+    return {
+        "eship": indicators["new_firms"] / (indicators["population_resident"] * 100),
+        "techhum": 100 * indicators["employees_information"] / indicators["employees"],
+        "fintech": indicators["science_expenditure"] / indicators["fiscal_expenditure"],
+    }
 
 
 def _capped(values: np.ndarray, top: float, softness: float = 0.15) -> np.ndarray:

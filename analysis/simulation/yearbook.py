@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from analysis.simulation.draws import STUDY_YEARS, stream
+from analysis.simulation.draws import AI_YEARS, STUDY_YEARS, stream
 from analysis.simulation.world import World
 
 Value = float | int | str | None
@@ -52,18 +52,40 @@ SCALES = {
     ("人", "persons"): Scale(1, 0),
     ("平方公里", "km2"): Scale(1, 0),
     ("个", "count"): Scale(1, 0),
+    ("部", "count"): Scale(1, 0),
+    ("户", "count"): Scale(1, 0),
+    ("万户", "count"): Scale(1e4, 2),
+    ("%", "percent"): Scale(1, 2),
+    ("元", "yuan"): Scale(1, 0),
+    ("平方米", "m2"): Scale(1, 2),
+    ("吨", "tonne"): Scale(1, 0),
+    ("万吨", "tonne"): Scale(1e4, 2),
+    ("万吨标准煤", "tonne_coal_equivalent"): Scale(1e4, 2),
+    ("万千瓦时", "10k_kwh"): Scale(1, 0),
+    ("亿千瓦时", "10k_kwh"): Scale(1e4, 4),
 }
+BOTH = ("全市", "市辖区")
+DISTRICTS = ("市辖区",)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One indicator of a sheet: its header and unit by year, its canonical unit, whether 市辖区 stands beside."""
+    """One indicator of a sheet: its header and unit by year, its canonical unit, and what stands below the header.
+
+    ``parts`` is empty, BOTH (the whole city and its urban districts side by side) or DISTRICTS (printed for those
+    only); ``district`` names an indicator that the second of BOTH holds. ``average`` marks what does not add up: rates,
+    prices and figures per person. ``since`` is the first year with the column, ``decimals`` overrides the unit's.
+    """
 
     indicator: str
     canonical: str
     headers: tuple[Since, ...]
     units: tuple[Since, ...]
-    twin: bool = False
+    parts: tuple[str, ...] = ()
+    district: str = ""
+    average: bool = False
+    since: int = 0
+    decimals: int | None = None
     missing: float = 0.004
 
     def header(self, year: int) -> str:
@@ -76,7 +98,13 @@ class Column:
 
     def scale(self, year: int) -> Scale:
         """How that unit shows the indicator."""
-        return SCALES[self.unit(year), self.canonical]
+        scale = SCALES[self.unit(year), self.canonical]
+        return scale if self.decimals is None else replace(scale, decimals=self.decimals)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Indicators by the column they stand in, without the others' names."""
+        return (self.indicator, self.district) if self.district else (self.indicator,)
 
 
 @dataclass(frozen=True)
@@ -106,38 +134,46 @@ def _balance(kind: str) -> tuple[Since, ...]:
 
 MONEY = _texts("万元", (2011, "亿元"))
 PEOPLE = _texts("万人")
+HEADS = _texts("万人", (2013, "人"))
+RESIDENTS = _texts("年末常住人口数", (2010, "年末常住人口"))
+INCOME = _texts("地方财政一般预算内收入", (2012, "地方一般公共预算收入"))
 BUDGET = _texts("地方财政一般预算内支出", (2012, "地方一般公共预算支出"))
 STAFF = _texts("年末单位从业人员数", (2013, "年末城镇单位从业人员数"))
+SECOND = _texts("第二产业从业人员数", (2013, "第二产业城镇单位从业人员数"))
+THIRD = _texts("第三产业从业人员数", (2013, "第三产业城镇单位从业人员数"))
 INFORMATION = _texts("信息传输、计算机服务和软件业从业人员数", (2012, "信息传输、软件和信息技术服务业从业人员数"))
+INVESTMENT = _texts("固定资产投资总额", (2011, "固定资产投资（不含农户）"))
+PAY = _texts("城市居民人均可支配收入", (2013, "城镇居民人均可支配收入"))
+PARKS = _texts("人均公共绿地面积", (2006, "人均公园绿地面积"))
+INTERNET = _texts("国际互联网用户数", (2010, "互联网宽带接入用户数"))
+SOOT = _texts("工业烟尘排放量", (2011, "工业烟（粉）尘排放量"), (2016, "工业颗粒物排放量"))
+TONNES = _texts("吨")
 SHEETS = (
     SheetPlan(
         _texts("综合", (2014, "综合经济")),
         "2-1 综合经济",
         (
-            Column("gdp", "10k_yuan", _texts("地区生产总值"), MONEY, twin=True),
-            Column("gdp_primary", "10k_yuan", _texts("第一产业增加值"), MONEY, twin=True),
-            Column("gdp_secondary", "10k_yuan", _texts("第二产业增加值"), MONEY, twin=True),
-            Column("gdp_tertiary", "10k_yuan", _texts("第三产业增加值"), MONEY, twin=True),
+            Column("gdp", "10k_yuan", _texts("地区生产总值"), MONEY, BOTH),
+            Column("gdp_primary", "10k_yuan", _texts("第一产业增加值"), MONEY, BOTH),
+            Column("gdp_secondary", "10k_yuan", _texts("第二产业增加值"), MONEY, BOTH),
+            Column("gdp_tertiary", "10k_yuan", _texts("第三产业增加值"), MONEY, BOTH),
             Column("industrial_value_added", "10k_yuan", _texts("工业增加值"), MONEY),
-            Column(
-                "population_resident",
-                "10k_persons",
-                _texts("年末常住人口数", (2010, "年末常住人口")),
-                PEOPLE,
-                twin=True,
-            ),
-            Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), twin=True),
+            Column("population_resident", "10k_persons", RESIDENTS, PEOPLE, BOTH, "population_urban_district"),
+            Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), BOTH),
+            Column("gdp_growth", "percent", _texts("地区生产总值增长率"), _texts("%"), BOTH, average=True),
+            Column("population_urban", "10k_persons", _texts("城镇常住人口"), PEOPLE, since=2005),
         ),
     ),
     SheetPlan(
         _texts("财政金融"),
-        "2-2 财政支出与金融机构存贷款",
+        "2-2 财政收支与金融机构存贷款",
         (
-            Column("fiscal_expenditure", "10k_yuan", BUDGET, MONEY, twin=True),
+            Column("fiscal_expenditure", "10k_yuan", BUDGET, MONEY, BOTH),
             Column("science_expenditure", "10k_yuan", _texts("科学支出", (2007, "科学技术支出")), MONEY),
             Column("education_expenditure", "10k_yuan", _texts("教育支出"), MONEY),
-            Column("deposits", "10k_yuan", _balance("存款"), MONEY, twin=True),
-            Column("loans", "10k_yuan", _balance("贷款"), MONEY, twin=True),
+            Column("deposits", "10k_yuan", _balance("存款"), MONEY, BOTH),
+            Column("loans", "10k_yuan", _balance("贷款"), MONEY, BOTH),
+            Column("fiscal_revenue", "10k_yuan", INCOME, MONEY, BOTH),
         ),
     ),
     SheetPlan(
@@ -145,16 +181,53 @@ SHEETS = (
         "2-3 对外经济贸易",
         (
             Column("trade", "10k_yuan", _texts("货物进出口总额"), MONEY),
-            Column("fdi", "10k_usd", _texts("当年实际使用外资金额"), _texts("万美元"), twin=True, missing=0.04),
+            Column("fdi", "10k_usd", _texts("当年实际使用外资金额"), _texts("万美元"), BOTH, missing=0.04),
         ),
     ),
     SheetPlan(
         _texts("就业"),
         "2-4 从业人员与企业",
         (
-            Column("employees", "persons", STAFF, _texts("万人", (2013, "人")), twin=True),
+            Column("employees", "persons", STAFF, HEADS, BOTH),
             Column("employees_information", "persons", INFORMATION, _texts("人")),
             Column("new_firms", "count", _texts("新登记注册企业数"), _texts("个")),
+            Column("employees_secondary", "persons", SECOND, HEADS, BOTH),
+            Column("employees_tertiary", "persons", THIRD, HEADS, BOTH),
+            Column("degree_holders", "persons", _texts("大学专科及以上学历从业人员数"), _texts("人"), since=2005),
+        ),
+    ),
+    SheetPlan(
+        _texts("投资", (2012, "固定资产投资")),
+        "2-5 固定资产投资",
+        (Column("fixed_investment", "10k_yuan", INVESTMENT, MONEY, BOTH),),
+    ),
+    SheetPlan(
+        _texts("城市建设", (2010, "城市建设与能源")),
+        "2-6 城市建设与能源",
+        (
+            Column("built_up_area", "km2", _texts("建成区面积"), _texts("平方公里"), DISTRICTS, decimals=2),
+            Column("park_green_area_per_person", "m2", PARKS, _texts("平方米"), DISTRICTS, average=True),
+            Column("electricity", "10k_kwh", _texts("全社会用电量"), _texts("万千瓦时", (2017, "亿千瓦时")), BOTH),
+            Column("energy_use", "tonne_coal_equivalent", _texts("能源消费总量"), _texts("万吨标准煤")),
+        ),
+    ),
+    SheetPlan(
+        _texts("环境", (2011, "环境保护")),
+        "2-7 工业“三废”排放",
+        (
+            Column("wastewater_industrial", "tonne", _texts("工业废水排放量"), _texts("万吨")),
+            Column("so2_industrial", "tonne", _texts("工业二氧化硫排放量"), TONNES),
+            Column("soot_industrial", "tonne", SOOT, TONNES),
+        ),
+    ),
+    SheetPlan(
+        _texts("人民生活", (2008, "人民生活与通信")),
+        "2-8 人民生活与邮电通信",
+        (
+            Column("resident_income", "yuan", PAY, _texts("元"), average=True),
+            Column("telecom_revenue", "10k_yuan", _texts("电信业务收入"), MONEY, BOTH),
+            Column("mobile_users", "count", _texts("移动电话年末用户数"), _texts("万户"), BOTH),
+            Column("internet_users", "count", INTERNET, _texts("户", (2011, "万户")), BOTH),
         ),
     ),
 )
@@ -241,8 +314,8 @@ NOTES = (
 class Page:
     """One sheet about to be written: its cells, and where each city and indicator stands.
 
-    ``body[r]`` is row FIRST_ROW + r of the sheet; ``position`` gives an indicator's 0-based column (全市);
-    ``row_of`` a city's index into ``body``; ``clean`` the value behind each cell of an indicator.
+    ``body[r]`` is row FIRST_ROW + r of the sheet; ``position`` gives an indicator's 0-based column;
+    ``row_of`` a city's index into ``body``.
     """
 
     name: str
@@ -255,9 +328,10 @@ class Page:
     position: dict[str, int] = field(default_factory=dict)
 
     def full_header(self, indicator: str) -> str:
-        """The joined header of an indicator's main column, units stripped: 地区生产总值/全市."""
-        column = next(column for column in self.columns if column.indicator == indicator)
-        return column.header(self.year) + ("/全市" if column.twin else "")
+        """The joined header of an indicator's column, units stripped: 地区生产总值/全市."""
+        column = next(column for column in self.columns if indicator in column.names)
+        part = column.parts[column.names.index(indicator)] if column.parts else ""
+        return column.header(self.year) + (f"/{part}" if part else "")
 
 
 def printed(value: float, scale: Scale) -> float | int:
@@ -292,8 +366,10 @@ def _rows(world: World, year: int) -> list[_Row]:
             continue
         share = 1 - sum(unit.share for unit in apart if unit.inside and unit.model == code)
         missing = 0.0 if sample else 0.06 if int(panel_286) else 0.5
-        # Gaps at the ends of the study cannot be filled and cost rows; pilot cities, being large, report there.
-        complete = year in STUDY_YEARS and not np.isnan(world.adoption[city])
+        # Gaps at the ends of a study cannot be filled and cost rows: pilot cities, being large, report there, and for
+        # 2023, the last year of the AI study, whose panel has no gaps, every city of the usual yearbook sample does.
+        pilot = not np.isnan([world.adoption[city], world.ai_adoption[city]]).all()
+        complete = (year in (*STUDY_YEARS, AI_YEARS[0]) and pilot) or (year == AI_YEARS[1] and bool(int(panel_286)))
         rows.append(_Row(code, name_of(code, name, year), province, city, share, missing, complete))
     rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0, False) for unit in apart]
     return sorted(rows, key=lambda row: row.code)
@@ -307,28 +383,44 @@ def build(world: World, year: int) -> list[Page]:
 
 def _page(world: World, year: int, plan: SheetPlan, rows: list[_Row]) -> Page:
     rng = stream(world.seed, f"yearbook {year} {plan.title}")
-    page = Page(plan.name(year), plan.title, year, plan.columns, [])
+    columns = tuple(column for column in plan.columns if column.since <= year)
+    page = Page(plan.name(year), plan.title, year, columns, [])
     cells: list[list[Value]] = [[] for _ in rows]
-    totals: list[tuple[np.ndarray, Scale]] = []
-    for column in plan.columns:
-        page.position[column.indicator] = 1 + len(totals)
+    totals: list[_Total] = []
+    for column in columns:
         scale = column.scale(year)
-        page.headers.append(
-            (f"{column.header(year)}{_unit_text(column.unit(year), year)}", ["全市", "市辖区"] if column.twin else [])
-        )
-        whole = _values(world, column.indicator, year, rows)
-        for part in [np.ones(len(rows)), np.array([world.urban_share[row.city] for row in rows])][: 1 + column.twin]:
-            totals.append((whole * part, scale))
-            for line, cell in zip(cells, _worn(whole * part, scale, column.missing, rows, rng), strict=True):
+        for offset, indicator in enumerate(column.names):
+            page.position[indicator] = 1 + len(totals) + offset
+        page.headers.append((f"{column.header(year)}{_unit_text(column.unit(year), year)}", list(column.parts)))
+        whole = _values(world, column, column.indicator, year, rows)
+        for values in [whole, _in_districts(world, column, year, rows, whole)][: max(1, len(column.parts))]:
+            totals.append(_Total(values, scale, column.average))
+            for line, cell in zip(cells, _worn(values, scale, column.missing, rows, rng), strict=True):
                 line.append(cell)
     _fill(page, rows, cells, totals, rng)
     return page
 
 
-def _values(world: World, indicator: str, year: int, rows: list[_Row]) -> np.ndarray:
+@dataclass(frozen=True)
+class _Total:
+    """What stands in a printed column, for the lines of totals; averages are not added."""
+
+    values: np.ndarray
+    scale: Scale
+    average: bool
+
+    def over(self, keep: np.ndarray) -> Value:
+        """The total or mean of some rows as printed."""
+        part = self.values[keep]
+        return printed(part.mean() if self.average else part.sum(), self.scale)
+
+
+def _values(world: World, column: Column, indicator: str, year: int, rows: list[_Row]) -> np.ndarray:
     """Canonical values (rows,). A unit's share varies between indicators; shares of one city still add up to it."""
     at = int(np.flatnonzero(world.years == year)[0])
     city = np.array([row.city for row in rows])
+    if column.average:
+        return world.indicators[indicator][city, at]
     share = np.array([row.share for row in rows])
     tilt = 1 + 0.3 * (stream(world.seed, f"apart {indicator}").random() - 0.5)
     code = np.array([row.code for row in rows])
@@ -337,6 +429,13 @@ def _values(world: World, indicator: str, year: int, rows: list[_Row]) -> np.nda
     inside = np.isin(code, models)
     share = np.where(apart, share * tilt, np.where(inside, 1 - (1 - share) * tilt, share))
     return world.indicators[indicator][city, at] * share
+
+
+def _in_districts(world: World, column: Column, year: int, rows: list[_Row], whole: np.ndarray) -> np.ndarray:
+    """The urban districts' part of an indicator (rows,); their own average is a little above the city's."""
+    if column.district:
+        return _values(world, column, column.district, year, rows)
+    return whole * (1.03 if column.average else np.array([world.urban_share[row.city] for row in rows]))
 
 
 def _unit_text(unit: str, year: int) -> str:
@@ -367,16 +466,16 @@ def _fill(
     page: Page,
     rows: list[_Row],
     cells: list[list[Value]],
-    totals: list[tuple[np.ndarray, Scale]],
+    totals: list[_Total],
     rng: np.random.Generator,
 ) -> None:
     """Lay the rows out: the national total, each province's subtotal before its cities, a page break half way."""
 
-    def total(label: str, keep: np.ndarray) -> list[Value]:
-        return [label, *(printed(values[keep].sum(), scale) for values, scale in totals)]
+    def line(label: str, keep: np.ndarray) -> list[Value]:
+        return [label, *(total.over(keep) for total in totals)]
 
     province = np.array([row.province for row in rows])
-    page.body.append(total("地级及以上城市合计", np.ones(len(rows), dtype=bool)))
+    page.body.append(line("地级及以上城市合计", np.ones(len(rows), dtype=bool)))
     broken = False
     spaces = rng.random(len(rows))
     for i, row in enumerate(rows):
@@ -386,7 +485,7 @@ def _fill(
                 page.body += [["续表"], ["城市", *(text for text, _ in page.headers)]]
                 broken = True
         if (i == 0 or province[i] != province[i - 1]) and re.search("省$|自治区$", row.province):
-            page.body.append(total(row.province, province == row.province))
+            page.body.append(line(row.province, province == row.province))
         name = f"{row.name}{FOOTNOTES.get(row.code, '')}"
         page.row_of[row.code] = len(page.body)
         page.body.append([f"　{name}" if spaces[i] < 0.6 else f"{name} " if spaces[i] < 0.65 else name, *cells[i]])
@@ -420,7 +519,10 @@ def _write_page(sheet, page: Page, head: object, title: object) -> None:  # type
     at = 1
     for text, parts in page.headers:
         if parts:
-            sheet.merge_range(1, at, 1, at + len(parts) - 1, text, head)
+            if len(parts) > 1:
+                sheet.merge_range(1, at, 1, at + len(parts) - 1, text, head)
+            else:
+                sheet.write_string(1, at, text, head)
             for offset, part in enumerate(parts):
                 sheet.write_string(2, at + offset, part, head)
         else:

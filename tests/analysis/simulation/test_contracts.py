@@ -1,12 +1,13 @@
 """The contracts of the sample's two sources describe its files fully: ingestion finds every column, in every year."""
 
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.simulation import yearbook
+from analysis.simulation import resources, small_books, yearbook
 from analysis.simulation.draws import YEARS
 from analysis.simulation.patents import HEADER, KINDS
 from analysis.simulation.sample import write_yearbooks
@@ -35,7 +36,8 @@ def test_the_yearbook_contract_fits_the_workbook_of_every_year(folder, year):
     name = f"yearbook/{year}年地级市统计年鉴.xlsx"
     reading = yearbooks.read(folder / name, name, contract, UNITS)
     assert reading.rejects.empty
-    indicators = {column.indicator for plan in yearbook.SHEETS for column in plan.columns}
+    columns = [column for plan in yearbook.SHEETS for column in plan.columns if column.since <= year]
+    indicators = {name for column in columns for name in column.names}
     assert set(reading.cells.indicator) == indicators
     assert set(reading.cells.year) == {str(year)}
     assert (reading.cells.unit != "").all()
@@ -46,7 +48,7 @@ def test_every_printed_unit_converts_to_its_indicators_own_as_the_project_conver
     indicators = pd.read_csv(ROOT / "data/contracts/indicators.csv").set_index("indicator")
     for plan in yearbook.SHEETS:
         for column in plan.columns:
-            assert column.canonical == indicators.unit[column.indicator]
+            assert {column.canonical} == {indicators.unit[name] for name in column.names}
             for unit in (since.text for since in column.units):
                 assert units[unit, column.canonical] == yearbook.SCALES[unit, column.canonical].factor
 
@@ -63,14 +65,69 @@ def test_the_contract_ranges_hold_every_true_value():
     text = {"city_code": str}
     cities = pd.read_csv(ROOT / "data/reference/cities.csv", dtype=text)
     clusters = pd.read_csv(ROOT / "data/policies/innovative_clusters.csv", dtype=text)
+    ai_zones = pd.read_csv(ROOT / "data/policies/ai_pilot_zones.csv", dtype=text)
     contract = contracts.load(ROOT / "data/contracts/city_yearbook.yaml")
-    for seed in range(4):
-        world = draw_world(cities, clusters, seed)
-        for indicator, column in contracts.indicators_of(contract):
+    for seed in range(3):
+        world = draw_world(cities, clusters, seed, ai_zones)
+        found = dict(contracts.indicators_of(contract))
+        assert set(found) == set(world.indicators)
+        for indicator, column in found.items():
             low, high = column.range or (0, 0)
             values = world.indicators[indicator]
             assert low <= values.min(), indicator
             assert values.max() <= high, indicator
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The two small workbooks, read by their contracts; the units are the project's own."""
+    text = {"city_code": str}
+    lists = [
+        pd.read_csv(ROOT / "data" / name, dtype=text)
+        for name in ("reference/cities.csv", "policies/innovative_clusters.csv", "policies/ai_pilot_zones.csv")
+    ]
+    world = draw_world(lists[0], lists[1], 0, lists[2])
+    raw = tmp_path_factory.mktemp("small")
+    small_books.write_telephones(world, raw / small_books.TELEPHONES)
+    small_books.write_exchange_rate(raw / small_books.EXCHANGE_RATE)
+    units = frozenset(pd.read_csv(ROOT / "data/contracts/measurement_units.csv").unit)
+    readings = {}
+    for source, name in (("telephones_1984", small_books.TELEPHONES), ("exchange_rate", small_books.EXCHANGE_RATE)):
+        contract = contracts.load(ROOT / f"data/contracts/{source}.yaml")
+        assert contract.matches(PurePosixPath("yearbook") / name)
+        readings[source] = yearbooks.read(raw / name, name, contract, units)
+    return world, readings
+
+
+def test_the_telephones_of_1984_are_read_as_they_were_drawn(small):
+    world, readings = small
+    reading = readings["telephones_1984"]
+    assert reading.rejects.empty
+    assert set(reading.cells.year) == {"1984"}
+    assert dict(reading.cells.groupby("indicator").unit.unique().str[0]) == {
+        "landlines_1984": "部",
+        "population_1984": "万人",
+    }
+    found = reading.cells[reading.cells.indicator == "landlines_1984"]
+    phones, people = small_books.telephones(world)
+    assert len(found) == 297
+    known = found.value != "-"
+    assert (found.value[known].astype(float).to_numpy() == phones[~np.isnan(phones)]).all()
+    usual = world.cities.panel_286.astype(int).astype(bool).to_numpy()
+    assert not np.isnan(phones[usual]).any()
+    per_100 = phones / (people * 100)
+    zones = ~np.isnan(world.ai_adoption)
+    assert per_100[zones].mean() > 2 * per_100[usual & ~zones].mean()
+
+
+def test_the_exchange_rate_is_the_public_record(small):
+    cells = small[1]["exchange_rate"].cells
+    assert small[1]["exchange_rate"].rejects.empty
+    assert cells.year.tolist() == [str(year) for year in range(2007, 2024)]
+    rates = dict(zip(cells.year, cells.value.astype(float), strict=True))
+    assert (rates["2007"], rates["2015"], rates["2023"]) == (7.604, 6.2284, 7.0467)
+    recorded = pd.read_csv(ROOT / "data/reference/exchange_rate.csv").set_index("year").yuan_per_usd
+    np.testing.assert_array_equal(recorded, resources.YUAN_PER_USD[: len(recorded)])
 
 
 def test_the_patent_contract_names_the_columns_and_kinds_of_the_files():
