@@ -11,15 +11,16 @@
 {%- set studies = source('raw', 'studies') -%}
 {%- set scores_table = source('scores', 'efficiency') -%}
 {%- set variables_table = source('raw', 'study_variables') -%}
+{%- set others_table = source('raw', 'study_policies') -%}
+{%- set efficiency_table = source('raw', 'study_efficiency') -%}
 {%- if execute -%}
     {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
     {%- if about | length == 0 -%}
         {{ exceptions.raise_compiler_error("No study is named " ~ study ~ ": analysis/studies has no " ~ study ~ ".yaml") }}
     {%- endif -%}
     {%- set policy, treatment, sample, first_year, last_year, scope = about[0].values() -%}
-    {%- set listed = adapter.get_relation(database=studies.database, schema=studies.schema, identifier='study_policies') -%}
-    {%- set others = run_query("select name, policy, scopes from " ~ listed ~ " where study = '" ~ study ~ "' order by position").rows if listed else [] -%}
-    {%- set scored = run_query("select name, frontier from " ~ source('raw', 'study_efficiency') ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- set others = run_query("select name, policy, scopes from " ~ others_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
+    {%- set scored = run_query("select name, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "'").rows -%}
     {%- set score_names = scored | map(attribute='name') | list -%}
     {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
     {%- set variables = run_query("select name, source_column, log, interpolate, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
