@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from dagster_project.assets import sources
+from dagster_project.assets import efficiency, sources
 from dagster_project.ingest import contracts
 from dagster_project.paths import DBT_PROJECT, Paths
 from dagster_project.resources import DBT, dbt_environment, warehouse
@@ -30,7 +30,10 @@ class Built:
         with warehouse(self.paths) as connection:
             for contract in found.values():
                 sources.refresh(connection, self.paths.raw, contract, lambda line: None)
-        loaders = [sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)]
+        loaders = [
+            *(sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)),
+            *efficiency.score_assets(self.paths, []),
+        ]
         with dg.DagsterInstance.ephemeral() as instance:
             quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
             assert dg.materialize(loaders, instance=instance, run_config=quiet).success

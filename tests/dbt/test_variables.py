@@ -120,7 +120,7 @@ def test_capital_by_perpetual_inventory_in_sql_is_the_one_in_python(macros, seed
 
 @pytest.fixture(scope="module")
 def panels(make_warehouse):
-    """Random city-years in the place of panels.city_year, and every study's panel that dbt makes of them."""
+    """Random city-years and scores in the place of real ones, and every panel that dbt makes of them."""
     built = make_warehouse()
     built.load({})
     cities = built.query("select city_code from raw.cities").city_code
@@ -131,22 +131,51 @@ def panels(make_warehouse):
         frame.loc[rng.random(len(frame)) < 0.2, column] = np.nan
     built.write("panels.city_year", frame)
     studies = [spec.load(path) for path in spec.catalogue().values()]
-    built.dbt("run", "--select", *(study.name for study in studies))
-    return built, frame, studies
-
-
-def expected_panel(built, frame: pd.DataFrame, study: spec.Study) -> pd.DataFrame:
-    """A study's panel by analysis.indices: cities and years, then interpolated, logged, winsorised."""
-    cities = built.query(f"select city_code from raw.cities where {study.cities} = '1'").city_code
-    pilots = built.query(
-        f"select city_code, adoption::double as adoption, scope from raw.policies where policy = '{study.policy}'"
+    wanted = {name: (study, years) for study in studies for name, years in panels_of(study).items()}
+    scores = pd.concat(
+        [
+            frame[["city_code", "year"]].assign(
+                study=name, name=made.name, frontier=frontier, score=rng.random(len(frame))
+            )
+            for name, (study, _) in wanted.items()
+            for made in study.efficiency
+            for frontier in ("contemporaneous", "global")
+        ]
     )
-    if study.policy_scope:
-        pilots = pilots[pilots.scope.isin(study.policy_scope)]
-    panel = frame[frame.city_code.isin(cities) & frame.year.between(*study.years)].sort_values(["city_code", "year"])
+    built.write("scores.efficiency", scores)
+    built.dbt("run", "--select", *wanted)
+    return built, frame, scores, wanted
+
+
+def panels_of(study: spec.Study) -> dict[str, tuple[int, int]]:
+    return {study.name: study.years, **study.other_panels}
+
+
+def adopted(built, policy: str, scopes: tuple[str, ...]) -> pd.Series:
+    """City -> first treated year of a policy."""
+    pilots = built.query(
+        f"select city_code, adoption::double as year, scope from raw.policies where policy = '{policy}'"
+    )
+    return pilots[pilots.scope.isin(scopes) | (not scopes)].groupby("city_code").year.min()
+
+
+def expected_panel(
+    built, frame: pd.DataFrame, scores: pd.DataFrame, name: str, study: spec.Study, years
+) -> pd.DataFrame:
+    """A panel by analysis.indices: cities and years, then interpolated, logged, winsorised."""
+    cities = built.query(f"select city_code from raw.cities where {study.cities} = '1'").city_code
+    panel = frame[frame.city_code.isin(cities) & frame.year.between(*years)].sort_values(["city_code", "year"])
+    for made in study.efficiency:
+        mine = scores[(scores.study == name) & (scores.name == made.name) & (scores.frontier == made.frontier)]
+        panel = panel.drop(columns=made.name, errors="ignore").merge(
+            mine[["city_code", "year", "score"]].rename(columns={"score": made.name}), on=["city_code", "year"]
+        )
     expected = panel[["city_code", "year"]].reset_index(drop=True)
-    expected["adoption"] = expected.city_code.map(pilots.groupby("city_code").adoption.min())
+    expected["adoption"] = expected.city_code.map(adopted(built, study.policy, study.policy_scope))
     expected[study.treatment] = (expected.year >= expected.adoption).astype(int)
+    for other in study.policies:
+        began = expected.city_code.map(adopted(built, other.policy, other.scope))
+        expected[other.name] = (expected.year >= began).astype(int)
     for variable in study.variables:
         values = expected[["city_code", "year"]].assign(v=panel[variable.source].to_numpy())
         if variable.interpolate != "none":
@@ -164,24 +193,28 @@ def expected_panel(built, frame: pd.DataFrame, study: spec.Study) -> pd.DataFram
     return expected
 
 
-def test_a_studys_panel_is_what_its_yaml_says(panels):
-    built, frame, studies = panels
-    assert any(variable.winsorize for study in studies for variable in study.variables)
-    for study in studies:
-        found = built.query(f"select * from panels.{study.name} order by city_code, year")
-        expected = expected_panel(built, frame, study)
-        assert list(found.columns) == list(expected.columns)
-        assert found[["city_code", "year"]].equals(
-            expected[["city_code", "year"]].astype(found[["city_code", "year"]].dtypes)
-        )
-        for column in expected.columns[2:]:
+def test_every_panel_is_what_the_yaml_of_its_study_says(panels):
+    built, frame, scores, wanted = panels
+    assert any(variable.winsorize for study, _ in wanted.values() for variable in study.variables)
+    assert any(study.efficiency for study, _ in wanted.values())
+    for name, (study, years) in wanted.items():
+        found = built.query(f"select * from panels.{name} order by city_code, year")
+        expected = expected_panel(built, frame, scores, name, study, years)
+        assert list(found.columns) == list(expected.columns), name
+        assert found.city_code.tolist() == expected.city_code.tolist()
+        for column in expected.columns[1:]:
             np.testing.assert_allclose(
-                found[column].astype(float), expected[column].astype(float), rtol=1e-12, equal_nan=True, err_msg=column
+                found[column].astype(float),
+                expected[column].astype(float),
+                rtol=1e-12,
+                equal_nan=True,
+                err_msg=f"{name}.{column}",
             )
 
 
 def test_a_study_that_no_yaml_describes_is_refused_by_name(panels):
-    built, _, studies = panels
-    built.write("raw.studies", built.query(f"select * from raw.studies where study != '{studies[0].name}'"))
-    said = built.dbt("run", "--select", studies[0].name, succeeds=False)
-    assert f"analysis/studies has no {studies[0].name}.yaml" in said
+    built, *_, wanted = panels
+    name = next(iter(wanted))
+    built.write("raw.studies", built.query(f"select * from raw.studies where study != '{name}'"))
+    said = built.dbt("run", "--select", name, succeeds=False)
+    assert f"analysis/studies has no {name}.yaml" in said

@@ -1,0 +1,156 @@
+"""The command line on a publication made here: what each command prints, and one sentence on stderr where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagster_project import cli, publication
+from dagster_project.paths import ROOT
+
+
+@pytest.fixture
+def data(paths, tmp_path, monkeypatch):
+    """The environment of an installation with an empty raw folder."""
+    (tmp_path / "raw").mkdir()
+    monkeypatch.setenv("PILOTCITY_DATA", str(paths.data))
+    monkeypatch.setenv("PILOTCITY_RAW", str(tmp_path / "raw"))
+    monkeypatch.setattr(publication, "fingerprint", lambda paths: {"raw": "there abc", "code": "d", "lock": "e"})
+    return paths
+
+
+@pytest.fixture
+def published(data, candidate):
+    """Three publications."""
+    for number in (1, 2, 3):
+        candidate(number)
+        publication.publish(data)
+    return data
+
+
+def refuses(capsys, *arguments: str) -> str:
+    """The sentence that a command fails with."""
+    assert cli.main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("pilotcity: ")
+    assert "Traceback" not in printed.err
+    return printed.err
+
+
+def test_a_query_prints_a_table(published, capsys):
+    assert cli.main(["query", "select city_code, gdp from panels.city_year order by 1"]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["city_code", "gdp"],
+        ["110000", "3.0"],
+        ["310000", "NaN"],
+    ]
+
+
+def test_a_query_prints_csv_with_nothing_around_it(published, capsys):
+    assert cli.main(["query", "--csv", "select city_code, gdp from panels.city_year order by 1"]) == 0
+    assert capsys.readouterr().out == "city_code,gdp\n110000,3.0\n310000,\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("select nope from panels.city_year", '"nope" not found'),
+        ("selec 1", "syntax error"),
+        ("select * from panels.nothing", "nothing does not exist"),
+        ("create table panels.x as select 1", "read-only"),
+        ("select * from read_csv('/etc/hostname')", "disabled"),
+        ("", ""),
+        (";", ""),
+        ("-- nothing", ""),
+    ],
+)
+def test_a_query_that_cannot_be_answered_says_why(published, capsys, sql, said):
+    assert said in refuses(capsys, "query", sql)
+
+
+@pytest.mark.parametrize("command", [["query", "select 1"], ["sql"], ["rollback"]])
+def test_before_the_first_run_every_reader_is_told_what_to_do(data, capsys, command):
+    assert "Nothing is published yet" in refuses(capsys, *command)
+
+
+def test_the_prompt_answers_and_survives_a_bad_query(published, capsys, monkeypatch):
+    lines = iter(["select max(gdp)", "from panels.city_year;", "selec 1;", "select 7 as seven;"])
+
+    def answer(prompt: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    assert cli.main(["sql"]) == 0
+    printed = capsys.readouterr().out
+    assert "SAMPLE DATA" in printed
+    assert "panels.city_year" in printed
+    assert "3.0" in printed
+    assert "syntax error" in printed
+    assert "seven" in printed
+
+
+def test_rollback_goes_one_back_or_to_a_number(published, capsys):
+    page = published.reports / "index.html"
+    assert cli.main(["rollback"]) == 0
+    assert page.read_text() == "publication 2"
+    assert "now see publication 2 (was 3)" in capsys.readouterr().out
+    assert cli.main(["rollback", "3"]) == 0
+    assert page.read_text() == "publication 3"
+    assert cli.main(["rollback", "1"]) == 0
+    assert page.read_text() == "publication 1"
+    capsys.readouterr()
+    assert "kept are 1, 2, 3, current is 1" in refuses(capsys, "rollback")
+    assert "no such publication" in refuses(capsys, "rollback", "9")
+
+
+def test_sources_says_what_each_contract_found_how_to_get_the_rest_and_what_nothing_claims(data, capsys):
+    (data.raw.parent.parent / "raw" / "汇率.xlsx").touch()
+    (data.raw.parent.parent / "raw" / "notes.docx").touch()
+    assert cli.main(["sources"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("exchange_rate") and " 1 file" in line for line in lines)
+    missing = next(n for n, line in enumerate(lines) if line.startswith("road_area"))
+    assert "MISSING" in lines[missing]
+    assert "to get it:" in lines[missing + 1]
+    assert lines[-1] == "no contract claims notes.docx"
+
+
+def test_a_raw_folder_that_is_not_there_is_named(data, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PILOTCITY_RAW", str(tmp_path / "nowhere"))
+    assert "nowhere does not exist; PILOTCITY_RAW names it" in refuses(capsys, "run")
+
+
+def test_a_run_beside_another_says_so_at_once(data, capsys):
+    from dagster_project.resources import exclusive
+
+    with exclusive(data.run_lock):
+        assert "Another run is going on" in refuses(capsys, "run")
+
+
+def test_an_unknown_command_shows_what_there_is(data, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["publish"])
+    assert caught.value.code == 2
+    assert "rollback" in capsys.readouterr().err
+
+
+def test_relative_folders_are_relative_to_where_the_command_is_called(monkeypatch, tmp_path):
+    from dagster_project.paths import Paths
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PILOTCITY_DATA", "out")
+    monkeypatch.setenv("PILOTCITY_RAW", "mine")
+    paths = Paths.from_environment()
+    assert (paths.data, paths.raw, paths.is_sample) == (tmp_path / "out", tmp_path / "mine", False)
+    monkeypatch.delenv("PILOTCITY_RAW")
+    assert Paths.from_environment().is_sample
+    (tmp_path / "out" / "raw").mkdir(parents=True)
+    assert Paths.from_environment().is_sample
+    (tmp_path / "out" / "raw" / "汇率.xlsx").touch()
+    assert Paths.from_environment().raw == tmp_path / "out" / "raw"
+    assert not Paths.from_environment().is_sample
+    monkeypatch.delenv("PILOTCITY_DATA")
+    assert Paths.from_environment().data == ROOT / "data"

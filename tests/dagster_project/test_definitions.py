@@ -1,0 +1,105 @@
+"""The graph as the web page shows it: a change of any key, group, dependency or check shows in review.
+
+Write the snapshot anew with PILOTCITY_SNAPSHOT=write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dagster_project import definitions
+from dagster_project.paths import Paths
+
+pytestmark = pytest.mark.xdist_group("definitions")
+
+SNAPSHOT = Path(__file__).parent / "assets.json"
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory) -> dg.AssetGraph:
+    data = tmp_path_factory.mktemp("data")
+    return definitions.build(Paths(data, data / "sample", is_sample=True)).resolve_asset_graph()
+
+
+def described(graph: dg.AssetGraph) -> dict[str, dict]:
+    found = {}
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        checks = [graph.get(check) for check in sorted(node.check_keys, key=str)]
+        found[key.to_user_string()] = {
+            "group": node.group_name,
+            "kinds": sorted(node.kinds),
+            "owners": sorted(node.owners),
+            "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "checks": sorted(f"{check.key.name}{' (blocking)' if check.blocking else ''}" for check in checks),
+        }
+    return found
+
+
+def test_the_graph_is_the_one_that_was_reviewed(graph):
+    found = described(graph)
+    if os.environ.get("PILOTCITY_SNAPSHOT") == "write":
+        SNAPSHOT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_every_asset_says_what_it_is_who_keeps_it_and_where_it_belongs(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        name = key.to_user_string()
+        assert node.description and len(node.description) > 20, name
+        assert node.owners, name
+        assert node.kinds, name
+        assert node.group_name not in (None, "default"), name
+
+
+def test_every_panel_has_a_check_that_blocks_and_one_that_warns(graph):
+    studies = [
+        key for key in graph.get_all_asset_keys() if key.path[0] == "panels" and key.path[1] != "data_dictionary"
+    ]
+    assert len(studies) >= 4
+    for key in studies:
+        blocking = {check.name: graph.get(check).blocking for check in graph.get(key).check_keys}
+        assert blocking["expectations"] is True, key
+        assert blocking["warnings"] is False, key
+
+
+def test_nothing_is_published_before_every_check_and_every_exhibit(graph):
+    published = dg.AssetKey(["publication", "published"])
+    before = graph.get_ancestor_asset_keys(published) if hasattr(graph, "get_ancestor_asset_keys") else None
+    if before is None:
+        before, open_ = set(), [published]
+        while open_:
+            for parent in graph.get(open_.pop()).parent_keys:
+                if parent not in before:
+                    before.add(parent)
+                    open_.append(parent)
+    everything = set(graph.get_all_asset_keys()) - {published}
+    assert everything - before == set()
+
+
+def test_studies_read_the_candidate_and_no_table_of_the_warehouse(graph):
+    from analysis.studies import spec
+
+    for study in spec.catalogue():
+        for key in graph.get_all_asset_keys():
+            if key.path[0] == study:
+                parents = {parent.to_user_string() for parent in graph.get(key).parent_keys}
+                assert parents == {"publication/candidate"}, key
+
+
+def test_every_study_and_every_contract_is_in_the_graph(graph):
+    from analysis.studies import spec
+    from dagster_project.ingest import contracts
+    from dagster_project.paths import CONTRACTS
+
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    for name, path in spec.catalogue().items():
+        assert f"panels/{name}" in keys
+        assert {f"{name}/{exhibit.name}" for exhibit in spec.load(path).exhibits} <= keys
+    assert {f"raw/{source}" for source in contracts.load_all(CONTRACTS)} <= keys
