@@ -244,4 +244,6 @@ def _shown(cohort: float) -> object:
 
 def _by_type(table: pd.DataFrame) -> pd.DataFrame:
     product = table.assign(product=table["weight"] * table["estimate"]).groupby("type")[["weight", "product"]].sum()
-    return pd.DataFrame({"weight": product["weight"], "estimate": product["product"] / product["weight"]})
+    by_type = pd.DataFrame({"weight": product["weight"], "estimate": product["product"] / product["weight"]})
+    by_type.insert(0, "type", by_type.index)
+    return by_type.rename_axis(None)

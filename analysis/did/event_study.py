@@ -24,8 +24,9 @@ class EventStudy:
     Attributes
     ----------
     table
-        Indexed by ``period`` (-leads..lags): ``estimate``, ``se``, ``t``, ``p``, ``low``, ``high`` (95%), and the
-        treated ``rows`` and ``units`` behind it. The base period has estimate, se, low and high 0 and no t or p.
+        One row a ``period`` (-leads..lags), also the label of its row: ``estimate``, ``se``, ``t``, ``p``, ``low``,
+        ``high`` (95%), and the treated ``rows`` and ``units`` behind it. The base period has estimate, se, low and high
+        0 and no t or p.
     pretrend
         Joint test of every estimated period before adoption (negative, other than the base).
     base
@@ -273,6 +274,9 @@ def _result(
     table.loc[list(missing), COLUMNS] = np.nan
     table.loc[base, COLUMNS] = [0.0, 0.0, np.nan, np.nan, 0.0, 0.0]
     table = table.join(counts.reindex(index, fill_value=0))
+    # both as the label of its row and as a column, so that either way of asking finds it
+    table.insert(0, "period", index)
+    table.index = pd.Index(index, name=None)
     known = [k for k in index if k != base and k not in missing]
     labels = [names[k] for k in known]
     covariance = estimate.covariance.loc[labels, labels].set_axis(known, axis=0).set_axis(known, axis=1)

@@ -211,7 +211,7 @@ def _table(
     table = pd.DataFrame(lines)
     if len(names.treatments) > 1:
         return table.set_index(["group", "term"])
-    return table.drop(columns="term").set_index("group")
+    return table.drop(columns="term").set_index("group", drop=False).rename_axis(None)
 
 
 def _interacted(frame: pd.DataFrame, names: _Columns) -> Design:
