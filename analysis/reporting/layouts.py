@@ -1,4 +1,4 @@
-"""What stands where in a table of each kind: rows, columns, panels and notes, from the estimates beside the printed figures.
+"""What stands where in a table of each kind: rows, columns, panels, notes; estimates beside the printed figures.
 
 How a table is written in a format is decided in `tables`. Nothing is computed here.
 """
@@ -97,7 +97,7 @@ def _outcomes(models: Sequence[Model], study: Study) -> list[str]:
 
 
 def _terms(result: ExhibitResult, table: pd.DataFrame) -> list[str]:
-    """The terms to print one by one, in the order of the estimates; a model's only row may say why there is none."""
+    """The terms to print one by one, in the order the study shows them; periods in order of time."""
     own = {model.label for model in result.specification.models}
     found = list(dict.fromkeys(table.loc[table["model"].isin(own), "term"]))
     if result.kind == "event_study":
@@ -131,11 +131,17 @@ def _cell(term: str, rows: _Rows, reasons: Reasons) -> tuple[str, str]:
     return number(row["estimate"]) + stars(row["p"]), error
 
 
+#: Terms that methods name themselves.
+_NAMED = {name: heading for method in METHODS.values() for name, heading in method.statistics.items()} | {
+    "iv": "Instrument (iv)"
+}
+
+
 def _term_name(term: str, study: Study) -> str:
     if term == "const":
         return "Constant"
-    if term == "iv":
-        return "Instrument (iv)"
+    if term in _NAMED:
+        return _NAMED[term]
     return term.capitalize() if term.startswith("period ") else full_name(study, term)
 
 
@@ -164,8 +170,11 @@ def _test_lines(result: ExhibitResult, study: Study, table: pd.DataFrame, reason
         cells = []
         for model in result.specification.models:
             rows = tests[model.outcome]
-            why = _why_not(rows) or (rows[term]["reason"] if term in rows else None)
-            cells.append(reasons.mark(NOT_COMPUTED, why) if why else number(rows[term]["p"]) if term in rows else "")
+            row, why = rows.get(term), _why_not(rows)
+            if why or (row is not None and row["status"] != OK):
+                cells.append(reasons.mark(NOT_COMPUTED, why or str(row and row["reason"])))
+            else:
+                cells.append(_p(row["p"]) if row else "")
         lines += [Line(name, tuple(cells))] if any(cells) else []
     return lines
 
@@ -187,6 +196,11 @@ def _facts(result: ExhibitResult, study: Study, frames: list[_Rows]) -> list[Lin
     lines.append(Line("N", tuple(count(next(iter(rows.values()))["n"]) for rows in frames)))
     fits = tuple(number(next(iter(rows.values()))["r2"]) for rows in frames)
     return [*lines, Line("R²", fits)] if any(fits) else lines
+
+
+def _p(value: float) -> str:
+    """A p value with four decimals."""
+    return "< 0.0001" if value < 0.0001 else number(value)
 
 
 def _yes(label: str, has: Sequence[bool]) -> Line:
@@ -344,7 +358,7 @@ def _estimators(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Con
             frame = _rows_of(table, own[outcome].label)
             row = frame[own[outcome].treatment]
             if row["status"] == OK:
-                numbers = (number(row["se"]), number(row["p"]), count(row["n"]))
+                numbers = (number(row["se"]), _p(row["p"]), count(row["n"]))
                 cells += [number(row["estimate"]) + stars(row["p"]), *numbers]
             else:
                 cells += [reasons.mark(row["status"], row["reason"]), "", "", ""]

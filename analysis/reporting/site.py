@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting.compare import compare
-from analysis.reporting.figures import describe_event_study, write_figure
+from analysis.reporting.figures import describe, write_figure
 from analysis.reporting.page import render
-from analysis.reporting.tables import SAMPLE, display_name, exhibit_table, number, safe_csv, write_table
+from analysis.reporting.table import SAMPLE, display_name, number
+from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.studies.published import published
 from analysis.studies.records import Study
 from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
@@ -284,7 +285,7 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
                 "title": result.title,
                 "table": exhibit_table(result, study, printed=printed, truth=report.truth),
                 "figure": (folder / figure["svg"].name).as_posix() if figure else None,
-                "alt": describe_event_study(result) if figure else "",
+                "alt": describe(result) if figure else "",
                 "files": [(suffix, (folder / path.name).as_posix()) for suffix, path in (paths | figure).items()],
                 "methods": sorted({model.method for model in result.specification.models}),
             }

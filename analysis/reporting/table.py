@@ -1,4 +1,4 @@
-"""A table before it has a format: its parts, and how a number is written. What goes into one is decided in `layouts`."""
+"""A table before it has a format: its parts, and how a number is written. What goes in is decided in `layouts`."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def _letter(index: int) -> str:
 
 
 def display_name(exhibit: str) -> str:
-    """table_3 -> Table 3."""
-    return exhibit.replace("_", " ").capitalize()
+    """table_3 -> Table 3; table_3_balance -> Table 3 (balance)."""
+    words = exhibit.capitalize().split("_")
+    return " ".join(words[:2]) + (f" ({' '.join(words[2:])})" if len(words) > 2 else "")
 
 
 def number(value: float, decimals: int = 4) -> str:

@@ -17,11 +17,11 @@ import pandas as pd
 from analysis.reporting.compare import compare
 from analysis.reporting.layouts import content
 from analysis.reporting.page import render
-from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Line, Panel, Table, display_name, number
+from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
 from analysis.studies.published import Published
 from analysis.studies.records import Study
 from analysis.studies.run import ExhibitResult
-from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
+
 
 def exhibit_table(
     result: ExhibitResult, study: Study, *, printed: Published, truth: pd.DataFrame | None = None
@@ -214,9 +214,3 @@ def write_table(
     for suffix, path in paths.items():
         path.write_text(contents[suffix], encoding="utf-8", newline="")
     return paths
-
-
-__all__ = [
-    *("Line", "Panel", "Table", "csv", "display_name", "exhibit_table", "html", "html_document"),
-    *("SAMPLE", "latex", "markdown", "number", "safe_csv", "write_table"),
-]

@@ -129,7 +129,7 @@ def _comparisons(mark: Mark, base: Model, models: tuple[Model, ...], study: Stud
 
 
 def _shown(mark: Mark | None, study: Study, models: tuple[Model, ...]) -> tuple[str, ...]:
-    made = dict.fromkeys(name for model in models for name in model.treatments)
+    made = dict.fromkeys(name for model in models for name in (*model.treatments, *METHODS[model.method].terms))
     columns = tuple(dict.fromkeys((study.treatment, *made, *study.columns)))
     if mark is None or mark.value == "treatment":
         return tuple(made)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from analysis.simulation import true_effect
-from analysis.studies.records import Exhibit, Study, Subsample
+from analysis.studies.frame import model_frame
+from analysis.studies.methods import TIME, UNIT
+from analysis.studies.records import Exhibit, Model, Study
 
 COLUMNS = ["exhibit", "model", "term", "truth"]
+#: Methods that estimate the two-way regression's weighted mean of effects, and those that estimate the mean effect on
+#: the treated rows.
+TWO_WAY = ("two_way", "wild_bootstrap")
+ON_TREATED = ("callaway_santanna", "sun_abraham", "imputation", "synthetic")
 
 
-def true_effects(study: Study, exhibit: Exhibit, panel: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The estimand of each two-way model on this panel, where the sample world knows the outcome's true effect.
+def true_effects(
+    study: Study, exhibit: Exhibit, panel: pd.DataFrame, truth: pd.DataFrame, cities: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The estimand of each model on this panel, where the sample world knows the outcome's true effect.
 
     Parameters
     ----------
@@ -19,26 +28,41 @@ def true_effects(study: Study, exhibit: Exhibit, panel: pd.DataFrame, truth: pd.
         The study's panel as estimated.
     truth
         truth.parquet of the sample world.
+    cities
+        data/reference/cities.csv, needed only for models that select by its columns.
 
     Returns
     -------
     DataFrame
         ``exhibit``, ``model``, ``term`` (the treatment), ``truth``; no row for a model whose estimand is not known:
-        another method, panel, subsample, effects or treatment.
+        another method or panel, other effects, or other regressors made from the treatment.
     """
-    rows = [
-        (
-            exhibit.name,
-            model.label,
-            study.treatment,
-            true_effect(panel, truth, model.outcome, list(model.controls), treatment=study.treatment),
-        )
-        for model in exhibit.models
-        if model.method == "two_way"
+    rows = []
+    for model in exhibit.models:
+        if not _is_known(model, study) or f"{model.outcome}_tau" not in truth:
+            continue
+        frame = model_frame(study, model, panel, cities)
+        if not isinstance(frame, str):
+            rows.append((exhibit.name, model.label, study.treatment, _estimand(model, frame, truth)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _is_known(model: Model, study: Study) -> bool:
+    return (
+        model.method in (*TWO_WAY, *ON_TREATED)
         and model.treatments == (study.treatment,)
-        and model.sample == Subsample()
         and model.panel is None
         and tuple(model.fixed_effects) == ("unit", "time")
-        and f"{model.outcome}_tau" in truth
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    )
+
+
+def _estimand(model: Model, frame: pd.DataFrame, truth: pd.DataFrame) -> float:
+    """The weighted mean of true effects that the model's method estimates; missing where nothing is identified."""
+    if not frame[model.treatment].any():
+        return np.nan
+    if model.method in TWO_WAY:
+        return true_effect(frame, truth, model.outcome, list(model.controls), treatment=model.treatment)
+    used = frame[[model.outcome, *model.controls]].notna().all(axis=1)
+    treated = frame[used & frame[model.treatment].eq(1)]
+    known = truth.set_index([truth[UNIT].astype(str), TIME])[f"{model.outcome}_tau"]
+    return float(known.loc[pd.MultiIndex.from_arrays([treated[UNIT].astype(str), treated[TIME]])].mean())

@@ -49,6 +49,7 @@ class Method:
     options : name of an option in the YAML -> what checks and reads it.
     needs : model -> columns it uses beside outcome, treatment, controls, effects and clusters.
     has_outcome : whether a model needs an outcome.
+    terms : coefficients that the method names itself, such as the instrument's.
     statistics : terms that a table prints below the coefficients, by their headings.
     clustered : whether its p values rest on the clustered variance of many treated clusters.
     """
@@ -58,6 +59,7 @@ class Method:
     options: Mapping[str, Reader] = field(default_factory=dict)
     needs: Callable[[Model], tuple[str, ...]] = lambda model: ()
     has_outcome: bool = True
+    terms: tuple[str, ...] = ()
     statistics: Mapping[str, str] = field(default_factory=dict)
     clustered: bool = True
 
@@ -98,13 +100,13 @@ def numbers(low: float, high: float) -> Reader:
 
 
 def estimate_rows(result: Estimate, model: Model | None = None) -> list[Row]:
-    """Every term of a regression, and the constant that Stata reports where effects are absorbed (it has no SE)."""
+    """Every term of a regression, and the constant that Stata reports where effects are absorbed."""
     rows = [
         Row(str(term), row["estimate"], row["se"], row["p"], result.not_identified.get(str(term)))
         for term, row in result.table.iterrows()
     ]
     if "const" not in result.table.index:
-        rows.append(Row("const", result.constant))
+        rows.append(effect_row("const", result.constant, result.constant_se, result.degrees_of_freedom))
     return rows
 
 

@@ -263,6 +263,7 @@ REGRESSIONS: dict[str, Method] = {
         _two_stage_rows,
         {"instrument": column, "since": _since, "stage": word("first", "second")},
         needs=lambda model: (model.options["instrument"],),
+        terms=(INSTRUMENT,),
         statistics={
             "first_stage_f": "F of the instrument",
             "kp_rk_lm": "Kleibergen-Paap rk LM",

@@ -4,21 +4,21 @@ from xml.etree import ElementTree
 
 import matplotlib
 
-from analysis.reporting.figures import describe_event_study, event_study_figure, write_figure
+from analysis.reporting.figures import describe, draw, write_figure
 from analysis.studies.run import run_exhibit
 
 
 def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings(results, study) -> None:
-    first = event_study_figure(results["figure_1"], study)
+    first = draw(results["figure_1"], study)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "yellow", "svg.hashsalt": None}):
-        second = event_study_figure(results["figure_1"], study)
+        second = draw(results["figure_1"], study)
     assert first == second
     assert first["png"].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first["svg"]
 
 
 def test_the_svg_is_well_formed_and_draws_in_grey_only(results, study) -> None:
-    text = event_study_figure(results["figure_1"], study)["svg"].decode()
+    text = draw(results["figure_1"], study)["svg"].decode()
     ElementTree.fromstring(text)
     hexadecimal = {c for c in (p[:6] for p in text.split("#")[1:]) if all(k in "0123456789abcdef" for k in c)}
     assert hexadecimal
@@ -26,17 +26,17 @@ def test_the_svg_is_well_formed_and_draws_in_grey_only(results, study) -> None:
 
 
 def test_sample_data_changes_the_figure(results, observed, study) -> None:
-    assert event_study_figure(results["figure_1"], study) != event_study_figure(observed["figure_1"], study)
+    assert draw(results["figure_1"], study) != draw(observed["figure_1"], study)
 
 
 def test_an_exhibit_without_a_computed_model_has_no_figure_and_says_so(study, panel, tmp_path) -> None:
     result = run_exhibit(study, "figure_1", panel.drop(columns="y"), is_sample=False)
     assert write_figure(result, study, tmp_path) == {}
-    assert describe_event_study(result) == "y is not computed."
+    assert describe(result) == "y is not computed."
 
 
 def test_the_words_name_the_range_and_the_test_of_the_leads(results) -> None:
-    words = describe_event_study(results["figure_1"])
+    words = describe(results["figure_1"])
     fitted = results["figure_1"].models["y"]
     assert f"{fitted.table.loc[[0, 1, 2], 'estimate'].max():.3f}" in words
     assert "3 of 3 significant at 5%" in words

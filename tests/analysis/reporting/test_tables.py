@@ -11,19 +11,8 @@ import pandas as pd
 import pytest
 
 from analysis.reporting.compare import compare, reproduced
-from analysis.reporting.tables import (
-    Line,
-    Panel,
-    Table,
-    csv,
-    exhibit_table,
-    html_document,
-    latex,
-    markdown,
-    number,
-    safe_csv,
-    write_table,
-)
+from analysis.reporting.table import Line, Panel, Table, number
+from analysis.reporting.tables import csv, exhibit_table, html_document, latex, markdown, safe_csv, write_table
 
 
 def cells(table: Table, panel: int, label: str) -> tuple[str, ...]:
