@@ -71,13 +71,19 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
 
         stamp = paths.raw / "_truth" / "made_by.sha256"
         makers = files_below(ROOT / "analysis" / "simulation")
-        made_by = hash_files([*makers, REFERENCE / "cities.csv", POLICIES / "innovative_clusters.csv"], ROOT)
+        committed = {
+            "cities": REFERENCE / "cities.csv",
+            "clusters": POLICIES / "innovative_clusters.csv",
+            "ai_zones": POLICIES / "ai_pilot_zones.csv",
+        }
+        made_by = hash_files([*makers, *committed.values()], ROOT)
         if not stamp.exists() or stamp.read_text() != made_by:
-            read = {"dtype": str, "keep_default_na": False}
+            frames = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in committed.items()}
             simulation.write_sample(
                 paths.raw,
-                cities=pd.read_csv(REFERENCE / "cities.csv", **read),  # type: ignore[call-overload]
-                clusters=pd.read_csv(POLICIES / "innovative_clusters.csv", **read),  # type: ignore[call-overload]
+                cities=frames["cities"],
+                clusters=frames["clusters"],
+                ai_zones=frames["ai_zones"],
                 seed=0,
                 progress=context.log.info,
             )
