@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from analysis.studies import spec
 from analysis.studies.columns import CITY_YEAR
 from dagster_project.paths import DBT_PROJECT
 
@@ -62,7 +63,7 @@ def test_every_table_that_dbt_reads_is_described():
 def test_panels_and_what_lies_behind_them_are_keyed():
     for model in (
         *("stg_yearbook", "int_geography", "int_city_values", "int_city_wide", "int_green_patents"),
-        *("city_year", "innovative_clusters", "ai_pilot_zones", "low_carbon_cities", "data_dictionary"),
+        *("city_year", "data_dictionary", *spec.catalogue()),
     ):
         tests = described()[model].get("data_tests") or []
         assert any("is_key" in test for test in tests), model
