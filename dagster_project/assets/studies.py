@@ -47,8 +47,19 @@ def compute(
     from analysis.studies import run
 
     cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
-    result = run.run_exhibit(study, exhibit, panel, is_sample=paths.is_sample, cities=cities)
-    return result, _truth(paths, study, exhibit, panel)
+    panels = _other_panels(paths, study, exhibit)
+    result = run.run_exhibit(study, exhibit, panel, is_sample=paths.is_sample, cities=cities, panels=panels)
+    return result, _truth(paths, study, exhibit, panel, cities)
+
+
+def _other_panels(paths: Paths, study: "Study", exhibit: str) -> dict[str, pd.DataFrame]:
+    """The panels over other years that the exhibit's models name, as far as the candidate has them."""
+    named = {model.panel for model in study.exhibit(exhibit).models if model.panel}
+    if not named:
+        return {}
+    candidate = publication.open_candidate(paths)
+    held = [name for name in sorted(named) if (candidate / "data" / "panels" / f"{name}.parquet").exists()]
+    return {name: read_panel(candidate, name) for name in held}
 
 
 def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
@@ -88,14 +99,16 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
     return asset
 
 
-def _truth(paths: Paths, study: "Study", exhibit: str, panel: pd.DataFrame) -> pd.DataFrame | None:
+def _truth(
+    paths: Paths, study: "Study", exhibit: str, panel: pd.DataFrame, cities: pd.DataFrame
+) -> pd.DataFrame | None:
     """What the exhibit's models ought to find, in the sample world; None for real data."""
     ledger = paths.raw / "_truth" / "truth.parquet"
     if not paths.is_sample or not ledger.exists():
         return None
     from analysis.studies.truth import true_effects
 
-    return true_effects(study, study.exhibit(exhibit), panel, pd.read_parquet(ledger))
+    return true_effects(study, study.exhibit(exhibit), panel, pd.read_parquet(ledger), cities)
 
 
 def _inline(image: Path) -> str:
