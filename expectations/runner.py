@@ -5,6 +5,7 @@ Knows Great Expectations; the suites themselves stand in one module per layer.
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import re
@@ -88,8 +89,11 @@ def validate(
     return [_outcome(rule, found[rule.name], frame.reset_index(drop=True), list(keys)) for rule in rules]
 
 
-def build_data_docs(store: Path, output: Path) -> Path:
-    """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page."""
+def build_data_docs(store: Path, output: Path, notice: str = "") -> Path:
+    """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page.
+
+    A ``notice`` stands on top of every page, for example that the data are no real ones.
+    """
     context = _context(store)
     shutil.rmtree(_uncommitted(store) / "data_docs", ignore_errors=True)
     built = context.build_data_docs()
@@ -98,7 +102,7 @@ def build_data_docs(store: Path, output: Path) -> Path:
     shutil.copytree(index.parent, output)
     style = (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
     for page in output.rglob("*.html"):
-        page.write_text(_offline(page.read_text(encoding="utf-8"), style), encoding="utf-8")
+        page.write_text(_offline(page.read_text(encoding="utf-8"), style, notice), encoding="utf-8")
     return output / "index.html"
 
 
@@ -140,8 +144,12 @@ def _exception(info: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _offline(page: str, style: str) -> str:
+def _offline(page: str, style: str, notice: str) -> str:
     """A Data Docs page without anything fetched from elsewhere: one vendored style sheet instead."""
+    if notice:
+        page = re.sub(
+            r"(<body[^>]*>)", rf'\1<p class="notice"><strong>{html.escape(notice)}</strong></p>', page, count=1
+        )
     page = re.sub(r'<link[^>]+href="https?://[^>]*>(?:</link>)?', "", page)
     page = re.sub(r'<script[^>]+src="https?://[^>]*>\s*</script>', "", page)
     page = re.sub(r'<img[^>]+src="https?://[^>]*>', "", page)

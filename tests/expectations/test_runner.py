@@ -89,6 +89,13 @@ def test_no_page_of_data_docs_leads_to_a_page_that_is_not_there(pages, tmp_path)
             assert (path.parent / link).resolve().exists(), f"{path}: {link}"
 
 
+def test_a_notice_stands_on_every_page(frame, tmp_path):
+    runner.validate("t", frame, rules(), store=tmp_path / "store")
+    runner.build_data_docs(tmp_path / "store", tmp_path / "docs", notice="SAMPLE DATA & nothing else")
+    for path in (tmp_path / "docs").rglob("*.html"):
+        assert "<strong>SAMPLE DATA &amp; nothing else</strong>" in path.read_text(encoding="utf-8"), path
+
+
 def test_a_suite_checked_again_has_one_page_of_results(pages):
     validations = [path for path in pages if "validations" in path.parts]
     assert len(validations) == 2
