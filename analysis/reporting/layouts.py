@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.spatial_layouts import SPATIAL_LAYOUTS
 from analysis.reporting.table import Line, Panel, Reasons, count, full_name, number
 from analysis.results import stars
 from analysis.studies.methods import METHODS
+from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Model, Study
 from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
 
@@ -133,7 +135,9 @@ def _cell(term: str, rows: _Rows, reasons: Reasons) -> tuple[str, str]:
 
 #: Terms that methods name themselves.
 _NAMED = {name: heading for method in METHODS.values() for name, heading in method.statistics.items()} | {
-    "iv": "Instrument (iv)"
+    "iv": "Instrument (iv)",
+    "rho": "Spatial lag of the outcome (rho)",
+    "lambda": "Spatial lag of the error (lambda)",
 }
 
 
@@ -142,6 +146,8 @@ def _term_name(term: str, study: Study) -> str:
         return "Constant"
     if term in _NAMED:
         return _NAMED[term]
+    if term.startswith(LAG):
+        return f"Spatial lag of {full_name(study, term.removeprefix(LAG))}"
     return term.capitalize() if term.startswith("period ") else full_name(study, term)
 
 
@@ -467,4 +473,6 @@ _LAYOUTS: dict[str, Callable[[ExhibitResult, Study, pd.DataFrame], Content]] = {
     "estimators": _estimators,
     "honest": _honest,
     "balance": _balance,
+    "spatial_panel": _models,
+    **SPATIAL_LAYOUTS,
 }

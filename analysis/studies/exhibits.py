@@ -9,13 +9,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from analysis.studies.matrices import chosen
 from analysis.studies.methods import METHODS
+from analysis.studies.methods.spatial import LAG, SPATIAL, UNEXPLAINED
 from analysis.studies.reading import Mark
 from analysis.studies.records import Exhibit, Interaction, Known, Label, Model, Study, Subsample
 
 VARIABLE = "a variable of this study"
 _COMMON = ("kind", "title", "note", "published")
-_CHOICES = ("outcome", "controls", "fixed_effects", "cluster", "sample", "method", "options", "panel")
+_CHOICES = ("outcome", "controls", "fixed_effects", "cluster", "sample", "method", "options", "panel", "weights")
 _CHANGES = ("add", "drop", "replace_outcome", "anticipation", "interaction", "heading")
 
 
@@ -93,6 +95,23 @@ def _of_one_method(method: str) -> _Build:
         parts = mark.mapping(None, ("columns",))
         base = _table_baseline(parts, study, names, method)
         return replace(common, models=_columns(parts["columns"], base, study, names))
+
+    return build
+
+
+def _spatial(method: str) -> _Build:
+    """A spatial kind: each column names its matrix, or several where they stand side by side in one result."""
+    read = _of_one_method(method)
+
+    def build(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
+        exhibit = read(common, mark, study, names)
+        for model, column in zip(exhibit.models, mark.mapping()["columns"].items(), strict=True):
+            if not model.weights or (len(model.weights) > 1 and method != "moran"):
+                column.fail(f"a {method} column needs {'its weights' if not model.weights else 'one matrix'}.")
+        if method in UNEXPLAINED:
+            return replace(exhibit, models=tuple(replace(model, controls=()) for model in exhibit.models))
+        made = [name for model in exhibit.models for name in model.treatments]
+        return replace(exhibit, show=tuple(dict.fromkeys([*made, *(LAG + name for name in made), "rho", "lambda"])))
 
     return build
 
@@ -211,6 +230,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], _Build]] = {
     "balance": (_TABLE, _of_one_method("balance")),
     "honest": (_TABLE, _of_one_method("honest")),
     "estimators": (("baseline", "outcomes", "methods"), _estimators),
+    **{method: (_TABLE, _spatial(method)) for method in SPATIAL},
 }
 
 
@@ -232,6 +252,8 @@ def _choose(model: Model, parts: Mapping[str, Mark], study: Study, names: Known)
         changed["sample"] = _subsample(parts["sample"], study, names)
     if "panel" in parts:
         changed["panel"] = parts["panel"].word(study.other_panels, "one of the study's other_panels")
+    if "weights" in parts:
+        changed["weights"] = chosen(parts["weights"], study)
     if "method" in parts:
         changed["method"] = parts["method"].word(METHODS, "a method")
     method = changed.get("method", model.method)

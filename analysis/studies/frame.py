@@ -45,11 +45,12 @@ def columns_used(model: Model) -> tuple[str, ...]:
 
 
 def columns_named(model: Model) -> tuple[str, ...]:
-    """Columns by which a model groups or selects rows: effects, clusters, conditions, groups."""
+    """Columns that may come from cities.csv: effects, clusters, conditions, groups, and what the method reads there."""
     grouping = [name for name in (*model.fixed_effects, *model.cluster) if name not in ("unit", "time")]
     group = [model.interaction.group] if model.interaction else []
     by = [model.options["by"]] if "by" in model.options else []
-    return tuple(dict.fromkeys((*grouping, *model.sample.where, *group, *by)))
+    own = METHODS[model.method].city_columns
+    return tuple(dict.fromkeys((*grouping, *model.sample.where, *group, *by, *own)))
 
 
 def missing(study: Study, columns: Iterable[str], panel: pd.DataFrame) -> str | None:

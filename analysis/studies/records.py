@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 #: Kinds of exhibit that have a picture beside their table.
-DRAWN = ("event_study", "placebo", "bacon", "balance")
+DRAWN = (
+    *("event_study", "placebo", "bacon", "balance"),
+    *("spatial_weights", "moran", "local_moran", "spatial_effects"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,31 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """A spatial weights matrix by name; `matrices` reads and builds it.
+
+    Attributes
+    ----------
+    kind : "inverse_distance", "economic_nested" (distance times the neighbour's size) or "contiguity" (queen).
+    power, cutoff_km : of the distance; a cutoff of None keeps all pairs.
+    normalise : "row", "spectral" or "none".
+    islands : what a city without a neighbour gets: a link with the "nearest", or an "error".
+    variable, logged, years : of a nested matrix, the column of sizes, whether it is in logs, and the years averaged.
+    """
+
+    name: str
+    label: Label
+    kind: str
+    power: float = 1.0
+    cutoff_km: float | None = None
+    normalise: str = "row"
+    islands: str = "nearest"
+    variable: str | None = None
+    logged: bool = False
+    years: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Subsample:
     """Rows an estimate keeps: years (first, last), all but some cities, and columns equal to one of given values."""
 
@@ -126,6 +154,7 @@ class Model:
     panel : another panel of the study (a longer span of years), or None for its own.
     leads : years by which the treatment is advanced, each a regressor of its own beside it.
     interaction : of the treatment with a group, or None.
+    weights : spatial weights matrices, of a spatial method only.
     """
 
     label: str
@@ -141,6 +170,7 @@ class Model:
     panel: str | None = None
     leads: tuple[int, ...] = ()
     interaction: Interaction | None = None
+    weights: tuple[Matrix, ...] = ()
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -215,6 +245,7 @@ class Study:
     exhibits: tuple[Exhibit, ...]
     note: Label | None
     file: Path
+    weights: Mapping[str, Matrix] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:

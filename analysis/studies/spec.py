@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import VARIABLE, read_effects, read_exhibit, read_label, read_values, read_years
+from analysis.studies.matrices import read_matrices
 from analysis.studies.reading import Mark, read
 from analysis.studies.records import EfficiencySpecification, Group, Known, Label, OtherPolicy, Study, Variable
 
@@ -79,6 +80,7 @@ def load(path: Path, names: Known | None = None) -> Study:
     policies = _policies(marks.get("policies"), names, [treatment, *(v.name for v in variables)])
     regressors = [*(variable.name for variable in variables), *(policy.name for policy in policies)]
     sample = marks["sample"].mapping({"cities", "years"}, ("cities", "years"))
+    years = read_years(sample["years"])
     citation, doi = _paper(marks.get("paper"))
     study = Study(
         name=name,
@@ -92,7 +94,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         if "treatment_label" in marks
         else Label(treatment, treatment),
         cities=sample["cities"].word(names.flags, "a 0/1 column of data/reference/cities.csv"),
-        years=read_years(sample["years"]),
+        years=years,
         other_panels=_other_panels(marks.get("other_panels"), name),
         variables=variables,
         efficiency=efficiency,
@@ -105,6 +107,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         exhibits=(),
         note=read_label(marks["note"]) if "note" in marks else None,
         file=path,
+        weights=read_matrices(marks.get("weights"), variables, years),
     )
     printed = path.parent / "published" / path.name
     if printed.exists():
@@ -128,7 +131,7 @@ _REQUIRED = (
 )
 _OPTIONAL = (
     *("paper", "policy_scope", "treatment_label", "interpolate", "winsorize", "note"),
-    *("efficiency", "policies", "groups", "other_panels"),
+    *("efficiency", "policies", "groups", "other_panels", "weights"),
 )
 
 

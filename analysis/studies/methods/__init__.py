@@ -1,4 +1,4 @@
-"""The estimators a study may name, one entry each. Adding a method is adding an entry to one of the three tables.
+"""The estimators a study may name, one entry each. Adding a method is adding an entry to one of the tables.
 
 Estimators are imported when first used, so that reading a study costs nothing.
 """
@@ -7,7 +7,8 @@ from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, est
 from analysis.studies.methods.diagnostics import DIAGNOSTICS
 from analysis.studies.methods.regressions import REGRESSIONS
 from analysis.studies.methods.robust import ROBUST
+from analysis.studies.methods.spatial import SPATIAL
 
-METHODS: dict[str, Method] = {**REGRESSIONS, **DIAGNOSTICS, **ROBUST}
+METHODS: dict[str, Method] = {**REGRESSIONS, **DIAGNOSTICS, **ROBUST, **SPATIAL}
 
 __all__ = ["ADOPTION", "METHODS", "TIME", "UNIT", "Method", "Row", "estimate_rows"]

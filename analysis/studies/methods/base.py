@@ -52,6 +52,7 @@ class Method:
     terms : coefficients that the method names itself, such as the instrument's.
     statistics : terms that a table prints below the coefficients, by their headings.
     clustered : whether its p values rest on the clustered variance of many treated clusters.
+    city_columns : columns of data/reference/cities.csv that it reads.
     """
 
     run: Callable[[pd.DataFrame, Model], Any]
@@ -62,6 +63,7 @@ class Method:
     terms: tuple[str, ...] = ()
     statistics: Mapping[str, str] = field(default_factory=dict)
     clustered: bool = True
+    city_columns: tuple[str, ...] = ()
 
 
 def number(low: float, high: float) -> Reader:
