@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rollback = commands.add_parser("rollback", help="go back to an earlier publication")
     rollback.add_argument("number", type=int, nargs="?", help="which one; the one before the current by default")
     options = parser.parse_args(arguments)
+    # the matrices are small: threads of the linear algebra library cost more than they save, and one gives one answer
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     paths = Paths.from_environment()
     try:
         return {
