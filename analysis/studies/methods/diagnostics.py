@@ -124,7 +124,8 @@ def _shares(result: Bacon) -> pd.DataFrame:
         UNTREATED: "treated against never treated",
         CONSTANT: "always treated against never treated",
     }
-    by_type = result.by_type.reindex([kind for kind in called if kind in result.by_type.index])
+    kinds = [kind for kind in called if kind in result.by_type.index]
+    by_type = result.by_type.loc[kinds, ["weight", "estimate"]]
     shares = by_type.assign(weight=by_type["weight"] * (1 - result.omega)).rename(index=called)
     if result.omega:
         shares.loc["within cohorts"] = [result.omega, result.within]
