@@ -7,11 +7,12 @@ one more step here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pandas as pd
 
-from analysis.simulation import faults, patents, small_books, yearbook
+from analysis.simulation import cases, faults, patents, small_books, yearbook
 from analysis.simulation.policy import AI_CONTROLS, ENERGY_CONTROLS
 from analysis.simulation.truth import Truth, true_effect
 from analysis.simulation.world import CONTROLS, MECHANISMS, OUTCOMES, World, draw_world
@@ -30,7 +31,10 @@ truth.parquet   city_code, year, adoption (first treated year of the clusters, b
                 (energy efficiency). AI zones: ulgue (land green use efficiency), lso (ln staff with a degree).
                 Scores are those of the exact figures, missing outside a study's cities and years. A policy moves the
                 frontier, so scores of cities without it change a little too: their _tau is not zero.
-faults.csv      every error planted in the files: file, sheet, row, column, the rule that must catch it, the value.
+faults.csv      every error planted in the yearbooks: file, sheet, row, column, the rule that must catch it, the value.
+ip_cases.parquet
+                where court cases are written: intellectual property cases concluded by city and year (100000: nation).
+case_faults.csv every row of the court cases that is no case of its own: file, row, the rule that must catch it.
 True effect of an estimator: its own estimand, for the two-way regression the sum of w_it tau_it with w the residualised
 treatment weights (analysis.simulation.true_effect). On the studies' own samples with their controls:
 """
@@ -45,15 +49,17 @@ def write_sample(
     progress: Callable[[str], None] = print,
     years: Sequence[int] | None = None,
     ai_zones: pd.DataFrame | None = None,
+    courts: pd.DataFrame | None = None,
 ) -> Truth:
-    """Write yearbooks, telephones of 1984, exchange rates, patent records, the truth and the ledger of faults.
+    """Write yearbooks, telephones of 1984, exchange rates, patents, court cases, the truth and the ledgers of faults.
 
     The same arguments give the same bytes. Files of the same names are replaced, others left alone.
 
     Parameters
     ----------
     folder
-        Made if absent; gets yearbook/, patents/ and _truth/, each with a SAMPLE_DATA.txt, as has the folder itself.
+        Made if absent; gets yearbook/, patents/, cases/ and _truth/, each with a SAMPLE_DATA.txt, as the folder itself
+        has.
     cities
         data/reference/cities.csv; some rows of it give a smaller world.
     clusters
@@ -65,6 +71,8 @@ def write_sample(
         the truth, is the same whatever the choice.
     ai_zones
         data/policies/ai_pilot_zones.csv: ``city_code`` and ``adoption``. None: that policy does not exist.
+    courts
+        data/reference/courts.csv, all as text. None: no court cases are written.
 
     Raises
     ------
@@ -83,6 +91,8 @@ def write_sample(
         (folder / part / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
     found = write_yearbooks(world, folder / "yearbook", chosen, progress)
     write_patents(world, folder / "patents", chosen, progress)
+    if courts is not None:
+        write_cases(world, courts, folder, chosen, progress)
     small_books.write_telephones(world, folder / "yearbook" / small_books.TELEPHONES)
     small_books.write_exchange_rate(folder / "yearbook" / small_books.EXCHANGE_RATE)
     truth = truth_of(world, faults.ledger(found))
@@ -114,6 +124,32 @@ def write_patents(world: World, folder: Path, years: Sequence[int], progress: Ca
         progress(f"sample world: patents {year}, {count:,} applications")
         total += count
     return total
+
+
+def write_cases(
+    world: World, courts: pd.DataFrame, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """cases/<year>.csv, and in _truth the counts by city and the planted rows; returns the counts.
+
+    ``city_code`` (100000: the nation, with cases of courts that belong to no city), ``year``, ``ip_cases``.
+    """
+    for part in ("cases", "_truth"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "cases" / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=world.seed), encoding="utf-8")
+    planted: list[cases.CaseFault] = []
+    national = {}
+    for year in sorted(set(years) & set(cases.YEARS.tolist())):
+        rows, found, national[year] = cases.write(world, courts, year, folder / "cases" / f"{year}.csv")
+        planted += found
+        progress(f"sample world: cases {year}, {rows:,} judgments")
+    counts = world.long({"ip_cases": cases.true_counts(world)[0]})[["city_code", "year", "ip_cases"]]
+    nation = pd.DataFrame({"city_code": "100000", "year": list(national), "ip_cases": list(national.values())})
+    counts = pd.concat([counts[counts.year.isin(list(national))], nation], ignore_index=True)
+    counts.to_parquet(folder / "_truth" / "ip_cases.parquet", index=False)
+    columns = [field.name for field in fields(cases.CaseFault)]
+    ledger = pd.DataFrame([asdict(fault) for fault in planted], columns=columns)
+    ledger.to_csv(folder / "_truth" / "case_faults.csv", index=False, lineterminator="\n")
+    return counts
 
 
 def truth_of(world: World, ledger: pd.DataFrame) -> Truth:
