@@ -78,9 +78,10 @@ def _run(paths: Paths) -> int:
     print(f"pilotcity: {kind} -> {_shown(paths.reports)}", flush=True)
     import dagster as dg
 
-    from dagster_project.resources import prepare_instance
+    from dagster_project.resources import forget_dbt_runs, prepare_instance
 
     prepare_instance(paths)
+    forget_dbt_runs(paths)
     from dagster_project.definitions import REFRESH, build
 
     definitions = build(paths)

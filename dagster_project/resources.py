@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -123,8 +124,19 @@ class OfflineDbt(DbtCliResource):
 
 
 def dbt_environment(paths: Paths) -> dict[str, str]:
-    """Variables that dbt's profile reads."""
-    return {"PILOTCITY_WAREHOUSE": str(paths.warehouse), "DO_NOT_TRACK": "1"}
+    """Variables that dbt and its profile read."""
+    return {
+        "PILOTCITY_WAREHOUSE": str(paths.warehouse),
+        "DBT_TARGET_PATH": str(paths.dbt_target),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def forget_dbt_runs(paths: Paths, kept: int = 10) -> None:
+    """Delete what dbt left of all but the latest runs; each leaves a folder of compiled SQL."""
+    runs = sorted(paths.dbt_target.glob("dbt_*-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in runs[:-kept]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def dbt_project(paths: Paths) -> DbtProject:
