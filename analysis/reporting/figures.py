@@ -53,12 +53,15 @@ def draw(result: ExhibitResult, study: Study) -> dict[str, bytes]:
     picture = PICTURES[result.kind]
     # The user's own matplotlib settings must not reach the page.
     with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT * len(computed)), layout="constrained")
-        axes = figure.subplots(len(computed), 1, squeeze=False)[:, 0]
         models = {model.label: model for model in result.specification.models}
-        for axis, (label, fitted) in zip(axes, computed.items(), strict=True):
-            axis.set_title(_panel_title(models[label], study))
-            picture.panel(axis, fitted, models[label])
+        parts = [
+            (models[m], title, part) for m, fitted in computed.items() for title, part in picture.split(fitted).items()
+        ]
+        figure = Figure(figsize=(WIDTH * picture.wide, HEIGHT * picture.tall * len(parts)), layout="constrained")
+        axes = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
+        for axis, (model, title, part) in zip(axes, parts, strict=True):
+            axis.set_title(", ".join(word for word in (_panel_title(model, study), title) if word))
+            picture.panel(axis, part, model)
         axes[-1].set_xlabel(picture.across)
         if result.is_sample:
             figure.suptitle(SAMPLE, x=0.99, ha="right", fontsize=10.5, fontweight="bold")
@@ -66,8 +69,8 @@ def draw(result: ExhibitResult, study: Study) -> dict[str, bytes]:
 
 
 def _panel_title(model: Model, study: Study) -> str:
-    """The outcome by name and column, and whatever the label says beside it."""
-    if not model.outcome:
+    """The outcome by name and column, and whatever the label says beside it; a label that stands for itself."""
+    if not model.outcome or not model.label.startswith(model.outcome):
         return model.label
     rest = model.label.removeprefix(model.outcome)
     return f"{study.label(model.outcome).en} ({model.outcome}){rest}".replace(" -", " \u2212")

@@ -5,13 +5,13 @@ The canvas, the formats and the files are in `figures`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.picture import Picture
+from analysis.reporting.spatial_figures import SPATIAL_PICTURES
 from analysis.studies.records import Model
 
 if TYPE_CHECKING:
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from analysis.did.placebo import Placebo
     from analysis.matching.result import Matching
     from analysis.studies.methods.diagnostics import Decomposition
-
-
-@dataclass(frozen=True)
-class Picture:
-    """How a kind of exhibit is drawn: one panel, the name of its horizontal axis, and a panel in words."""
-
-    panel: Callable[[Axes, Any, Model], None]
-    across: str
-    words: Callable[[Any], str]
 
 
 def _event_study(axis: Axes, fitted: EventStudy, model: Model) -> None:
@@ -198,4 +189,5 @@ PICTURES: dict[str, Picture] = {
     "placebo": Picture(_placebo, "Estimate under treatment dealt at random", _placebo_words),
     "bacon": Picture(_bacon, "Weight", _bacon_words),
     "balance": Picture(_support, "Propensity score", _support_words),
+    **SPATIAL_PICTURES,
 }

