@@ -27,7 +27,9 @@ sample: {cities: all, years: [2001, 2008]}
 variables:
   - {name: y, from: trade_share, role: outcome, label: {en: 50% of y_1, zh: 结果}}
   - {name: x, from: financial_depth, role: control}
+  - {name: twice, from: financial_depth, role: control}
   - {name: gone, from: financial_depth, role: control, label: {en: Absent, zh: 缺失}}
+groups: [{name: large, at_least: {x: 0}, label: {en: Large city, zh: 大城市}}]
 outcomes: [y]
 controls: [x]
 cluster: unit
@@ -44,6 +46,29 @@ exhibits:
       - {label: "(2)", outcome: y}
       - {label: "(3)", outcome: y, controls: [gone]}
   figure_1: {kind: event_study, outcomes: [y], base: -1, leads: 2, lags: 2}
+  figure_2:
+    kind: placebo
+    baseline: {options: {draws: 60}}
+    columns: [{label: y, outcome: y}, {label: gone, outcome: y, controls: [gone]}]
+  table_3: {kind: bacon, published: table_3, columns: [{label: y, outcome: y, drop: all controls}]}
+  table_3_both:
+    kind: bacon
+    columns: [{label: y, outcome: y, drop: all controls}, {label: "y, x", outcome: y}, {label: z, outcome: gone}]
+  table_4: {kind: estimators, outcomes: [y], methods: [two_way, wild_bootstrap, callaway_santanna, imputation]}
+  table_5:
+    kind: honest
+    baseline: {options: {leads: 3, lags: 2}}
+    columns: [{label: y, outcome: y}, {label: gone, outcome: y, controls: [gone]}]
+  table_6: {kind: balance, columns: [{label: kernel, options: {matching: kernel, covariates: [x]}}]}
+  table_7:
+    kind: regression
+    published: table_7
+    columns:
+      - {label: "(1)", outcome: y, heading: {en: Large}, sample: {where: {large: 1}}}
+      - {label: "(2)", outcome: y, heading: {en: Small}, sample: {where: {large: 0}}}
+      - {label: "(3)", outcome: y, anticipation: [1], controls: [x, twice]}
+      - {label: "(4)", outcome: y, interaction: {name: did_x_large, with: large, main_effect: false}}
+    compare: {by: large, permutations: 19}
 """
 PRINTED = """\
 study: trial
@@ -56,6 +81,12 @@ exhibits:
     models:
       "(1)": {n: 160, r2: 0.5, exact: [n], terms: {did: [0.4, 0.1, 3], const: [0.2, 0.05]}}
       "(3)": {n: 150, terms: {did: [0.5, 0.2, 2], const: [0.3, 0.1]}}
+  table_3:
+    models:
+      treated against never treated: {exact: [weight], terms: {weight: 1.0, estimate: 0.4}}
+  table_7:
+    models:
+      "(1)": {terms: {did: [0.4, 0.1, 3]}}
 """
 
 
@@ -85,6 +116,7 @@ def panel() -> pd.DataFrame:
     panel["did"] = (panel["year"] >= panel["adoption"]).astype(float)
     panel["x"] = rng.normal(size=len(panel))
     panel["y"] = 0.5 * panel["did"] + 0.1 * panel["x"] + rng.normal(size=len(panel)) / 10
+    panel["twice"] = 2 * panel["x"]
     panel["x__imputed"] = panel["year"] == 2003
     return panel
 

@@ -3,22 +3,29 @@
 from xml.etree import ElementTree
 
 import matplotlib
+import pytest
 
 from analysis.reporting.figures import describe, draw, write_figure
+from analysis.reporting.pictures import PICTURES
+from analysis.studies.records import DRAWN as DRAWN_KINDS
 from analysis.studies.run import run_exhibit
 
+DRAWN = ["figure_1", "figure_2", "table_3_both", "table_6"]
 
-def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings(results, study) -> None:
-    first = draw(results["figure_1"], study)
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings(name: str, results, study) -> None:
+    first = draw(results[name], study)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "yellow", "svg.hashsalt": None}):
-        second = draw(results["figure_1"], study)
+        second = draw(results[name], study)
     assert first == second
     assert first["png"].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first["svg"]
 
 
-def test_the_svg_is_well_formed_and_draws_in_grey_only(results, study) -> None:
-    text = draw(results["figure_1"], study)["svg"].decode()
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_svg_is_well_formed_and_draws_in_grey_only(name: str, results, study) -> None:
+    text = draw(results[name], study)["svg"].decode()
     ElementTree.fromstring(text)
     hexadecimal = {c for c in (p[:6] for p in text.split("#")[1:]) if all(k in "0123456789abcdef" for k in c)}
     assert hexadecimal
@@ -43,6 +50,17 @@ def test_the_words_name_the_range_and_the_test_of_the_leads(results) -> None:
     assert f"p = {fitted.pretrend.p:.3f}" in words
 
 
-def test_only_figures_are_drawn(results, study, tmp_path) -> None:
-    assert write_figure(results["table_2"], study, tmp_path) == {}
-    assert set(write_figure(results["figure_1"], study, tmp_path)) == {"svg", "png"}
+def test_exactly_the_kinds_that_a_study_says_have_a_picture_are_drawn(results, study, tmp_path) -> None:
+    for name, result in results.items():
+        expected = {"svg", "png"} if study.exhibit(name).is_drawn else set()
+        assert set(write_figure(result, study, tmp_path)) == expected, name
+    assert set(PICTURES) <= set(DRAWN_KINDS)
+
+
+def test_every_picture_is_told_in_words(results) -> None:
+    placebo = results["figure_2"].models["y"]
+    words = describe(results["figure_2"])
+    assert f"p = {placebo.p_value:.3f}" in words
+    assert words.endswith("gone is not computed.")
+    assert "have weight 1.000" in describe(results["table_3"])
+    assert "of 80 treated rows are matched" in describe(results["table_6"])

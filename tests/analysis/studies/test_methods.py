@@ -1,0 +1,327 @@
+"""What each method of a study computes, and what it says where there is nothing to compute."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.did import bacon, group_difference, placebo, two_way, wild_bootstrap
+from analysis.iv import two_stage
+from analysis.studies.frame import city_groups
+from analysis.studies.published import published
+from analysis.studies.records import Exhibit, Interaction, Label, Model, Study, Subsample
+from analysis.studies.run import run_exhibit
+from analysis.studies.spec import catalogue, load
+from analysis.studies.truth import true_effects
+
+DATA = Path(__file__).resolve().parents[3] / "data"
+CITIES = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
+KEYS = {"unit": "city_code", "time": "year"}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return load(catalogue()["ai_pilot_zones"])
+
+
+@pytest.fixture(scope="module")
+def panel(study: Study) -> pd.DataFrame:
+    """The study's 286 cities and years with their real pilots and policies, noise for variables, an effect of 0.5."""
+    rng = np.random.default_rng(0)
+    codes = CITIES.loc[CITIES["panel_286"] == 1, "city_code"]
+    index = pd.MultiIndex.from_product([codes, range(2015, 2024)], names=["city_code", "year"])
+    panel = index.to_frame(index=False)
+    for name, policy in ((None, study.policy), *((p.name, p.policy) for p in study.policies)):
+        pilots = pd.read_csv(DATA / "policies" / f"{policy}.csv", dtype={"city_code": str})
+        first = panel["city_code"].map(pilots.groupby("city_code")["adoption"].min()).astype(float)
+        if name is None:
+            panel["adoption"], name = first, study.treatment
+        panel[name] = (panel["year"] >= first).astype(int)
+    city = pd.factorize(panel["city_code"])[0]
+    for variable in study.variables:
+        panel[variable.name] = rng.normal(size=286)[city] + rng.normal(size=len(panel)) / 3
+    panel["ulgue"] += 0.5 * panel["ai"]
+    panel["urban_population"] = 300.0
+    panel["landlines_1984"] = np.abs(rng.normal(size=286))[city] + panel["adoption"].notna()
+    return panel
+
+
+def exhibit(study: Study, *models: Model, kind: str = "regression", **changes: object) -> Study:
+    """The study with one exhibit of these models."""
+    own = Exhibit("table_1", kind, Label("t", "t"), None, None, models=models, show=(study.treatment,))
+    return replace(study, exhibits=(replace(own, **changes),))
+
+
+def model(study: Study, label: str = "(1)", **changes: object) -> Model:
+    base = Model(label, "ulgue", study.treatment, study.controls, study.fixed_effects, study.cluster)
+    return replace(base, **changes)
+
+
+def rows(study: Study, panel: pd.DataFrame, *models: Model, **changes: object) -> pd.DataFrame:
+    """Estimates of an exhibit of these models, by model and term."""
+    found = run_exhibit(exhibit(study, *models, **changes), "table_1", panel, is_sample=True, cities=CITIES).estimates
+    return found.set_index(["model", "term"])
+
+
+def test_the_weights_of_the_decomposition_follow_from_the_list_of_pilots(study, panel) -> None:
+    result = run_exhibit(study, "table_6", panel, is_sample=True)
+    found = result.estimates.set_index(["model", "term"])["estimate"]
+    printed = published(study.name).table
+    exact = printed[(printed["exhibit"] == "table_6") & printed["exact"]]
+    assert len(exact) == 3
+    for row in exact.itertuples():
+        assert round(found[row.model, row.term], 3) == row.estimate
+    comparisons = result.estimates["model"].unique()[:-1]
+    weight, estimate = ([found[name, term] for name in comparisons] for term in ("weight", "estimate"))
+    assert sum(weight) == pytest.approx(1)
+    assert np.dot(weight, estimate) == pytest.approx(found["all comparisons", "estimate"])
+
+
+def test_with_controls_the_parts_of_the_decomposition_still_add_up_to_the_two_way_estimate(study, panel) -> None:
+    found = run_exhibit(study, "table_6_controls", panel, is_sample=True).estimates.set_index(["model", "term"])
+    parts = found.drop(index="all comparisons", level="model")["estimate"].unstack()
+    assert parts["weight"].sum() == pytest.approx(1)
+    direct = two_way(panel, "ulgue", "ai", study.controls, **KEYS).table.loc["ai", "estimate"]
+    assert (parts["weight"] * parts["estimate"]).sum() == pytest.approx(direct)
+    assert "within cohorts" in parts.index
+
+
+def test_the_decomposition_leaves_out_cities_with_gaps_and_counts_them(study, panel) -> None:
+    holes = panel.assign(ulgue=panel["ulgue"].where(~((panel["city_code"] == "110000") & (panel["year"] == 2016))))
+    result = run_exhibit(study, "table_6", holes, is_sample=True)
+    assert (
+        "1 of 286 cities left out: a year is missing, and the panel must be balanced." in result.models["ulgue"].notes
+    )
+    rest = panel[panel["city_code"] != "110000"]
+    assert result.models["ulgue"].bacon.overall == bacon(rest, "ulgue", "adoption", **KEYS).overall
+    none = run_exhibit(study, "table_6", panel[panel["year"] != 2016].assign(ulgue=np.nan), is_sample=True).estimates
+    assert set(none["status"]) == {"not computed"}
+
+
+def test_a_placebo_reports_the_permutation_and_keeps_its_draws(study, panel) -> None:
+    result = run_exhibit(study, "figure_4", panel, is_sample=True)
+    direct = placebo(panel, "ulgue", "adoption", study.controls, draws=500, seed=0, **KEYS)
+    found = result.estimates.set_index("term")
+    assert found.loc["placebo", "p"] == direct.p_value
+    assert found.loc["ai", "estimate"] == direct.actual
+    assert found.loc["draws", "estimate"] == 500
+    assert len(result.models["ulgue"].draws) == 500
+
+
+def test_three_conventions_give_one_coefficient_and_two_standard_errors(study, panel) -> None:
+    found = rows(
+        study,
+        panel,
+        *(model(study, word, options={"convention": word}) for word in ("dummies", "within", "absorbed")),
+    )
+    ai = found.xs("ai", level="term")
+    assert ai["estimate"].to_numpy() == pytest.approx(ai["estimate"].iloc[0], rel=1e-9)
+    n, k = 2574, 7 + 285 + 8 + 1
+    assert ai.loc["within", "se"] == pytest.approx(ai.loc["absorbed", "se"], rel=1e-9)
+    assert ai.loc["dummies", "se"] / ai.loc["absorbed", "se"] == pytest.approx(np.sqrt((n - k + 285) / (n - k)))
+    assert ai.loc["dummies", "r2"] == pytest.approx(ai.loc["absorbed", "r2"])
+    absorbed = two_way(panel, "ulgue", "ai", study.controls, **KEYS)
+    assert ai.loc["within", "r2"] < ai.loc["absorbed", "r2"]
+    assert found.loc[("absorbed", "const"), ["estimate", "se"]].tolist() == [absorbed.constant, absorbed.constant_se]
+    assert set(found.index.get_level_values("term")) == {"ai", *study.controls, "const"}
+
+
+def test_an_interaction_that_repeats_the_treatment_is_not_identified_in_either_form(study, panel) -> None:
+    found = run_exhibit(study, "table_8", panel, is_sample=True, cities=CITIES).estimates.set_index(["model", "term"])
+    for label in ("(2)", "(2t)"):
+        row = found.loc[(label, "ai_x_scale")]
+        assert row["status"] == "not identified"
+        assert np.isnan(row["estimate"])
+        assert "equals 'ai' in all 2574 rows used, 74 of them not zero" in row["reason"]
+        assert "Treated cities: 18 with 'large_city' = 1, 0 with 'large_city' = 0." in row["reason"]
+    assert ("(2)", "ai") not in found.index
+    assert found.loc[("(2t)", "ai"), "status"] == "ok"
+
+
+def test_an_interaction_without_any_treated_city_in_the_group_is_not_identified(study, panel) -> None:
+    treated = panel["adoption"].notna()
+    small = panel.assign(urban_population=np.where(treated, 50.0, 300.0))
+    found = run_exhibit(study, "table_8", small, is_sample=True, cities=CITIES).estimates.set_index(["model", "term"])
+    assert found.loc[("(2)", "ai_x_scale"), "status"] == "not identified"
+    assert "0 with 'large_city' = 1, 18 with" in found.loc[("(2)", "ai_x_scale"), "reason"]
+
+
+def test_both_forms_of_an_interaction_are_the_regressions_they_claim_to_be(study, panel) -> None:
+    found = run_exhibit(study, "table_8", panel, is_sample=True, cities=CITIES).estimates.set_index(["model", "term"])
+    capital = CITIES["level"].eq("municipality") | CITIES["provincial_capital"].eq(1)
+    inside = panel["city_code"].isin(CITIES.loc[capital, "city_code"])
+    frame = panel.assign(product=panel["ai"] * inside)
+    alone = two_way(frame, "ulgue", "product", study.controls, **KEYS).table.loc["product"]
+    assert found.loc[("(1)", "ai_x_level"), ["estimate", "se"]].tolist() == alone[["estimate", "se"]].tolist()
+    both = two_way(frame, "ulgue", ["ai", "product"], study.controls, **KEYS).table.loc["product"]
+    assert found.loc[("(1t)", "ai_x_level"), "estimate"] == both["estimate"]
+    assert found.loc[("(1t)", "ai_x_level"), "estimate"] != alone["estimate"]
+
+
+def test_anticipation_puts_earlier_treatments_beside_the_true_one(study, panel) -> None:
+    found = rows(study, panel, model(study, leads=(1, 2)))
+    years = panel["year"] - panel["adoption"]
+    frame = panel.assign(one=(years >= -1).astype(float), two=(years >= -2).astype(float))
+    direct = two_way(frame, "ulgue", ["ai", "one", "two"], study.controls, **KEYS).table
+    for term, column in (("ai", "ai"), ("ai_lead_1", "one"), ("ai_lead_2", "two")):
+        assert found.loc[("(1)", term), "estimate"] == direct.loc[column, "estimate"]
+
+
+def test_another_policy_enters_as_a_regressor_of_its_own(study, panel) -> None:
+    found = run_exhibit(study, "table_5", panel, is_sample=True).estimates.set_index(["model", "term"])
+    controls = [*study.controls, "made_in_china_2025"]
+    direct = two_way(panel, "ulgue", "ai", controls, **KEYS).table
+    assert found.loc[("(1)", "made_in_china_2025"), "estimate"] == direct.loc["made_in_china_2025", "estimate"]
+    assert found.loc[("(1)", "ai"), "se"] == direct.loc["ai", "se"]
+
+
+def test_a_longer_panel_that_is_not_there_is_said_and_one_that_is_is_used(study, panel) -> None:
+    without = run_exhibit(study, "table_5", panel, is_sample=True).estimates.set_index("model")
+    assert without.loc["(5)", "status"] == "not computed"
+    assert "2011-2023" in without.loc["(5)", "reason"]
+    earlier = panel[panel["year"] < 2019].assign(year=lambda rows: rows["year"] - 4)
+    longer = pd.concat([panel, earlier.assign(ai=0)], ignore_index=True)
+    panels = {"ai_pilot_zones_long": longer}
+    found = run_exhibit(study, "table_5", panel, is_sample=True, panels=panels).estimates.set_index(["model", "term"])
+    longer["z"] = longer["landlines_1984"] * (longer["year"] >= 2019)
+    direct = two_stage(longer, "ulgue", ["ai"], ["z"], study.controls, **KEYS)
+    assert found.loc[("(5)", "ai"), ["estimate", "n"]].tolist() == [direct.table.loc["ai", "estimate"], 286 * 13]
+    assert found.loc[("(5)", "kp_rk_wald_f"), "estimate"] == direct.kp_rk_wald_f
+    assert found.loc[("(5)", "kp_rk_lm"), "p"] == direct.kp_rk_lm_p
+    assert found.loc[("(5)", "stock_yogo_10pct"), "estimate"] == 16.38
+    assert found.loc[("(4)", "iv"), "estimate"] == direct.first_stage["ai"].table.loc["z", "estimate"]
+    own = longer["landlines_1984"] * (longer["year"] >= longer["adoption"])
+    other = two_stage(longer.assign(z=own), "ulgue", ["ai"], ["z"], study.controls, **KEYS)
+    assert found.loc[("(5o)", "ai"), "estimate"] == other.table.loc["ai", "estimate"]
+
+
+def test_matching_estimates_on_matched_rows_only_and_counts_both_sides(study, panel) -> None:
+    options = {"matching": "nearest", "caliper": 0.05}
+    result = run_exhibit(
+        exhibit(study, model(study, method="psm_did", options=options)), "table_1", panel, is_sample=True
+    )
+    fitted = result.models["(1)"]
+    assert fitted.treated_rows == 162
+    assert fitted.n <= fitted.matched_rows + fitted.control_rows < len(panel)
+    assert fitted.control_rows <= fitted.matched_rows
+    assert any("of 162 rows of pilot cities" in note for note in fitted.notes)
+
+
+def test_a_matched_sample_that_lost_most_treated_rows_says_so_beside_its_number(study, panel) -> None:
+    rng = np.random.default_rng(0)
+    apart = panel.assign(eco=panel["eco"] + 2 * panel["adoption"].notna() + rng.normal(size=len(panel)) / 10)
+    options = {"matching": "radius", "caliper": 1e-4}
+    row = rows(study, apart, model(study, method="psm_did", options=options)).loc[("(1)", "ai")]
+    assert row["status"] == "ok"
+    assert "of 162 treated rows found no match: the estimate is of a minority." in row["reason"]
+
+
+def test_few_treated_cities_are_said_beside_the_number_unless_the_method_is_made_for_them(study, panel) -> None:
+    two, wild = model(study, "two"), model(study, "wild", method="wild_bootstrap", options={"draws": 99})
+    found = rows(study, panel, two, wild)
+    reason = "18 treated cities among 286 clusters: too few to trust a clustered standard error."
+    assert found.loc[("two", "ai"), "reason"] == reason
+    assert found.loc[("wild", "ai"), "reason"] is None or pd.isna(found.loc[("wild", "ai"), "reason"])
+    direct = wild_bootstrap(panel, "ulgue", "ai", study.controls, draws=99, **KEYS)
+    assert found.loc[("wild", "ai"), "p"] == direct.p_value
+
+
+def test_a_subsample_without_treated_cities_is_not_identified(study, panel) -> None:
+    pilots = tuple(panel.loc[panel["adoption"].notna(), "city_code"].unique())
+    row = rows(study, panel, model(study, sample=Subsample(exclude_cities=pilots))).loc[("(1)", "ai")]
+    assert row["status"] == "not identified"
+    assert "is 0 in all 2412 rows used" in row["reason"]
+
+
+def test_a_collinear_control_is_not_identified_and_the_rest_stands(study, panel) -> None:
+    twice = panel.assign(gov=2 * panel["op"] + 1)
+    found = rows(study, twice, model(study))
+    assert found.loc[("(1)", "op"), "status"] == "not identified"
+    assert found.loc[("(1)", "ai"), "status"] == "ok"
+
+
+def test_groups_hold_each_city_once_and_split_at_what_they_name(study, panel) -> None:
+    groups = {group.name: group for group in study.groups}
+    infra = city_groups(groups["high_infra"], panel, CITIES)
+    means = panel.groupby("city_code")["digital"].mean()
+    assert infra.to_dict() == (means > panel["digital"].mean()).astype(float).to_dict()
+    level = city_groups(groups["high_level"], panel, CITIES)
+    assert level[level == 1].index.isin(["110000", "120000", "310000", "500000"]).sum() == 4
+    assert level.sum() == 4 + CITIES["provincial_capital"].sum()
+    assert level["440300"] == 0
+    one = panel.assign(urban_population=np.where(panel["city_code"] == "110000", 99.9, np.nan))
+    large = city_groups(groups["large_city"], one, CITIES)
+    assert large["110000"] == 0
+    assert large.drop("110000").isna().all()
+
+
+def test_a_group_without_its_column_names_the_source_that_is_missing(study, panel) -> None:
+    estimates = run_exhibit(study, "table_8", panel.assign(digital=np.nan), is_sample=True, cities=CITIES).estimates
+    row = estimates[estimates["model"] == "(3)"].iloc[0]
+    assert row["status"] == "not computed"
+    assert "digital_infrastructure of panels.city_year" in row["reason"]
+    assert estimates.loc[estimates["model"] == "(1)", "status"].eq("ok").all()
+
+
+def test_the_test_between_groups_is_the_clustered_chow_test(study, panel) -> None:
+    east, rest = ({"where": {"high_level": (value,)}} for value in (1, 0))
+    columns = [model(study, label, sample=Subsample(**own)) for label, own in (("(1)", east), ("(2)", rest))]
+    test = model(study, "equal", method="group_difference", options={"by": "high_level", "permutations": 19})
+    found = rows(study, panel, *columns, tests=(test,))
+    level = city_groups(next(g for g in study.groups if g.name == "high_level"), panel, CITIES)
+    frame = panel.assign(level=panel["city_code"].map(level))
+    direct = group_difference(frame, "ulgue", "ai", study.controls, group="level", permutations=19, **KEYS)
+    assert found.loc[("equal", "chow F"), ["estimate", "p"]].tolist() == [direct.chow.f, direct.chow.p]
+    assert found.loc[("equal", "permutation"), "p"] == direct.permutation_p
+    assert found.loc[("(1)", "ai"), "estimate"] == direct.table.loc[1.0, "estimate"]
+
+
+@pytest.fixture(scope="module")
+def estimators(study, panel) -> pd.DataFrame:
+    return run_exhibit(study, "table_3_estimators", panel, is_sample=True, cities=CITIES).estimates.set_index(
+        ["model", "term"]
+    )
+
+
+def test_every_estimator_finds_the_effect_within_four_standard_errors(estimators) -> None:
+    effects = estimators.xs("ai", level="term")
+    assert len(effects) == 8
+    assert set(effects["status"]) == {"ok"}
+    assert ((effects["estimate"] - 0.5).abs() < 4 * effects["se"]).all()
+
+
+def test_the_truth_of_an_estimator_is_its_own_estimand(study, panel) -> None:
+    growing = np.where(panel["ai"] == 1, panel["year"] - panel["adoption"].fillna(0) + 1, 0.0)
+    ledger = panel[["city_code", "year"]].assign(ulgue_tau=growing)
+    truth = true_effects(study, study.exhibit("table_3_estimators"), panel, ledger).set_index("model")["truth"]
+    assert truth["ulgue, imputation"] == pytest.approx(growing[panel["ai"] == 1].mean())
+    assert truth["ulgue, two_way"] == truth["ulgue, wild_bootstrap"] != truth["ulgue, imputation"]
+    interactions = true_effects(study, study.exhibit("table_8"), panel, ledger, CITIES)
+    assert interactions.empty
+
+
+def test_honest_intervals_widen_with_the_bound_and_stop_where_zero_enters(study, panel) -> None:
+    found = run_exhibit(study, "table_3_honest", panel, is_sample=True).estimates.set_index(["model", "term"])
+    own = found.loc["ulgue", "estimate"]
+    width = [own[f"relative {bound}, high"] - own[f"relative {bound}, low"] for bound in ("0.5", "1", "1.5", "2")]
+    assert width == sorted(width)
+    holds = own["relative breakdown"]
+    bounds = {bound: own[f"relative {bound:g}, low"] > 0 for bound in (0.5, 1.0, 1.5, 2.0)}
+    assert np.isnan(holds) or (bounds[holds] and not any(bounds[b] for b in bounds if b > holds))
+
+
+def test_results_do_not_depend_on_the_order_of_rows(study, panel) -> None:
+    shuffled = panel.sample(frac=1, random_state=1)
+    for name in ("figure_4", "table_4", "table_4_balance", "table_6_controls", "table_8"):
+        left = run_exhibit(study, name, panel, is_sample=True, cities=CITIES).estimates
+        right = run_exhibit(study, name, shuffled, is_sample=True, cities=CITIES).estimates
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+def test_an_interaction_stands_beside_or_in_place_of_the_treatment() -> None:
+    base = Model("(1)", "y", "ai", (), ("unit",), ("unit",))
+    inside = replace(base, interaction=Interaction("ai_x", "g", True))
+    assert inside.treatments == ("ai", "ai_x")
+    assert replace(base, interaction=Interaction("ai_x", "g", False)).treatments == ("ai_x",)
