@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -141,6 +142,30 @@ def test_a_reader_never_meets_a_moment_without_a_publication_or_half_of_one(path
     reader.join()
     assert not failures
     assert len(seen) > 3
+
+
+def test_both_links_lead_somewhere_after_every_single_step_of_a_swap(paths, candidate, monkeypatch):
+    candidate(1)
+    publication.publish(paths)
+    candidate(2)
+    steps = []
+
+    def watched(name: str):
+        original = getattr(Path, name)
+
+        def step(self, *arguments, **options):
+            result = original(self, *arguments, **options)
+            assert (paths.published / "publication.json").exists(), f"no publication after {name} of {self.name}"
+            assert (paths.reports / "index.html").exists(), f"no report after {name} of {self.name}"
+            steps.append(name)
+            return result
+
+        return step
+
+    for name in ("unlink", "rename", "replace", "symlink_to", "rmdir"):
+        monkeypatch.setattr(Path, name, watched(name))
+    publication.publish(paths)
+    assert "replace" in steps
 
 
 def test_an_open_reader_keeps_what_it_opened_while_others_see_the_new_one(paths, candidate):
