@@ -318,7 +318,8 @@ def _inside(interval: tuple[float, float], count: int) -> np.ndarray:
 def _maximise_one(at: Callable[[float, bool], Point], which: int, interval: tuple[float, float]) -> Point:
     grid = _inside(interval, 40)
     best = int(np.argmax([at(r, True).loglik for r in grid]))
-    margin = 1e-9 * (interval[1] - interval[0])
+    # Nearer the border the difference of two logarithms, which the transformation leaves, is rounding error.
+    margin = 1e-6 * (interval[1] - interval[0])
     left = grid[best - 1] if best else interval[0] + margin
     right = grid[best + 1] if best + 1 < len(grid) else interval[1] - margin
 
