@@ -55,6 +55,10 @@ create table if not exists raw.patents (
     source varchar, application_number varchar, kind varchar, filing_date varchar, grant_date varchar, ipc varchar,
     applicant varchar, address varchar, file varchar, row bigint
 );
+create table if not exists raw.cases (
+    source varchar, case_number varchar, court varchar, cause varchar, type varchar, procedure varchar, filed varchar,
+    concluded varchar, document varchar, file varchar, row bigint
+);
 create table if not exists raw.reader_rejects (
     rule varchar, source varchar, file varchar, sheet varchar, row bigint, "column" varchar, value varchar,
     message varchar

@@ -33,7 +33,6 @@ CITY_YEAR: dict[str, tuple[str, str]] = {
     "ipp_index": ("ratio", "concluded intellectual property cases / GDP, city over nation"),
     "fdi_million_yuan": ("million yuan", "foreign direct investment actually used"),
     "fdi_share": ("ratio", "foreign direct investment / GDP"),
-    "urban_district_population_10k": ("10,000 people", "resident population of the urban districts"),
     "digital_infrastructure": ("index", "digital infrastructure, entropy index of its inputs and outputs"),
     "landlines_1984_per_100": ("per 100 people", "landline telephones in 1984"),
     "co2_ceads_tonne": ("tonne", "carbon dioxide, energy accounting (CEADs)"),

@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.fingerprint import files_below, hash_files
-from dagster_project.ingest import contracts, files, patents, yearbooks
+from dagster_project.ingest import contracts, files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
@@ -30,6 +30,9 @@ REFERENCE_TABLES = {
     "code_history": REFERENCE / "code_history.csv",
     "green_ipc": REFERENCE / "green_ipc.csv",
     "recorded_exchange_rate": REFERENCE / "exchange_rate.csv",
+    "recorded_national_gdp": REFERENCE / "national_gdp.csv",
+    "courts": REFERENCE / "courts.csv",
+    "ip_causes": REFERENCE / "ip_causes.csv",
     "indicators": CONTRACTS / "indicators.csv",
     "measurement_units": CONTRACTS / "measurement_units.csv",
 }
@@ -37,6 +40,7 @@ REFERENCE_TABLES = {
 NUMBERS = {
     "green_ipc": ["group_from", "group_to"],
     "recorded_exchange_rate": ["year", "yuan_per_usd"],
+    "recorded_national_gdp": ["year", "gdp_10k_yuan"],
     "indicators": ["jump"],
     "measurement_units": ["factor"],
 }
@@ -75,6 +79,7 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
             "cities": REFERENCE / "cities.csv",
             "clusters": POLICIES / "innovative_clusters.csv",
             "ai_zones": POLICIES / "ai_pilot_zones.csv",
+            "courts": REFERENCE / "courts.csv",
         }
         made_by = hash_files([*makers, *committed.values()], ROOT)
         if not stamp.exists() or stamp.read_text() != made_by:
@@ -84,6 +89,7 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
                 cities=frames["cities"],
                 clusters=frames["clusters"],
                 ai_zones=frames["ai_zones"],
+                courts=frames["courts"],
                 seed=0,
                 progress=context.log.info,
             )
@@ -156,7 +162,7 @@ def refresh(
     hashes = {file: files.sha256(path) for file, path in found.items()}
     stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
     gone = [file for file in known if file not in found]
-    table = "raw.yearbook_cells" if contract.kind == "yearbook" else "raw.patents"
+    table = "raw.yearbook_cells" if contract.kind == "yearbook" else f"raw.{contract.kind}"
     units = frozenset(row["unit"] for row in _rows(CONTRACTS / "measurement_units.csv"))
     connection.execute("begin")
     for file in [*stale, *gone]:
@@ -170,7 +176,7 @@ def refresh(
             counts = reading.sheets, reading.rows, len(reading.cells), len(reading.rejects)
             _insert(connection, "raw.reader_rejects", reading.rejects)
         else:
-            rows, rejects = patents.load(connection, found[file], file, contract)
+            rows, rejects = records.load(connection, found[file], file, contract)
             _insert(connection, "raw.reader_rejects", rejects)
             counts = 1, rows, rows, len(rejects)
         connection.execute(
@@ -193,6 +199,9 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
                 "code_history": "Dated merges, renames and splits, and how each is treated.",
                 "green_ipc": "Symbols and ranges of the IPC Green Inventory.",
                 "recorded_exchange_rate": "Yuan per US dollar for years that raw files do not cover.",
+                "recorded_national_gdp": "GDP of the nation, the denominator of the protection index.",
+                "courts": "Courts and the city each belongs to, with the years they sat.",
+                "ip_causes": "Causes of action, and which of them are intellectual property.",
                 "indicators": "Canonical unit, merge rule and jump threshold of each indicator.",
                 "measurement_units": "Unit texts and their factor to the canonical unit.",
                 "contract_columns": "One row a source and indicator: priority among sources, range.",

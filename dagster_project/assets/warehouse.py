@@ -53,10 +53,13 @@ def dbt_models(
 ) -> list[dg.AssetsDefinition]:
     """Every dbt model in two dbt runs: up to panels.city_year, and from the scores to the studies' panels."""
     yearbooks = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "yearbook"]
-    records = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "patents"]
+    patents = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "patents"]
+    cases = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "cases"]
+    records = [*patents, *cases]
     filled_by = {
         "raw/yearbook_cells": yearbooks,
-        "raw/patents": records,
+        "raw/patents": patents,
+        "raw/cases": cases,
         "raw/reader_rejects": [*yearbooks, *records],
         "raw/ledger": [*yearbooks, *records],
         "scores/efficiency": [dg.AssetKey(["scores", "tables"]), *scores],

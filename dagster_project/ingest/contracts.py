@@ -154,7 +154,7 @@ class Contract(Strict):
     """A source, as data/contracts/<source>.yaml states it."""
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Literal["yearbook", "patents"]
+    kind: Literal["yearbook", "patents", "cases"]
     title: Label
     publisher: str
     covers: str

@@ -64,3 +64,11 @@
             )
     end
 {%- endmacro %}
+
+{# (cases / GDP of the city) / (cases / GDP of the nation); missing where either GDP or the nation's cases are not above zero. #}
+{% macro revealed_comparative_advantage(cases, gdp, national_cases, national_gdp) -%}
+    case
+        when {{ gdp }} > 0 and {{ national_gdp }} > 0 and {{ national_cases }} > 0
+            then ({{ cases }} / {{ gdp }}) / ({{ national_cases }} / {{ national_gdp }})
+    end
+{%- endmacro %}

@@ -14,6 +14,10 @@ telephones as (
     group by city_code
 ),
 
+cases as (
+    select * from {{ ref('int_ip_cases') }}
+),
+
 capital as (
     select * from {{ ref('int_capital') }}
 ),
@@ -85,14 +89,15 @@ final as (
         wide.telecom_revenue / wide.population_resident as telecom_revenue_per_capita_yuan,
         telephones.landlines_1984_per_100,
 
-        -- no source provides court cases yet: a study that needs the index says so instead of printing a number
-        null::double as ipp_index,
+        {{ revealed_comparative_advantage('cases.ip_cases', 'wide.gdp', 'cases.national_cases', 'cases.national_gdp') }}
+            as ipp_index,
 
         coalesce(wide.merged, false) as borders_merged
     from wide
     inner join cities on wide.city_code = cities.city_code
     inner join capital on wide.city_code = capital.city_code and wide.year = capital.year
     left join patents on wide.city_code = patents.city_code and wide.year = patents.year
+    left join cases on wide.city_code = cases.city_code and wide.year = cases.year
     left join telephones on wide.city_code = telephones.city_code
 )
 

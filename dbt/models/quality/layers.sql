@@ -2,12 +2,15 @@
 {% set tables = [
     ('raw', source('raw', 'yearbook_cells')),
     ('raw', source('raw', 'patents')),
+    ('raw', source('raw', 'cases')),
     ('staging', ref('stg_yearbook_parsed')),
     ('staging', ref('stg_yearbook')),
     ('staging', ref('stg_patents')),
+    ('staging', ref('stg_cases')),
     ('quality', ref('rejects')),
     ('intermediate', ref('int_city_values')),
     ('intermediate', ref('int_green_patents')),
+    ('intermediate', ref('int_ip_cases')),
     ('panels', ref('city_year')),
 ] %}
 

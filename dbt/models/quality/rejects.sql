@@ -50,6 +50,35 @@ patents as (
     group by rule, source, file, "column", value
 ),
 
+faulty_cases as (
+    select
+        rule,
+        source,
+        file,
+        '' as sheet,
+        row,
+        case rule
+            when 'unknown_date' then 'concluded'
+            when 'dates_out_of_order' then 'filed'
+            when 'no_cause' then 'cause'
+            when 'unknown_court' then 'court'
+            when 'transferred_case' then 'document'
+            else 'case_number'
+        end as "column",
+        case rule when 'unknown_court' then coalesce(court, '') when 'no_cause' then '' else coalesce(case_number, '') end as value,
+        file || ', row ' || row || ': case ''' || coalesce(case_number, '') || ''' of ' || coalesce(trim(court), '')
+            || ' is set aside: ' || case rule
+                when 'unknown_date' then 'its date of conclusion is not one'
+                when 'dates_out_of_order' then 'it was concluded before it was filed'
+                when 'no_cause' then 'it names no cause of action'
+                when 'unknown_court' then 'no list of courts knows this court; correct it or add it to data/reference/courts.csv'
+                when 'transferred_case' then 'the ruling sends it to another court, which counts it'
+                else 'this case stands in another row too, which is counted'
+            end || '.' as message
+    from {{ ref('stg_cases') }}
+    where rule is not null
+),
+
 cells as (
     select *, null::double as neighbours, null::double as trusted_value, null as trusted_source,
         null as first_file, null as first_sheet, null::bigint as first_row
@@ -107,6 +136,8 @@ final as (
     from explained
     union all by name
     select * from patents
+    union all by name
+    select * from faulty_cases
     union all by name
     select * from readers
 )

@@ -1,4 +1,4 @@
-"""Patent records from CSV into the warehouse as text, one row an application, at the speed of DuckDB's own reader.
+"""Records (patents, court cases) from CSV into the warehouse as text, at the speed of DuckDB's own reader.
 
 Only loading: what a record means (green, which city, which year) is decided in dbt.
 """
@@ -20,15 +20,22 @@ from dagster_project.ingest.yearbooks import Reject
 if TYPE_CHECKING:
     import duckdb
 
-FIELDS = ("application_number", "kind", "filing_date", "grant_date", "ipc", "applicant", "address")
-REQUIRED = ("kind", "filing_date", "ipc", "address")
+#: Kind of contract -> columns of its raw table, and those without which a file is of no use.
+FIELDS = {
+    "patents": ("application_number", "kind", "filing_date", "grant_date", "ipc", "applicant", "address"),
+    "cases": ("case_number", "court", "cause", "type", "procedure", "filed", "concluded", "document"),
+}
+REQUIRED = {
+    "patents": ("kind", "filing_date", "ipc", "address"),
+    "cases": ("case_number", "court", "cause", "concluded", "document"),
+}
 BLOCK = 1 << 20
 
 
 def load(
     connection: duckdb.DuckDBPyConnection, path: Path, relative: str, contract: Contract
 ) -> tuple[int, pd.DataFrame]:
-    """Append a file to raw.patents; returns rows read and rejects (columns of `Reject`). Never raises for content.
+    """Append a file to raw.<kind>; returns rows read and rejects (columns of `Reject`). Never raises for content.
 
     Rows are counted as a spreadsheet counts them (the header is row 1), blank lines left out.
     """
@@ -46,13 +53,14 @@ def load(
             missing = [name for name in contract.columns.values() if clean_header(name) not in headers]
             for name in missing:
                 reject("missing_column", name, "", f"no column is headed {name}.")
-            if {contract.columns[field] for field in REQUIRED} & set(missing):
+            if {contract.columns[field] for field in REQUIRED[contract.kind]} & set(missing):
                 return 0, _frame(rejects)
-            before = _count(connection)
+            table = f"raw.{contract.kind}"
+            before = _count(connection, table)
             connection.execute(_statement(contract, headers), [contract.source, relative, str(readable)])
-            for line, text, wrong in _bad_rows(connection, relative):
+            for line, text, wrong in _bad_rows(connection, table, relative):
                 reject("unreadable_row", "", text, f"row {line} cannot be read: {wrong} The row begins {text!r}.", line)
-            return _count(connection) - before, _frame(rejects)
+            return _count(connection, table) - before, _frame(rejects)
         except UnreadableFile as error:
             reject("unreadable_file", "", "", f"the file {error}.")
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
@@ -65,19 +73,20 @@ def _statement(contract: Contract, headers: list[str]) -> str:
     """Columns are given by name and nothing is guessed, so that one bad row cannot make the whole
     file unreadable."""
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(headers)))
-    wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS}
+    wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS[contract.kind]}
     named = ", ".join(
         f"c{headers.index(name)} as {field}" if name in headers else f"null as {field}"
         for field, name in wanted.items()
     )
     return (
-        f"insert into raw.patents by name select $1 as source, {named}, $2 as file, row_number() over () + 1 as row "
+        f"insert into raw.{contract.kind} by name select $1 as source, {named}, $2 as file, "
+        "row_number() over () + 1 as row "
         f"from read_csv($3, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
         "escape = '\"', store_rejects = true)"
     )
 
 
-def _bad_rows(connection: duckdb.DuckDBPyConnection, relative: str) -> list[tuple[int, str, str]]:
+def _bad_rows(connection: duckdb.DuckDBPyConnection, table: str, relative: str) -> list[tuple[int, str, str]]:
     """Rows that were left out (row, how it begins, what is wrong); the rows after each are counted on past it."""
     bad = connection.execute(
         "select line, trim(any_value(csv_line), chr(10) || chr(13) || ' ')[:60], "
@@ -88,9 +97,9 @@ def _bad_rows(connection: duckdb.DuckDBPyConnection, relative: str) -> list[tupl
         "with bad as (select line, row_number() over (order by line) as i "
         "from (select distinct line from reject_errors)), "
         "shifts as (select line - 1 - i as after, max(i) as shift from bad group by after) "
-        "update raw.patents as patents set row = patents.row + moved.shift from ("
-        "select loaded.rowid as id, shifts.shift from (select rowid, row from raw.patents where file = $1) as loaded "
-        "asof join shifts on loaded.row - 1 > shifts.after) as moved where patents.rowid = moved.id",
+        f"update {table} as records set row = records.row + moved.shift from ("
+        f"select loaded.rowid as id, shifts.shift from (select rowid, row from {table} where file = $1) as loaded "
+        "asof join shifts on loaded.row - 1 > shifts.after) as moved where records.rowid = moved.id",
         [relative],
     )
     connection.execute("drop table reject_errors; drop table reject_scans")
@@ -147,8 +156,8 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _count(connection: duckdb.DuckDBPyConnection) -> int:
-    return connection.execute("select count(*) from raw.patents").fetchall()[0][0]
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return connection.execute(f"select count(*) from {table}").fetchall()[0][0]
 
 
 def _frame(rejects: list[Reject]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project.ingest import contracts, patents
+from dagster_project.ingest import contracts, records
 from dagster_project.resources import TABLES
 
 CONTRACT = contracts.load(Path(__file__).resolve().parents[3] / "data" / "contracts" / "patent_records.yaml")
@@ -33,7 +33,7 @@ def load(warehouse, tmp_path):
         text = content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode()
         (tmp_path / name).write_bytes(text)
         contract = CONTRACT.model_copy(update={"encoding": encoding})
-        count, rejects = patents.load(warehouse, tmp_path / name, f"patents/{name}", contract)
+        count, rejects = records.load(warehouse, tmp_path / name, f"patents/{name}", contract)
         kept = warehouse.execute(
             "select row, application_number from raw.patents where file = ? order by row", [f"patents/{name}"]
         ).fetchall()
@@ -142,7 +142,7 @@ def test_faults_of_one_file_are_not_told_of_the_next(load):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1 << 20])
 def test_mixed_ends_of_line_are_seen_wherever_a_block_ends(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(patents, "BLOCK", size)
+    monkeypatch.setattr(records, "BLOCK", size)
     for content, mixed in ((b"a\nb\n", False), (b"a\r\nb\r\n", False), (b"a\r\nb\n", True), (b"a\nb\r\n", True)):
         (tmp_path / "a.csv").write_bytes(content)
-        assert patents._mixes_line_ends(tmp_path / "a.csv") is mixed
+        assert records._mixes_line_ends(tmp_path / "a.csv") is mixed
