@@ -78,7 +78,7 @@ def _applications(world: World, year: int, rng: np.random.Generator) -> tuple[np
     parts = [(inventions, 0, True), (models, 1, True)]
     parts += [
         (((inventions + models) * share).astype(int) + 1, kind, False)
-        for kind, share in enumerate((0.04, 0.035, 0.025))
+        for kind, share in enumerate((0.14, 0.125, 0.085))
     ]
     everyone = np.arange(len(world.cities))
     city = np.concatenate([np.repeat(everyone, counts) for counts, _, _ in parts])

@@ -61,7 +61,8 @@ def draw_resources(
         (n,) cities that become AI zones: chosen, among others, for their digital infrastructure.
     """
     growth, deflator = _growth(draws, indicators["gdp"])
-    waste = draws.latent("waste", city=1, drift=0.15, shock=0.1)
+    # A city wastes what it does not know how to save.
+    waste = draws.latent("knowledge", city=1, drift=0.15, shock=0.1)
     investment = indicators["gdp"] * _investment_share(draws) * np.exp(0.15 * waste)
     urban = indicators["population_resident"] * _urban_share(draws, income)
     real = {name: indicators[name] / deflator for name in ("gdp", "industrial_value_added")}

@@ -74,7 +74,8 @@ class Column:
 
     ``parts`` is empty, BOTH (the whole city and its urban districts side by side) or DISTRICTS (printed for those
     only); ``district`` names an indicator that the second of BOTH holds. ``average`` marks what does not add up: rates,
-    prices and figures per person. ``since`` is the first year with the column, ``decimals`` overrides the unit's.
+    prices and figures per person. ``since`` is the first year with the column, ``decimals`` overrides the unit's;
+    ``missing`` is the chance of a gap, where 0 means that no city of the usual sample has one.
     """
 
     indicator: str
@@ -160,7 +161,7 @@ SHEETS = (
             Column("industrial_value_added", "10k_yuan", _texts("工业增加值"), MONEY),
             Column("population_resident", "10k_persons", RESIDENTS, PEOPLE, BOTH, "population_urban_district"),
             Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), BOTH),
-            Column("gdp_growth", "percent", _texts("地区生产总值增长率"), _texts("%"), BOTH, average=True),
+            Column("gdp_growth", "percent", _texts("地区生产总值增长率"), _texts("%"), BOTH, average=True, missing=0),
             Column("population_urban", "10k_persons", _texts("城镇常住人口"), PEOPLE, since=2005),
         ),
     ),
@@ -451,7 +452,7 @@ def _worn(values: np.ndarray, scale: Scale, missing: float, rows: list[_Row], rn
     cells: list[Value] = []
     for i, row in enumerate(rows):
         value = printed(values[i], scale)
-        if chance[i] < max(missing, row.missing) and not row.complete:
+        if chance[i] < (max(missing, row.missing) if missing or row.missing > 0.1 else 0) and not row.complete:
             cells.append(MISSING_MARKS[mark[i]])
         elif kind[i] < 0.015:
             cells.append(f"{value:,.{scale.decimals}f}")
