@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.simulation import resources, small_books, yearbook
+from analysis.simulation import cases, resources, small_books, yearbook
 from analysis.simulation.draws import YEARS
 from analysis.simulation.patents import HEADER, KINDS
 from analysis.simulation.sample import write_yearbooks
@@ -134,3 +134,9 @@ def test_the_patent_contract_names_the_columns_and_kinds_of_the_files():
     contract = contracts.load(ROOT / "data/contracts/patent_records.yaml")
     assert ",".join(contract.columns.values()) == HEADER
     assert [kind in names for kind, names in zip(KINDS, contract.kinds.values(), strict=True)] == [True] * 3
+
+
+def test_the_contract_of_court_cases_names_the_columns_of_the_files():
+    contract = contracts.load(ROOT / "data/contracts/court_cases.yaml")
+    assert tuple(contract.columns.values()) == cases.HEADER
+    assert contract.matches(PurePosixPath("cases/2016.csv"))
