@@ -1,8 +1,19 @@
 -- grain: one city and year; GDP, its sectors and investment at 2006 prices, and the capital stock that investment built since 2006
 {% set base = 2006 %}
 
-with wide as (
+with measured as (
     select * from {{ ref('int_city_wide') }}
+),
+
+-- a stock cannot skip a year: gaps inside a city's series lie on the line between the years around them
+wide as (
+    select
+        * replace (
+            {{ interpolate('gdp', 'linear') }} as gdp,
+            {{ interpolate('gdp_growth', 'linear') }} as gdp_growth,
+            {{ interpolate('fixed_investment', 'linear') }} as fixed_investment
+        )
+    from measured
 ),
 
 -- real growth, from a published real series where there is one, else from published growth rates
