@@ -26,7 +26,8 @@ DATA_DOCS = dg.AssetKey(["report", "data_docs"])
 
 
 def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
-    panels = [dg.AssetKey(["panels", name]) for name in ("city_year", *(study.name for study in studies))]
+    names = ["city_year", *(name for study in studies for name in (study.name, *study.other_panels))]
+    panels = [dg.AssetKey(["panels", name]) for name in names]
 
     @dg.asset(
         key=DATA_DOCS,

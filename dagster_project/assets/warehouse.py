@@ -110,8 +110,13 @@ def _look(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> d
 
 
 def panel_checks(paths: Paths, studies: Sequence["Study"]) -> list[dg.AssetChecksDefinition]:
-    """A blocking and a warning check on each study's panel and on city_year."""
-    return [_city_year_check(paths), *(_study_check(paths, study) for study in studies)]
+    """A blocking and a warning check on each panel of each study and on city_year."""
+    panels = [
+        _study_check(paths, study, panel, years)
+        for study in studies
+        for panel, years in {study.name: study.years, **study.other_panels}.items()
+    ]
+    return [_city_year_check(paths), *panels]
 
 
 def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
@@ -124,7 +129,7 @@ def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
     return _checks(paths, "city_year", lambda frame: frame, rules)
 
 
-def _study_check(paths: Paths, study: "Study") -> dg.AssetChecksDefinition:
+def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int]) -> dg.AssetChecksDefinition:
     def prepare(frame: Any) -> Any:
         from expectations import panels
 
@@ -138,14 +143,14 @@ def _study_check(paths: Paths, study: "Study") -> dg.AssetChecksDefinition:
         shares = [v.name for v in study.variables if v.name in measured and v.source in SHARES and not v.log]
         return panels.study_panel(
             cities=cities,
-            years=study.years,
+            years=years,
             treatment=study.treatment,
             treated=treated,
             measured=measured,
             shares=shares,
         )
 
-    return _checks(paths, study.name, prepare, rules)
+    return _checks(paths, panel, prepare, rules)
 
 
 def promised(study: "Study") -> tuple[int, int]:
