@@ -277,12 +277,24 @@ def _method_notes(result: ExhibitResult) -> list[str]:
 
 
 def _said(result: ExhibitResult) -> list[str]:
-    """What each estimator did to the data on the way, and what speaks against its number."""
-    said: dict[str, list[str]] = {}
-    for label, fitted in result.models.items():
-        for note in (*getattr(fitted, "cautions", ()), *getattr(fitted, "notes", ())):
-            said.setdefault(note, []).append(label)
-    return [f"{', '.join(labels)}: {note}" for note, labels in said.items()]
+    """What each estimator did to the data on the way, and what speaks against its number; one line a set of models."""
+    models = result.specification.models
+    names = {m.label: m.heading.en if result.kind == "estimators" and m.heading else m.label for m in models}
+    against = result.estimates[result.estimates["status"].eq(OK) & result.estimates["reason"].notna()]
+    by_note: dict[str, dict[str, None]] = {}
+    for label, name in names.items():
+        # Few clusters are said once, by the study's own sentence.
+        notes = [note for note in getattr(result.models[label], "notes", ()) if not note.startswith("Only ")]
+        for note in (*notes, *dict.fromkeys(against.loc[against["model"] == label, "reason"])):
+            by_note.setdefault(note, {})[name] = None
+    by_models: dict[tuple[str, ...], list[str]] = {}
+    for note, who in by_note.items():
+        by_models.setdefault(tuple(who), []).append(note)
+    everyone = tuple(dict.fromkeys(names.values()))
+    return [
+        " ".join(notes) if who == everyone else f"{'; '.join(who)}: {' '.join(notes)}"
+        for who, notes in by_models.items()
+    ]
 
 
 _PLACEBO = {

@@ -203,7 +203,10 @@ def _few(regression: Any, model: Model, frame: pd.DataFrame) -> list[str]:
     clusters = getattr(regression, "clusters", None) or frame[UNIT].nunique()
     if treated >= FEW_TREATED and clusters >= FEW_CLUSTERS:
         return []
-    return [f"{treated} treated cities among {clusters} clusters: too few to trust a clustered standard error."]
+    return [
+        f"{treated} treated cities among {clusters} clusters are too few to trust a clustered standard error; read the "
+        "placebo test and the wild cluster bootstrap beside it."
+    ]
 
 
 def _row(model: str, row: Row, n: float = np.nan, r2: float = np.nan, status: str | None = None) -> dict:

@@ -179,7 +179,10 @@ def _covariates(model: Model) -> tuple[str, ...]:
 
 
 def _two_stage(panel: pd.DataFrame, model: Model) -> TwoStage | FirstStage:
-    """Two-stage least squares with one instrument: a fixed attribute of the city times the years from ``since`` on."""
+    """Two-stage least squares with one instrument: a fixed attribute of the city times the years from ``since`` on.
+
+    The second stage's R2 is that within the effects, as xtivreg2 prints it.
+    """
     from analysis.iv import two_stage
 
     since = model.options["since"]
@@ -196,7 +199,9 @@ def _two_stage(panel: pd.DataFrame, model: Model) -> TwoStage | FirstStage:
         fixed_effects=model.fixed_effects,
         cluster=model.cluster,
     )
-    return result.first_stage[model.treatment] if model.options.get("stage") == "first" else result
+    if model.options.get("stage") == "first":
+        return replace(result.first_stage[model.treatment], notes=result.notes)
+    return replace(result, r2=result.r2_within)
 
 
 INSTRUMENT = "iv"

@@ -6,35 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from study_panel import CITIES, make_panel
 
 from analysis.did import event_study, two_way
 from analysis.studies.records import Study
 from analysis.studies.run import COLUMNS, missing_columns, run_exhibit, run_study
 from analysis.studies.spec import catalogue, load
-
-DATA = Path(__file__).resolve().parents[3] / "data"
-CITIES = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
-
-
-def make_panel(study: Study, seed: int = 0) -> pd.DataFrame:
-    """A panel of the study's cities, years and real adoption dates, with noise for variables and an effect of 0.5."""
-    rng = np.random.default_rng(seed)
-    policy = pd.read_csv(DATA / "policies" / f"{study.policy}.csv", dtype={"city_code": str})
-    codes = CITIES.loc[CITIES[study.cities] == 1, "city_code"]
-    index = pd.MultiIndex.from_product([codes, range(study.years[0], study.years[1] + 1)], names=["city_code", "year"])
-    panel = index.to_frame(index=False)
-    panel["adoption"] = panel["city_code"].map(policy.groupby("city_code")["adoption"].min()).astype(float)
-    panel[study.treatment] = (panel["year"] >= panel["adoption"]).astype(float)
-    level = dict(zip(codes, rng.normal(size=len(codes)), strict=True))
-    for policy in study.policies:
-        other = pd.read_csv(DATA / "policies" / f"{policy.policy}.csv", dtype={"city_code": str})
-        first = panel["city_code"].map(other.groupby("city_code")["adoption"].min())
-        panel[policy.name] = (panel["year"] >= first).astype(int)
-    for variable in study.variables:
-        effect = 0.5 * (variable.role == "outcome")
-        noise = panel["city_code"].map(level) + rng.normal(size=len(panel)) / 3
-        panel[variable.name] = noise + effect * panel[study.treatment]
-    return panel
 
 
 @pytest.fixture(scope="module")
