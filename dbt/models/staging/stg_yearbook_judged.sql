@@ -31,35 +31,17 @@ single as (
     select * from keyed where key_rule is null
 ),
 
--- the same quantity from the most trusted other source that is at least as trusted as this one
-trusted as (
-    select single.source, single.unit_code, single.year, single.indicator, arg_min(other.value, other.priority) as trusted_value,
-        arg_min(other.source, other.priority) as trusted_source
-    from single
-    inner join single as other
-        on single.unit_code = other.unit_code
-        and single.year = other.year
-        and single.indicator = other.indicator
-        and (other.priority, other.source) < (single.priority, single.source)
-    where other.value > 0
-    group by all
-),
-
-compared as (
+surrounded as (
     select
         single.*,
         indicators.jump,
-        trusted.trusted_value,
-        trusted.trusted_source,
         median(single.value) filter (where single.value > 0) over (
             series range between 3 preceding and 1 preceding
         ) as before,
         median(single.value) filter (where single.value > 0) over (
             series range between 1 following and 3 following
-        ) as after,
-        case when single.value > 0 then ln(single.value / trusted.trusted_value) end as gap
+        ) as after
     from single
-    left join trusted using (source, unit_code, year, indicator)
     left join {{ source('raw', 'indicators') }} as indicators on single.indicator = indicators.indicator
     window series as (partition by single.source, single.unit_code, single.indicator order by single.year)
 ),
@@ -76,12 +58,37 @@ departures as (
             when sign(ln(value / before)) = sign(ln(value / after)) then least(abs(ln(value / before)), abs(ln(value / after)))
             else 0
         end as departure
-    from compared
+    from surrounded
+),
+
+-- the same quantity from the most trusted other source that is at least as trusted as this one; a value that is itself out
+-- of line speaks against none
+trusted as (
+    select one.source, one.unit_code, one.year, one.indicator, arg_min(other.value, other.priority) as trusted_value,
+        arg_min(other.source, other.priority) as trusted_source
+    from departures as one
+    inner join departures as other
+        on one.unit_code = other.unit_code
+        and one.year = other.year
+        and one.indicator = other.indicator
+        and (other.priority, other.source) < (one.priority, one.source)
+    where other.value > 0 and not coalesce(other.departure > ln(other.jump), false)
+    group by all
+),
+
+compared as (
+    select
+        departures.*,
+        trusted.trusted_value,
+        trusted.trusted_source,
+        case when departures.value > 0 then ln(departures.value / trusted.trusted_value) end as gap
+    from departures
+    left join trusted using (source, unit_code, year, indicator)
 ),
 
 -- two vintages may differ by a constant factor; a year that leaves that factor has another caliber
 usual as (
-    select *, median(gap) over (partition by source, unit_code, indicator) as usual_gap from departures
+    select *, median(gap) over (partition by source, unit_code, indicator) as usual_gap from compared
 ),
 
 judged as (
