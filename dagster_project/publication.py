@@ -88,6 +88,8 @@ def write_database(candidate: Path) -> Path:
     path = candidate / DATABASE
     path.unlink(missing_ok=True)
     with duckdb.connect(config={"threads": 1}) as connection:
+        # what DuckDB's compression of numbers writes differs from process to process
+        connection.execute("set force_compression = 'uncompressed'")
         connection.execute(f"attach '{path}' as published (storage_version '{STORAGE}')")
         for schema in ("panels", "scores", "estimates", "quality"):
             connection.execute(f"create schema published.{schema}")
