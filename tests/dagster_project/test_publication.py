@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from dagster_project import publication
-from dagster_project.paths import Paths
+from dagster_project.paths import ROOT, Paths
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,22 @@ def test_the_same_parquet_gives_the_same_database_to_the_byte(candidate):
     folder = candidate(1)
     first = (folder / "pilotcity.duckdb").read_bytes()
     assert publication.write_database(folder).read_bytes() == first
+
+
+def test_every_process_writes_the_same_database_to_the_byte(candidate):
+    folder = candidate(1)
+    rng = np.random.default_rng(0)
+    panel = pd.DataFrame({f"x{n}": np.exp(rng.normal(size=6000)).round(n) for n in range(12)})
+    panel.mask(rng.random(panel.shape) < 0.1).assign(city="城市").to_parquet(folder / "data" / "panels" / "big.parquet")
+    program = (
+        "import sys, pathlib; from dagster_project import publication; "
+        "publication.write_database(pathlib.Path(sys.argv[1]))"
+    )
+    written = set()
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program, str(folder)], cwd=ROOT, check=True)
+        written.add((folder / "pilotcity.duckdb").read_bytes())
+    assert len(written) == 1
 
 
 def test_a_published_database_cannot_be_written_and_opens_no_other_file(paths, candidate):

@@ -143,6 +143,9 @@ def sheets() -> list[Sheet]:
     trusted = Sheet("trusted", "gdp", "万元")
     trusted.series("上海市", 900 * 10000 / 1.02)
     trusted.add(2015, "承德市", 12779000)
+    # an error in the trusted file is the trusted file's alone
+    gdp.series("重庆市", 900)
+    trusted.series("重庆市", 900 * 10000, {2014: (900 * 10000 * 1.08**4 * 4, "jump")})
     return [gdp, people, growth, trusted]
 
 
@@ -324,6 +327,10 @@ def test_the_more_trusted_source_counts_and_the_other_fills_in(world):
     )
     assert dict(used.to_numpy().tolist())["310000"] == "trusted"
     assert dict(used.to_numpy().tolist())["370100"] == "main"
+
+
+def test_where_the_trusted_source_errs_the_other_one_counts(world):
+    assert value(world, "500000", 2014) == (round(900 * 1.08**4, 4) * 10000, False)
 
 
 def test_an_address_finds_its_city_or_is_set_aside(world):

@@ -118,6 +118,21 @@ def test_capital_by_perpetual_inventory_in_sql_is_the_one_in_python(macros, seed
     np.testing.assert_allclose(found, expected, rtol=1e-12, equal_nan=True)
 
 
+def test_comparative_advantage_in_sql_is_the_one_in_python(macros):
+    rng = np.random.default_rng(0)
+    columns = ["cases", "gdp", "national_cases", "national_gdp"]
+    frame = pd.DataFrame(np.exp(rng.normal(size=(500, 4)) * 3), columns=columns)
+    for column in columns:
+        frame.loc[rng.random(500) < 0.1, column] = np.nan
+        frame.loc[rng.random(500) < 0.1, column] = 0
+    sql = f"select {macros.revealed_comparative_advantage(*columns)} as index from frame"
+    expected = indices.revealed_comparative_advantage(
+        frame, "cases", "gdp", national_cases="national_cases", national_gdp="national_gdp"
+    )
+    assert expected.notna().any()
+    np.testing.assert_allclose(evaluate(sql, frame)["index"], expected, rtol=1e-12, equal_nan=True)
+
+
 @pytest.fixture(scope="module")
 def panels(make_warehouse):
     """Random city-years and scores in the place of real ones, and every panel that dbt makes of them."""

@@ -50,7 +50,7 @@ def test_a_good_contract_is_read_with_its_hash(load):
     ("old", "new", "line", "key", "said"),
     [
         ("obtain: nowhere", "obtain: nowhere\ncolour: red", 8, "colour", "no such key"),
-        ("kind: yearbook", "kind: yearbok", 2, "kind", "'yearbook' or 'patents'"),
+        ("kind: yearbook", "kind: yearbok", 2, "kind", "'yearbook', 'patents'"),
         ("title: {en: Roads", "title: {english: Roads", 3, "title.english", "no such key"),
         ("licence: none\n", "", 1, "licence", "required"),
         ("source: roads", "source: Roads", 1, "source", "pattern"),
