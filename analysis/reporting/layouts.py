@@ -428,7 +428,7 @@ def _honest(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content
             blocks.append(Panel(title, (*found, Line("Largest of these that leaves out zero", holds))))
     notes = [
         *_outcomes(models, study),
-        "95% intervals of Rambachan and Roth (2023) for the mean effect over the periods from adoption on.",
+        "95% intervals of Rambachan and Roth (2023).",
         *reasons.notes(),
         *_said(result),
     ]

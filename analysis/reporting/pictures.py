@@ -167,11 +167,15 @@ def _support(axis: Axes, fitted: Matching, model: Model) -> None:
         left = sign * np.histogram(table["score"][own & ~matched], edges)[0] / own.sum()
         axis.bar(edges[:-1], used, widths, align="edge", color=fill, label=f"{named}, matched")
         hollow: dict[str, Any] = {"color": "white", "edgecolor": "0.25", "linewidth": 0.6}
-        axis.bar(edges[:-1], left, widths, used, align="edge", label=f"{named}, not matched", **hollow)
+        axis.bar(edges[:-1], left, widths, used, align="edge", label="not matched" if treated else None, **hollow)
+    # Scores of the untreated crowd near zero: under a square root the others can be seen beside them.
+    axis.set_yscale("function", functions=(lambda y: np.sign(y) * np.sqrt(np.abs(y)), lambda y: np.sign(y) * y**2))
     bound = max(abs(end) for end in axis.get_ylim())
     axis.set_ylim(-bound, bound)
-    axis.yaxis.set_major_formatter(lambda value, place: f"{abs(value):.2f}")
-    axis.set_ylabel("Share of rows")
+    ticks = [tick for tick in (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0) if tick <= bound]
+    axis.set_yticks([-tick for tick in ticks[:0:-1]] + ticks)
+    axis.yaxis.set_major_formatter(lambda value, place: f"{abs(value):g}")
+    axis.set_ylabel("Share of rows (square-root scale)")
     axis.legend(fontsize=8, frameon=False)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.studies.frame import missing, model_frame
+from analysis.studies.frame import columns_used, missing, model_frame
 from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Method, Row
 from analysis.studies.records import Exhibit, Label, Model, Study
 
@@ -199,8 +199,9 @@ def _few(regression: Any, model: Model, frame: pd.DataFrame) -> list[str]:
     """A sentence when clusters, or treated ones, are too few for the variance that assumes many."""
     from analysis.did.regression import FEW_CLUSTERS, FEW_TREATED
 
-    treated = frame.loc[frame[model.treatment].eq(1), UNIT].nunique()
-    clusters = getattr(regression, "clusters", None) or frame[UNIT].nunique()
+    used = frame[frame[list(columns_used(model))].notna().all(axis=1)]
+    treated = used.loc[used[model.treatment].eq(1), UNIT].nunique()
+    clusters = getattr(regression, "clusters", None) or used[UNIT].nunique()
     if treated >= FEW_TREATED and clusters >= FEW_CLUSTERS:
         return []
     return [

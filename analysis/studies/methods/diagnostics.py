@@ -167,7 +167,7 @@ def _balance_rows(result: Matching, model: Model) -> list[Row]:
 
 @dataclass(frozen=True)
 class Honest:
-    """Honest intervals of the average effect after adoption, under both restrictions.
+    """Honest intervals of the mean effect from adoption to the last lag asked for, under both restrictions.
 
     ``smoothness_steps`` are the bounds of the second in standard errors of the effect.
     """
@@ -189,10 +189,13 @@ def _honest(panel: pd.DataFrame, model: Model) -> Honest:
         path = sun_abraham(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, cluster=model.cluster)
     else:
         path = _event_study(panel, replace(model, options=options))
-    first = honest(path, bounds=relative, weights="average")
+    periods = [period for period in path.covariance.index if 0 <= period <= model.options["lags"]]
+    weights = dict.fromkeys(periods, 1 / max(len(periods), 1))
+    first = honest(path, bounds=relative, weights=weights)
     bounds = tuple(step * first.se for step in steps)
-    second = honest(path, restriction="smoothness", bounds=bounds, weights="average")
-    return Honest(first, second, tuple(steps), path.n, tuple(dict.fromkeys((*path.notes, *first.notes))))
+    second = honest(path, restriction="smoothness", bounds=bounds, weights=weights)
+    said = f"The effect is the mean over periods {min(periods)} to {max(periods)}."
+    return Honest(first, second, tuple(steps), path.n, (said, *dict.fromkeys((*path.notes, *first.notes))))
 
 
 #: Bounds on how far trends may part: multiples of the largest step before adoption, and changes of slope in
