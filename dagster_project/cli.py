@@ -207,9 +207,12 @@ def ask(paths: Paths, sql: str, as_csv: bool) -> int:
 
     with connect_published(paths) as connection:
         try:
-            answer = connection.execute(sql).df()
+            executed = connection.execute(sql)
         except duckdb.Error as error:
             raise ValueError(str(error)) from error
+        if executed is None:
+            raise ValueError("The query is empty: write one SQL statement, for example from panels.publication.")
+        answer = executed.df()
     if as_csv:
         print(answer.to_csv(index=False), end="")
     else:

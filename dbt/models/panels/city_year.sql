@@ -88,6 +88,8 @@ final as (
         wide.mobile_users / (wide.population_resident * 100) as mobile_users_per_100,
         wide.telecom_revenue / wide.population_resident as telecom_revenue_per_capita_yuan,
         telephones.landlines_1984_per_100,
+        -- the entropy index over the three indicators above is not built: a study that needs it says so
+        null::double as digital_infrastructure,
 
         {{ revealed_comparative_advantage('cases.ip_cases', 'wide.gdp', 'cases.national_cases', 'cases.national_gdp') }}
             as ipp_index,
