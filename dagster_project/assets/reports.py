@@ -38,10 +38,11 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         description="What was checked of the panels, what failed and on which rows, as pages that open offline.",
     )
     def asset() -> dg.MaterializeResult:
+        from analysis.reporting.table import SAMPLE_NOTE
         from expectations import runner
 
         folder = publication.open_candidate(paths) / "site" / "data_docs"
-        index = runner.build_data_docs(paths.expectations_store, folder)
+        index = runner.build_data_docs(paths.expectations_store, folder, notice=SAMPLE_NOTE if paths.is_sample else "")
         return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
 
     return asset

@@ -155,7 +155,9 @@ def test_the_outcomes_of_the_panel_are_the_counts_that_were_simulated(sample):
 
 
 def test_every_planted_fault_is_caught_by_its_rule_and_nothing_else_is_set_aside(sample):
-    planted = pd.read_csv(sample.paths.raw / "_truth" / "faults.csv", dtype=str)
+    truth = sample.paths.raw / "_truth"
+    planted = pd.concat([pd.read_csv(truth / name, dtype=str) for name in ("faults.csv", "case_faults.csv")])
+    planted = planted.fillna({"sheet": "", "column": "A"})
     rejects = sample.query('select rule, file, sheet, row::varchar as row, "column" from quality.rejects')
     rows = planted[planted.column == "A"].set_index(["file", "sheet", "row"]).rule.to_dict()
     cells = planted[planted.column != "A"].set_index(["file", "sheet", "row", "column"]).rule.to_dict()

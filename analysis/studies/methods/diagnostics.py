@@ -216,7 +216,8 @@ def _honest_rows(result: Honest, model: Model) -> list[Row]:
         holds = found.breakdown
         known = not np.isnan(holds)
         step = dict(zip(found.table["bound"], bounds, strict=True)).get(holds, np.nan) if known else np.nan
-        rows.append(Row(f"{name} breakdown", float(step)))
+        why = None if known else "No interval leaves out zero, not even at the smallest bound."
+        rows.append(Row(f"{name} breakdown", float(step), reason=why))
     return rows
 
 

@@ -247,11 +247,11 @@ def _group_difference(panel: pd.DataFrame, model: Model) -> GroupDifference:
 
 
 def _group_difference_rows(result: GroupDifference, model: Model) -> list[Row]:
-    """The clustered Chow test, its F under ``estimate``, and the permutation test where asked for."""
+    """The clustered Chow test, its F under ``estimate``, and where asked for the permutation p of the same F."""
     n = float(result.table["n"].sum())
     rows = [Row("chow F", result.chow.f, np.nan, result.chow.p, result.chow.reason or None, n=n)]
     if model.options.get("permutations"):
-        rows.append(Row("permutation", np.nan, np.nan, result.permutation_p, result.chow.reason or None, n=n))
+        rows.append(Row("permutation", result.chow.f, np.nan, result.permutation_p, result.chow.reason or None, n=n))
     return rows
 
 
