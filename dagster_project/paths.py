@@ -84,3 +84,11 @@ class Paths:
     @property
     def run_lock(self) -> Path:
         return self.data / "warehouse" / "run.lock"
+
+
+def shown(path: Path) -> str:
+    """A path as a person at this prompt would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

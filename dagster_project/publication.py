@@ -109,6 +109,16 @@ def write_database(candidate: Path) -> Path:
     return path
 
 
+def connect_published(paths: Paths) -> duckdb.DuckDBPyConnection:
+    """The published database, read-only, without access to anything else; a refresh does not disturb it."""
+    import duckdb
+
+    database = paths.published / DATABASE
+    if not database.exists():
+        raise FileNotFoundError("Nothing is published yet: run `make run` first.")
+    return duckdb.connect(str(database.resolve()), read_only=True, config={"enable_external_access": "false"})
+
+
 def numbers(paths: Paths) -> list[int]:
     """Numbers of the publications on disk, oldest first."""
     if not paths.publications.is_dir():

@@ -78,3 +78,18 @@ def install(tmp_path_factory: pytest.TempPathFactory):
     yield make
     for data in made:
         shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def first(install):
+    """The installation on the sample world after its first run, and what that run printed."""
+    installation = install()
+    return installation, installation.run("run")
+
+
+@pytest.fixture(scope="session")
+def sample(first):
+    """That installation; whoever only reads from it shares it, in the test group "sample"."""
+    installation, finished = first
+    assert finished.code == 0, finished.out + finished.err
+    return installation

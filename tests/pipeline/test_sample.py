@@ -30,20 +30,6 @@ sys.exit(main(["run", "--force"]))
 """
 
 
-@pytest.fixture(scope="session")
-def first(install):
-    """The installation after its first run, and what that run printed."""
-    installation = install()
-    return installation, installation.run("run")
-
-
-@pytest.fixture(scope="session")
-def sample(first):
-    installation, finished = first
-    assert finished.code == 0, finished.out + finished.err
-    return installation
-
-
 def test_a_run_ends_well_and_says_what_it_did_line_by_line(first):
     _, finished = first
     assert finished.code == 0, finished.out + finished.err

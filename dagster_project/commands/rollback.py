@@ -1,0 +1,30 @@
+"""`pilotcity rollback`: point readers at an earlier publication."""
+
+from __future__ import annotations
+
+import argparse
+
+from dagster_project.paths import Paths
+
+HELP = "go back to an earlier publication"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("number", type=int, nargs="?", help="which one; the one before the current by default")
+
+
+def main(paths: Paths, options: argparse.Namespace) -> int:
+    """Point readers at an earlier publication."""
+    from dagster_project import publication
+
+    kept = publication.numbers(paths)
+    if not paths.published.exists():
+        raise FileNotFoundError("Nothing is published yet.")
+    current = int(paths.published.resolve().name)
+    earlier = [candidate for candidate in kept if candidate < current]
+    wanted = options.number if options.number is not None else (earlier[-1] if earlier else None)
+    if wanted is None or wanted not in kept:
+        raise ValueError(f"There is no such publication; kept are {', '.join(map(str, kept))}, current is {current}.")
+    publication.point(paths, wanted)
+    print(f"Readers now see publication {wanted} (was {current}).")
+    return 0
