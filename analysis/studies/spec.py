@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import VARIABLE, read_effects, read_exhibit, read_label, read_values, read_years
 from analysis.studies.matrices import read_matrices
+from analysis.studies.policies import scopes
 from analysis.studies.reading import Mark, read
 from analysis.studies.records import EfficiencySpecification, Group, Known, Label, OtherPolicy, Study, Variable
 
@@ -33,11 +34,9 @@ def known(data: Path = DATA) -> Known:
     rows = _rows(data / "reference" / "cities.csv")
     columns = tuple(rows[0]) if rows else ()
     flags = tuple(column for column in columns if {row[column] for row in rows} <= {"0", "1"})
-    policies = {
-        path.stem: frozenset(row.get("scope") or "" for row in _rows(path))
-        for path in sorted((data / "policies").glob("*.csv"))
-    }
-    return Known(CITY_YEAR, columns, flags, frozenset(row["city_code"] for row in rows), policies)
+    cities = {row["city_code"]: row["name_zh"] for row in rows}
+    policies = {path.stem: scopes(path, cities) for path in sorted((data / "policies").glob("*.csv"))}
+    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
