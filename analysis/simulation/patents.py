@@ -1,11 +1,12 @@
 """Patent records of the sample world: one CSV a filing year, one row an application.
 
 The counts of green inventions and utility models by city and year are the world's, exactly; names, addresses, classes
-and dates are drawn around them.
+and dates are drawn around them. Planted rows, which must not count, are added beside them and listed in a ledger.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,45 @@ PLACES = (
 )  # fmt: skip
 ADDRESSES = 40
 
+BAD_DATES = ("{year}-13-05", "{year}-02-30", "待补", "0{year}-6")
+NO_PLACES = ("日本东京都港区样例一丁目", "美国加利福尼亚州样例街", "见变更记录", "云岭新区样例路1号")
+GARBLED_CLASSES = ("HO1L31/042", "分类号待定", "C02F", "31/042;1/44")
+#: Serials of planted applications that no application of the world has start here.
+PLANTED = 9_000_000
 
-def write(world: World, year: int, path: Path) -> int:
-    """Write a year's applications; returns their number. The bytes depend on the world and the year alone."""
+
+@dataclass(frozen=True)
+class PatentFault:
+    """A planted row that must not count: where it stands, which rule must catch it, and what is wrong with it.
+
+    ``row`` is the line of the file, the header being 1. ``kind``: copy (the same row again), listed_before_grant (the
+    same application as it was published, before its grant was known), bad_date (no filing date), granted_before_filing,
+    no_city (an address of no city), garbled_class (no class that can be read).
+    """
+
+    file: str
+    row: int
+    rule: str
+    kind: str
+    application_number: str
+    value: str
+
+
+RULES = {
+    "copy": "duplicate_key",
+    "listed_before_grant": "duplicate_key",
+    "bad_date": "unknown_year",
+    "granted_before_filing": "dates_out_of_order",
+    "no_city": "unknown_city",
+    "garbled_class": "unknown_class",
+}
+
+
+def write(world: World, year: int, path: Path) -> tuple[int, list[PatentFault]]:
+    """Write a year's applications; returns the rows written and those planted.
+
+    The bytes depend on the world and the year alone.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
@@ -56,7 +93,7 @@ def write(world: World, year: int, path: Path) -> int:
     day = np.sort(rng.integers(0, 365, n))
     table = pa.table(
         {
-            "number": _numbers(year, kind),
+            "number": _numbers(year, kind, _serials(kind)),
             "kind": _pick(KINDS, kind),
             "filed": _days(year, day),
             "granted": _grants(year, day, kind, rng),
@@ -65,10 +102,63 @@ def write(world: World, year: int, path: Path) -> int:
             "address": _addresses(world, year, city, rng),
         }
     )
+    planted = _plant(table, year, np.flatnonzero(green & (kind < 2)), stream(world.seed, f"patent faults {year}"))
+    plain = csv.WriteOptions(include_header=False, quoting_style="none", batch_size=16384)
     with path.open("wb") as sink:
         sink.write(f"{HEADER}\n".encode())
-        csv.write_csv(table, sink, csv.WriteOptions(include_header=False, quoting_style="none", batch_size=16384))
-    return n
+        written = 0
+        for before, row, _ in planted:
+            csv.write_csv(table.slice(written, before - written), sink, plain)
+            sink.write(f"{','.join(row.values())}\n".encode())
+            written = before
+        csv.write_csv(table.slice(written), sink, plain)
+    name = f"{path.parent.name}/{path.name}"
+    faults = [replace(fault, file=name, row=before + place + 2) for place, (before, _, fault) in enumerate(planted)]
+    return n + len(faults), faults
+
+
+def _plant(
+    table: Any, year: int, countable: np.ndarray, rng: np.random.Generator
+) -> list[tuple[int, dict[str, str], PatentFault]]:
+    """Planted rows: before which row of ``table`` each stands, its cells, and its entry but for the place.
+
+    Each is made from a row of ``countable``, so that a rule that misses it makes the counts wrong.
+    """
+    granted = np.flatnonzero(table["granted"].is_valid().to_numpy())
+    again = "copy" if year % 2 else "listed_before_grant"
+    kinds = (again, "bad_date", "granted_before_filing", "no_city", "no_city", "garbled_class")
+    chosen: list[tuple[int, dict[str, str], PatentFault]] = []
+    for place, kind in enumerate(kinds):
+        pool = np.intersect1d(countable, granted) if kind == "listed_before_grant" else countable
+        if not len(pool):
+            continue
+        source = int(rng.choice(pool))
+        row = {name: cell or "" for name, cell in table.slice(source, 1).to_pylist()[0].items()}
+        column, change = _fault(kind, row, year, place)
+        number = row["number"] if kind == again else str(_numbers(year, np.array([0]), np.array([PLANTED + place]))[0])
+        row |= {"number": number, **change}
+        # of two equal rows the later one is the copy; otherwise any place will do
+        before = int(rng.integers(source + 1 if kind == "copy" else 0, table.num_rows + 1))
+        chosen.append((before, row, PatentFault("", 0, RULES[kind], kind, number, row[column])))
+    return sorted(chosen, key=lambda plant: plant[0])
+
+
+def _fault(kind: str, row: dict[str, str], year: int, place: int) -> tuple[str, dict[str, str]]:
+    """The column that is wrong, and what a planted row says differently from the row that it was made from."""
+    turn = year + place
+    invention = {"kind": KINDS[0]}
+    if kind == "listed_before_grant":
+        return "number", {"granted": ""}
+    if kind == "bad_date":
+        return "filed", invention | {"filed": BAD_DATES[turn % len(BAD_DATES)].format(year=year), "granted": ""}
+    if kind == "granted_before_filing":
+        day = np.datetime64(row["filed"]) - 200 - place
+        return "granted", invention | {"granted": str(day)}
+    if kind == "no_city":
+        return "address", invention | {"address": NO_PLACES[turn % len(NO_PLACES)]}
+    if kind == "garbled_class":
+        return "ipc", invention | {"ipc": GARBLED_CLASSES[turn % len(GARBLED_CLASSES)]}
+    return "number", {}
 
 
 def _applications(world: World, year: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,14 +186,19 @@ def _pick(words: Any, index: np.ndarray, mask: np.ndarray | None = None) -> Any:
     return pa.DictionaryArray.from_arrays(positions, pa.array(list(words), type=pa.string()))
 
 
-def _numbers(year: int, kind: np.ndarray) -> Any:
-    """Application numbers: CN, year, type, seven digits in order of filing, a point, the check digit (ZC 0006-2003)."""
-    import pyarrow as pa
-
+def _serials(kind: np.ndarray) -> np.ndarray:
+    """Serials from 1 in order of filing, one series a kind."""
     serial = np.empty(len(kind), dtype=np.int64)
     for value in range(3):
         chosen = kind == value
         serial[chosen] = np.arange(1, chosen.sum() + 1)
+    return serial
+
+
+def _numbers(year: int, kind: np.ndarray, serial: np.ndarray) -> Any:
+    """Application numbers: CN, year, type, seven digits in order of filing, a point, the check digit (ZC 0006-2003)."""
+    import pyarrow as pa
+
     number = (year * 10 + kind + 1) * 10_000_000 + serial
     digits = number[:, None] // 10 ** np.arange(11, -1, -1)[None, :] % 10
     check = digits @ np.array([2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5]) % 11

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,7 +35,9 @@ truth.parquet   city_code, year, adoption (first treated year of the clusters, b
 faults.csv      every error planted in the yearbooks: file, sheet, row, column, the rule that must catch it, the value.
 ip_cases.parquet
                 where court cases are written: intellectual property cases concluded by city and year (100000: nation).
-case_faults.csv every row of the court cases that is no case of its own: file, row, the rule that must catch it.
+case_faults.csv, patent_faults.csv
+                every row of the court cases and of the patents that must not count: file, row, the rule that must
+                catch it.
 True effect of an estimator: its own estimand, for the two-way regression the sum of w_it tau_it with w the residualised
 treatment weights (analysis.simulation.true_effect). On the studies' own samples with their controls:
 """
@@ -90,7 +93,8 @@ def write_sample(
         (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / part / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
     found = write_yearbooks(world, folder / "yearbook", chosen, progress)
-    write_patents(world, folder / "patents", chosen, progress)
+    planted = write_patents(world, folder / "patents", chosen, progress)
+    _write_ledger(planted, patents.PatentFault, folder / "_truth" / "patent_faults.csv")
     if courts is not None:
         write_cases(world, courts, folder, chosen, progress)
     small_books.write_telephones(world, folder / "yearbook" / small_books.TELEPHONES)
@@ -116,14 +120,16 @@ def write_yearbooks(
     return found
 
 
-def write_patents(world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print) -> int:
-    """One CSV a filing year; returns the number of applications."""
-    total = 0
+def write_patents(
+    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+) -> list[patents.PatentFault]:
+    """One CSV a filing year; returns the planted rows, files named relative to the folder above."""
+    found = []
     for year in sorted(set(years) & set(patents.YEARS.tolist())):
-        count = patents.write(world, year, folder / f"{year}.csv")
-        progress(f"sample world: patents {year}, {count:,} applications")
-        total += count
-    return total
+        count, planted = patents.write(world, year, folder / f"{year}.csv")
+        found += planted
+        progress(f"sample world: patents {year}, {count:,} records")
+    return found
 
 
 def write_cases(
@@ -146,10 +152,15 @@ def write_cases(
     nation = pd.DataFrame({"city_code": "100000", "year": list(national), "ip_cases": list(national.values())})
     counts = pd.concat([counts[counts.year.isin(list(national))], nation], ignore_index=True)
     counts.to_parquet(folder / "_truth" / "ip_cases.parquet", index=False)
-    columns = [field.name for field in fields(cases.CaseFault)]
-    ledger = pd.DataFrame([asdict(fault) for fault in planted], columns=columns)
-    ledger.to_csv(folder / "_truth" / "case_faults.csv", index=False, lineterminator="\n")
+    _write_ledger(planted, cases.CaseFault, folder / "_truth" / "case_faults.csv")
     return counts
+
+
+def _write_ledger(faults: Sequence[Any], kind: type, path: Path) -> None:
+    """One line a planted row (instances of the data class ``kind``), in the order of the files."""
+    columns = [field.name for field in fields(kind)]
+    frame = pd.DataFrame([asdict(fault) for fault in faults], columns=columns)
+    frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def truth_of(world: World, ledger: pd.DataFrame) -> Truth:

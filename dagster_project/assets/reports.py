@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import publication
 from dagster_project.assets.publish import ESTIMATES
-from dagster_project.assets.studies import CANDIDATE, compute, read_panel, result_file
+from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
 from dagster_project.assets.warehouse import checks_table
 from dagster_project.fingerprint import files_below
 from dagster_project.paths import Paths
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 GROUP = "report"
 OWNERS = ["team:pilotcity"]
 DATA_DOCS = dg.AssetKey(["report", "data_docs"])
+#: Columns of quality.layers that the site shows.
+LAYERS = ["data", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]
 
 
 def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
@@ -41,7 +42,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         from analysis.reporting.table import SAMPLE_NOTE
         from expectations import runner
 
-        folder = publication.open_candidate(paths) / "site" / "data_docs"
+        folder = candidate_of_this_run(paths) / "site" / "data_docs"
         index = runner.build_data_docs(paths.expectations_store, folder, notice=SAMPLE_NOTE if paths.is_sample else "")
         return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
 
@@ -63,7 +64,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     def asset() -> dg.MaterializeResult:
         from analysis.reporting import site as pages
 
-        candidate = publication.open_candidate(paths)
+        candidate = candidate_of_this_run(paths)
         folder = candidate / "site"
         about = json.loads((candidate / "publication.json").read_text())
         refreshed = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -113,9 +114,31 @@ def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
     below = [str(path.relative_to(paths.raw)) for path in files_below(paths.raw) if "_truth" not in path.parts]
     unclaimed = pd.DataFrame({"file": sorted(set(below) - set(read["file"]))}).assign(source="no contract claims it")
     return WarehouseReport(
-        layers=quality["layers"].drop(columns="position"),
+        layers=pd.concat([quality["layers"], _panel_rows(candidate)], ignore_index=True)[LAYERS],
         checks=checks_table(paths),
         rejects=quality["rejects"],
         files=pd.concat([read, unclaimed], ignore_index=True),
         is_sample=paths.is_sample,
+        planted=_planted(paths, quality["rejects"]),
     )
+
+
+def _panel_rows(candidate: Path) -> pd.DataFrame:
+    """One row a published panel of a study; quality.layers ends where they begin, at city_year."""
+    rows = []
+    for path in sorted((candidate / "data" / "panels").glob("*.parquet")):
+        frame = pd.read_parquet(path)
+        if path.stem != "city_year" and {"city_code", "year", "adoption"} <= set(frame.columns):
+            row = {"data": "all", "layer": "panels", "table_name": path.stem, "unit": "cities and years"}
+            rows.append({**row, "rows_out": len(frame), "what_is_left_out": ""})
+    return pd.DataFrame(rows, columns=LAYERS)
+
+
+def _planted(paths: Paths, rejects: pd.DataFrame) -> pd.DataFrame:
+    """What was planted in the sample world and what the rules caught of it; nothing for real files."""
+    ledgers = sorted((paths.raw / "_truth").glob("*faults.csv")) if paths.is_sample else []
+    if not ledgers:
+        return pd.DataFrame()
+    from analysis.simulation import caught
+
+    return caught.planted_and_caught(caught.read_ledgers(ledgers), rejects)

@@ -53,6 +53,7 @@ columns:
 kinds:
   invention: [发明专利, 发明授权]
   utility_model: [实用新型]
+  design: [外观设计]
 """
 
 
@@ -185,6 +186,12 @@ def patent_records() -> list[str]:
         # one application, listed when it was published and again when it was granted
         f"B5,发明专利,2013-05-01,,{GREEN},甲,{here}",
         f"B5,发明授权,2013-05-01,2015-06-07,{GREEN},甲,{here}",
+        f"B6,发明专利,2013-05-01,2013-04-30,{GREEN},甲,{here}",
+        f"B7,发明专利,2013-05-01,,HO1L31/042,甲,{here}",
+        f"B8,发明专利,2013-05-01,,,甲,{here}",
+        # one symbol that can be read is enough; a design has none
+        f"B9,发明专利,2013-05-01,2013-05-01,待定;{BROWN},甲,{here}",
+        f"B10,外观设计,2013-05-01,,06-01,甲,{here}",
     ]
 
 
@@ -373,6 +380,9 @@ def test_faulty_patents_are_listed_with_their_rule(rejects):
         ("unknown_kind", "小发明"),
         ("unknown_year", "2013-13-01"),
         ("duplicate_key", ""),
+        ("dates_out_of_order", "2013-04-30"),
+        ("unknown_class", "HO1L31/042"),
+        ("unknown_class", ""),
     }
     assert patents.message.str.match(r"patents/all\.csv, row \d+, column \w+: '.*' is set aside: .*\.$").all()
 

@@ -13,12 +13,16 @@ faulty_patents as (
         case judged.rule
             when 'unknown_year' then 'filing_date'
             when 'unknown_kind' then 'kind'
+            when 'dates_out_of_order' then 'grant_date'
+            when 'unknown_class' then 'ipc'
             when 'unknown_city' then 'address'
             else 'application_number'
         end as "column",
         case judged.rule
             when 'unknown_year' then coalesce(records.filing_date, '')
             when 'unknown_kind' then coalesce(records.kind, '')
+            when 'dates_out_of_order' then coalesce(records.grant_date, '')
+            when 'unknown_class' then coalesce(records.ipc, '')
             -- a text without a place is as good as unique: its beginning stands for others like it
             when 'unknown_city' then coalesce(nullif(judged.place, ''), left(records.address, 8), '')
             else ''
@@ -26,6 +30,8 @@ faulty_patents as (
         case judged.rule
             when 'unknown_year' then 'the filing date is not one'
             when 'unknown_kind' then 'its contract names no such kind of patent'
+            when 'dates_out_of_order' then 'it was granted before it was filed'
+            when 'unknown_class' then 'no symbol of the International Patent Classification can be read from it'
             when 'unknown_city' then 'no city of the crosswalk stands at the start of the address; correct it or add it to '
                 || 'data/reference/city_names.csv'
             when 'duplicate_key' then 'the application number stands in another row too, which is counted'

@@ -90,8 +90,12 @@ green_symbols as (
 ),
 
 green_lists as (
-    select ipc, bool_or(green_symbols.symbol is not null) as green
+    select
+        ipc,
+        bool_or(green_symbols.symbol is not null) as green,
+        bool_or(parsed_symbols.part.subclass != '') as readable
     from (select ipc, unnest(string_split(ipc, ';')) as symbol from (select distinct ipc from records)) as lists
+    left join parsed_symbols using (symbol)
     left join green_symbols using (symbol)
     group by ipc
 ),
@@ -110,6 +114,9 @@ final as (
         case
             when try_cast(located.filing_date as date) is null then 'unknown_year'
             when kinds.kind is null then 'unknown_kind'
+            when try_cast(nullif(located.grant_date, '') as date) < try_cast(located.filing_date as date) then 'dates_out_of_order'
+            -- designs have classes of their own (Locarno), none of which is green
+            when kinds.kind != 'design' and not coalesce(green_lists.readable, false) then 'unknown_class'
             when cities.unit_code is null then 'unknown_city'
             when surplus.row is not null then 'duplicate_key'
         end as rule

@@ -209,6 +209,12 @@ def place_of(address, names):
     raise AssertionError(address)
 
 
+def planted_patents(folder, year):
+    """The ledger of a year's patents by row of the file, the header being 1."""
+    ledger = pd.read_csv(folder / "_truth/patent_faults.csv", dtype=str)
+    return ledger[ledger.file == f"patents/{year}.csv"].astype({"row": int}).set_index("row")
+
+
 @pytest.mark.parametrize("year", [2007, 2016])
 def test_patent_files_carry_exactly_the_true_counts(sample, year):
     folder, truth = sample
@@ -219,9 +225,10 @@ def test_patent_files_carry_exactly_the_true_counts(sample, year):
     names = {"provinces": [*place.province_zh.unique(), *short], "cities": named}
     counts = Counter()
     known = {}
+    planted = set(planted_patents(folder, year).index)
     with (folder / f"patents/{year}.csv").open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if is_green(row["IPC分类号"]):
+        for line, row in enumerate(csv.DictReader(stream), start=2):
+            if line not in planted and is_green(row["IPC分类号"]):
                 address = row["地址"]
                 if address not in known:
                     known[address] = place_of(address, names)
@@ -240,6 +247,7 @@ def re_short(province):
 
 def test_patent_records_look_like_records(sample):
     frame = pd.read_csv(sample[0] / "patents/2007.csv", dtype=str)
+    frame = frame.drop(index=planted_patents(sample[0], 2007).index - 2)
     assert frame.申请号.is_unique
     assert frame.申请号.str.fullmatch(r"CN2007[123]\d{7}\.[\dX]").all()
     kind = frame.申请号.str[6].map({"1": "发明专利", "2": "实用新型", "3": "外观设计"})
@@ -257,6 +265,36 @@ def test_patent_records_look_like_records(sample):
     assert 0.05 < 1 - first.mean() < 0.4, "some are green by a later class only"
     assert frame.地址.str.contains("襄樊市").any()
     assert frame.地址.str.contains("莱芜市").any()
+
+
+@pytest.mark.parametrize("year", [2007, 2016])
+def test_each_planted_patent_is_what_its_rule_says(sample, year):
+    frame = pd.read_csv(sample[0] / f"patents/{year}.csv", dtype=str, keep_default_na=False)
+    planted = planted_patents(sample[0], year)
+    again = "copy" if year % 2 else "listed_before_grant"
+    kinds = [again, "bad_date", "granted_before_filing", "no_city", "no_city", "garbled_class"]
+    assert sorted(planted.kind) == sorted(kinds)
+    assert (planted.rule == planted.kind.map(patents.RULES)).all()
+    rows = frame.loc[planted.index - 2].set_axis(planted.index)
+    assert rows.申请号.tolist() == planted.application_number.tolist()
+    for line, row in rows.iterrows():
+        kind = planted.kind[line]
+        others = frame[(frame.申请号 == row.申请号) & (frame.index != line - 2)]
+        assert len(others) == (kind == again), kind
+        assert is_green(row.IPC分类号) == (kind != "garbled_class")
+        readable = pd.to_datetime(row.申请日, format="%Y-%m-%d", errors="coerce")
+        assert pd.isna(readable) == (kind == "bad_date")
+        assert (row.授权公告日 != "" and row.授权公告日 < row.申请日) == (kind == "granted_before_filing")
+        if kind == "copy":
+            assert (others.iloc[0] == row).all()
+            assert others.index[0] < line - 2
+        if kind == "listed_before_grant":
+            assert row.授权公告日 == ""
+            assert others.授权公告日.iloc[0] != ""
+        if kind != "no_city":
+            assert any(name in row.地址 for name in cities().name_zh) or "莱芜市" in row.地址 or "襄樊市" in row.地址
+        else:
+            assert not any(name in row.地址 for name in cities().name_zh)
 
 
 def test_cities_stand_under_the_names_of_the_time(books):
@@ -391,6 +429,7 @@ def test_some_cities_are_enough_for_a_small_sample(tmp_path):
     few = cities().iloc[::10]
     world = draw_world(few, clusters(), seed=0)
     (tmp_path / "patents").mkdir()
-    total = write_patents(world, tmp_path / "patents", (2010,), **QUIET)
+    planted = write_patents(world, tmp_path / "patents", (2010,), **QUIET)
     lines = (tmp_path / "patents/2010.csv").read_bytes().count(b"\n")
-    assert lines == total + 1
+    assert len(planted) == 6
+    assert all(1 < fault.row <= lines for fault in planted)
