@@ -135,7 +135,7 @@ points) of 95%. Indirect and total effects, dense matrices and other corrections
   fault.
 - An inverse distance matrix without a cutoff makes every row nearly the same average. Rho then has a standard error of
   about {dense_se:.2f} (borders: {sparse_se:.3f}): its interval is honest, but it says little. The indirect effect,
-  which divides by 1 - rho, is off by {dense_bias:+.0%} on average, its standard deviation is {dense_sd:.0%} of the truth.
+  which divides by 1 - rho, is off by {dense_bias:+.0%} on average; its standard deviation is {dense_sd:.0%} of it.
   A significant spillover from such a matrix deserves a second matrix beside it.
 
 {tables}
