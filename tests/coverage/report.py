@@ -81,8 +81,9 @@ DESCRIPTIONS = {
     "homogeneous": "every effect is 1.",
     "heterogeneous": "effects start at 1.0, 0.7, 0.4 and grow by 0.3, 0.2, 0.1 a time for the cohorts of 4, 6 and 8; "
     "units spread around them with standard deviation 0.5, constant over time.",
-    "conditional": "effects are 1; one unit of x raises the log odds of adoption by 0.5 and y by 0.1 a time; two-way "
-    "methods control for x times time, Callaway and Sant'Anna for x.",
+    "conditional": "400 units; effects are 1; one unit of x raises the log odds of adoption by 0.5 and y by 0.1 a "
+    "time; two-way methods control for x times time, Callaway and Sant'Anna for x.",
+    "conditional, 200 units": "the same with 200 units.",
     "groups": "effects are 1; two groups of units at random.",
     "drifting": "8 times, half of the units adopt at 5, and treated units drift up by 0.1 a time all along; effects "
     "are 1.",
@@ -115,7 +116,10 @@ WHY_REPORTED = """\
     once, no small-sample factor, as in the R package did); with 1,000 units it is asserted;
   - few treated clusters (own table), and standard errors that take autocorrelated errors as independent;
   - `two_way` where its assumption fails on purpose: x ignored, treatment endogenous; `event_study` under drift;
-  - two-stage least squares and Hansen's J with weak instruments (the Anderson-Rubin set is asserted);
+  - two-stage least squares and Hansen's J with weak instruments (the Anderson-Rubin set is asserted, with its
+    small-sample form; the chi-squared form, ivreg2's default, is a little too narrow with 200 clusters);
+  - `callaway_santanna` given x with 200 units: forty units a cohort are few for a propensity score, and the error is a
+    few per cent too small; with 400 units it is asserted;
   - matching on an estimated score of several covariates, where the variance that takes it as known may be too large or
     too small (Abadie and Imbens 2016), and matching without replacement, where late treated units get poor matches."""
 
