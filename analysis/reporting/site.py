@@ -1,4 +1,5 @@
-"""The static site: a page a study, one for the warehouse, and the files that readers take away. Offline, no scripts.
+"""The static site: a page a study, one for the warehouse, and the files that readers take away. Offline, in English and
+Chinese.
 
 Pages say only what the frames handed in say; nothing is estimated or counted here beyond totals.
 """
@@ -15,6 +16,7 @@ import pandas as pd
 
 from analysis.reporting.compare import compare
 from analysis.reporting.figures import describe, write_figure
+from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, display_name, number
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
@@ -84,12 +86,13 @@ class WarehouseReport:
 
     Attributes
     ----------
-    layers : one row a table: layer, table, rows.
+    layers : one row a table: layer, table, rows in, set aside, left out, rows out.
     checks : one row a check: what was checked, whether it passed, how many rows failed.
     rejects : one row a cell or row set aside; a column ``rule`` is needed, and ``message`` is shown where there is one.
     files : the ledger: one row a raw file.
     not_computed : further columns or exhibits that could not be made, with reasons; those of the studies are added.
     is_sample : whether the raw files are the sample world's.
+    planted : one row a rule: faults planted in the sample world, caught, and false alarms; empty for real files.
     """
 
     layers: pd.DataFrame
@@ -98,6 +101,7 @@ class WarehouseReport:
     files: pd.DataFrame
     is_sample: bool
     not_computed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    planted: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def coverage(study: Study, panel: pd.DataFrame) -> pd.DataFrame:
@@ -152,10 +156,20 @@ def build(
     for report in studies:
         pages[f"{report.study.name}.html"] = _study(report, output)
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
+    labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
+    words = Chinese(labels)
+    own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}
     for name, values in pages.items():
-        template = name if name in ("index.html", "warehouse.html") else "study.html"
-        text = render(template, **(shared | values), page=name)
+        template = values.get("template", name)
+        said = own.get(name, words)
+        text = render(template, **(shared | values | _title(values["title"], said, shared)), page=name, words=said)
         (output / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _title(title: str, words: Chinese, shared: Mapping[str, Any]) -> dict[str, str]:
+    """The title of a page in both languages, with the mark of sample data."""
+    mark = " (SAMPLE DATA)" if shared["is_sample"] else ""
+    return {"title_en": title + mark, "title_zh": words(title) + mark}
 
 
 @dataclass(frozen=True)
@@ -231,6 +245,7 @@ def _index(
     rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
     details = {key: value for key, value in publication.items() if key not in ("version", "refreshed")}
     return {
+        "title": "City pilot policies: results",
         "cards": cards,
         "files": len(warehouse.files),
         "rejects": f"{len(warehouse.rejects):,}",
@@ -286,18 +301,27 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
                 "table": exhibit_table(result, study, printed=printed, truth=report.truth),
                 "figure": (folder / figure["svg"].name).as_posix() if figure else None,
                 "alt": describe(result) if figure else "",
-                "files": [(suffix, (folder / path.name).as_posix()) for suffix, path in (paths | figure).items()],
+                "files": [(_called(key), (folder / path.name).as_posix()) for key, path in (paths | figure).items()],
                 "methods": sorted({model.method for model in result.specification.models}),
             }
         )
     missing = _not_computed([report]).drop(columns="study")
     return {
+        "title": study.title.en,
+        "template": "study.html",
         "study": study,
         "facts": _facts(report),
         "sections": sections,
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
     }
+
+
+def _called(key: str) -> str:
+    """What a file is called where it is linked: its format in capitals, or what it holds."""
+    if key.endswith(" Chinese"):
+        return f"{key.removesuffix(' Chinese').upper()} 中文"
+    return key if " " in key else key.upper()
 
 
 def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, output: Path) -> dict[str, Any]:
@@ -315,12 +339,17 @@ def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, outpu
     folder = output / "files" / "warehouse"
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"rejects": rejects, "checks": warehouse.checks, "files": warehouse.files, "not_computed": missing}
+    frames |= {"layers": warehouse.layers} | ({"planted_faults": warehouse.planted} if len(warehouse.planted) else {})
     for name, frame in frames.items():
         marked = frame.assign(data=SAMPLE) if warehouse.is_sample else frame
         (folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
     return {
+        "title": "The warehouse",
         "layers": listing(warehouse.layers, "Rows by table"),
         "checks": listing(warehouse.checks, "Checks"),
+        "planted": listing(warehouse.planted, "Planted faults, by kind of file and rule")
+        if len(warehouse.planted)
+        else None,
         "by_rule": by_rule,
         "rejects": shown,
         "shown": REJECTS_SHOWN,

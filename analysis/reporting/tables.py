@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.reporting.attachments import attachments, parquet
 from analysis.reporting.compare import compare
+from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.layouts import content
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
@@ -85,8 +86,8 @@ def _md(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", _one_line(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def latex(table: Table) -> str:
-    """The table as a LaTeX float for the booktabs package, plain enough for any class."""
+def latex(table: Table, packages: str = "booktabs") -> str:
+    """The table as a LaTeX float for the booktabs package, plain enough for any class; a comment says what to load."""
     width = len(table.headers[0])
     rows = [f"\\caption{{{_tex(table.caption)}}}", f"\\begin{{tabular}}{{l*{{{width}}}{{c}}}}", "\\toprule"]
     for index, header in enumerate(table.headers):
@@ -100,7 +101,7 @@ def latex(table: Table) -> str:
     sample = [f"\\textbf{{{SAMPLE}}}\\par"] if table.is_sample else []
     return "\n".join(
         [
-            "% needs \\usepackage{booktabs}",
+            f"% needs \\usepackage{{{packages}}}",
             *([f"% {SAMPLE}"] if table.is_sample else []),
             "\\begin{table}[htbp]",
             "\\centering",
@@ -154,9 +155,9 @@ def html(table: Table) -> str:
     return render("table.html", table=table)
 
 
-def html_document(table: Table) -> str:
+def html_document(table: Table, language: str = "en") -> str:
     """The table as a page of its own, to be opened in a browser or pasted into a word processor."""
-    return render("table_page.html", table=table)
+    return render("table_page.html", table=table, language=language)
 
 
 def csv(result: ExhibitResult, *, printed: Published, truth: pd.DataFrame | None = None) -> str:
@@ -202,18 +203,25 @@ def write_table(
     printed: Published,
     truth: pd.DataFrame | None = None,
 ) -> dict[str, Path]:
-    """Write <exhibit>.md, .tex, .html and .csv and what belongs beside them into ``folder``; returns format -> path."""
+    """Write <exhibit>.md, .tex, .html and .csv and what belongs beside them into ``folder``; returns format -> path.
+
+    LaTeX and HTML are written in Chinese too, as <exhibit>.zh.tex and .zh.html under "tex Chinese" and "html Chinese".
+    """
     table = exhibit_table(result, study, printed=printed, truth=truth)
+    chinese = translate(table, Chinese(study_labels(study)))
     contents = {
-        "csv": csv(result, printed=printed, truth=truth),
-        "md": markdown(table),
-        "tex": latex(table),
-        "html": html_document(table),
+        "csv": ("csv", csv(result, printed=printed, truth=truth)),
+        "md": ("md", markdown(table)),
+        "tex": ("tex", latex(table)),
+        "html": ("html", html_document(table)),
+        "tex Chinese": ("zh.tex", latex(chinese, packages="booktabs,ctex")),
+        "html Chinese": ("zh.html", html_document(chinese, language="zh-Hans")),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {suffix: folder / f"{result.exhibit}.{suffix}" for suffix in contents}
-    for suffix, path in paths.items():
-        path.write_text(contents[suffix], encoding="utf-8", newline="")
+    paths = {}
+    for key, (suffix, text) in contents.items():
+        paths[key] = folder / f"{result.exhibit}.{suffix}"
+        paths[key].write_text(text, encoding="utf-8", newline="")
     for what, (name, frame) in attachments(result).items():
         paths[what] = folder / name
         made = parquet(frame) if name.endswith(".parquet") else safe_csv(frame).encode()
