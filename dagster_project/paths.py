@@ -13,6 +13,8 @@ POLICIES = ROOT / "data" / "policies"
 REFERENCE = ROOT / "data" / "reference"
 LOCK = ROOT / "requirements.lock"
 
+#: Sample world -> its folder below the data folder.
+SAMPLES = {"base": "sample", "spillovers": "sample_spillovers"}
 #: Folders whose content decides a result, besides the raw files.
 CODE = ("analysis", "dagster_project", "dbt", "expectations", "data/contracts", "data/policies", "data/reference")
 
@@ -36,17 +38,21 @@ class Paths:
     def from_environment(cls) -> Paths:
         """PILOTCITY_DATA and PILOTCITY_RAW, relative to where the command was called; defaults inside the project.
 
-        Without PILOTCITY_RAW the raw folder is data/raw when it holds anything, else the sample world.
+        Without PILOTCITY_RAW the raw folder is data/raw when it holds anything, else the sample world: the base one,
+        or with PILOTCITY_SAMPLE=spillovers the one in which the AI zones' effects reach their neighbours.
         """
+        world = os.environ.get("PILOTCITY_SAMPLE") or "base"
+        if world not in SAMPLES:
+            raise ValueError(f"PILOTCITY_SAMPLE is {world!r}; the sample worlds are {' and '.join(SAMPLES)}.")
         data = Path(os.environ.get("PILOTCITY_DATA") or ROOT / "data").resolve()
         named = os.environ.get("PILOTCITY_RAW")
         if named:
             raw = Path(named).resolve()
-            return cls(data, raw, is_sample=raw == data / "sample")
+            return cls(data, raw, is_sample=raw in {data / folder for folder in SAMPLES.values()})
         own = data / "raw"
         if own.is_dir() and any(path.is_file() and not path.name.startswith(".") for path in own.rglob("*")):
             return cls(data, own, is_sample=False)
-        return cls(data, data / "sample", is_sample=True)
+        return cls(data, data / SAMPLES[world], is_sample=True)
 
     @property
     def warehouse(self) -> Path:
@@ -61,12 +67,22 @@ class Paths:
         return self.publications / "candidate"
 
     @property
+    def results(self) -> Path:
+        """What the exhibits of the latest publication were drawn from, for a run that makes only some of them anew."""
+        return self.data / "warehouse" / "results"
+
+    @property
     def published(self) -> Path:
         return self.data / "published"
 
     @property
     def reports(self) -> Path:
         return self.data / "reports"
+
+    @property
+    def refresh_failed(self) -> Path:
+        """What every page shows of a later refresh that failed; absent when none did."""
+        return self.data / "refresh_failed.html"
 
     @property
     def home(self) -> Path:

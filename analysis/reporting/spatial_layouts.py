@@ -153,7 +153,7 @@ def _effects(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Conten
     reasons = Reasons()
     models = result.specification.models
     frames = [table[table["model"] == model.label].set_index("term") for model in models]
-    lines, paper, reach = [], [], []
+    lines, paper, reach, truth = [], [], [], []
     for kind in ("direct", "indirect", "total"):
         lines += [
             Line(kind.capitalize(), tuple(_starred(frame, kind) for frame in frames), "estimate"),
@@ -164,6 +164,8 @@ def _effects(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Conten
         if any(printed):
             errors = tuple(_error(frame, kind, column="published_se") for frame in frames)
             paper += [Line(kind.capitalize(), printed, "estimate"), Line("", errors, "se")]
+        known = tuple(number(_number(frame, kind, "truth")) for frame in frames)
+        truth += [Line(kind.capitalize(), known)] if any(known) else []
     lines = [line for line in lines if any(line.cells)]
     for band in dict.fromkeys(term for frame in frames for term in frame.index if str(term).endswith(" km")):
         reach.append(Line(_band(str(band)), tuple(_starred(frame, band) for frame in frames), "estimate"))
@@ -174,6 +176,7 @@ def _effects(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Conten
         (None, lines),
         (f"Indirect effect by distance of the other cities ({models[0].treatment})", reach),
         ("As published", paper),
+        ("True effect in the sample world", truth),
     ]
     notes = [
         *_outcome_note(models, study),

@@ -90,6 +90,20 @@ def additive_effect(policy: Policy, outcome: str, weights: np.ndarray) -> np.nda
     return pattern * (TARGETS[outcome] / total) if total > 0 else 0 * pattern
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What a policy that saves inputs makes of a score.
+
+    ``inputs`` are the reduced ones (n, t) by name; ``without``, ``observed`` the score in the twin world and as it is;
+    ``spilled`` (n, t) the part of their difference that comes from neighbours' policies, or None.
+    """
+
+    inputs: dict[str, np.ndarray]
+    without: np.ndarray
+    observed: np.ndarray
+    spilled: np.ndarray | None = None
+
+
 def saving(
     policy: Policy,
     outcome: str,
@@ -97,29 +111,36 @@ def saving(
     cities: pd.DataFrame,
     values: Mapping[str, np.ndarray],
     weights: np.ndarray,
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    reach: np.ndarray | None = None,
+) -> Saved:
     """Inputs that the policy reduces until the score's estimand is the target.
 
-    Returns
-    -------
-    tuple
-        The reduced inputs (n, t) by name, the score in the twin world without the policy, and the score with it.
+    With ``reach`` (n, n), each city also saves what its neighbours' policies pass on: that times their pattern, on top
+    of the savings that were solved for without it.
     """
     without = score(outcome, cities, values)
     pattern = policy.pattern(outcome)
     if not (weights * pattern).any():
-        return {name: values[name] for name in saved}, without, without
+        return Saved({name: values[name] for name in saved}, without, without)
     first = int(np.nanmin(policy.adoption))
+
+    def reduced(amount: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        less = {name: values[name] * np.exp(-amount) for name in saved}
+        after = score(outcome, cities, {**values, **less}, first)
+        return less, np.where(np.isnan(after), without, after)
+
     found: dict[float, tuple[dict[str, np.ndarray], np.ndarray]] = {}
 
     def effect(strength: float) -> float:
-        less = {name: values[name] * np.exp(-strength * pattern) for name in saved}
-        after = score(outcome, cities, {**values, **less}, first)
-        found[strength] = less, np.where(np.isnan(after), without, after)
+        found[strength] = reduced(strength * pattern)
         return float(np.nansum(weights * (found[strength][1] - without)))
 
     chosen = _solve(effect, TARGETS[outcome])
-    return found[chosen][0], without, found[chosen][1]
+    less, own = found[chosen]
+    if reach is None:
+        return Saved(less, without, own)
+    less, observed = reduced(chosen * (pattern + reach @ pattern))
+    return Saved(less, without, observed, observed - own)
 
 
 def _solve(effect: Callable[[float], float], target: float) -> float:

@@ -32,6 +32,7 @@ truth.parquet   city_code, year, adoption (first treated year of the clusters, b
                 (energy efficiency). AI zones: ulgue (land green use efficiency), lso (ln staff with a degree).
                 Scores are those of the exact figures, missing outside a study's cities and years. A policy moves the
                 frontier, so scores of cities without it change a little too: their _tau is not zero.
+                In the world with spillovers _spilled is the part of _tau that comes from neighbours' policies.
 faults.csv      every error planted in the yearbooks: file, sheet, row, column, the rule that must catch it, the value.
 ip_cases.parquet
                 where court cases are written: intellectual property cases concluded by city and year (100000: nation).
@@ -53,6 +54,7 @@ def write_sample(
     years: Sequence[int] | None = None,
     ai_zones: pd.DataFrame | None = None,
     courts: pd.DataFrame | None = None,
+    spillover: float = 0.0,
 ) -> Truth:
     """Write yearbooks, telephones of 1984, exchange rates, patents, court cases, the truth and the ledgers of faults.
 
@@ -76,13 +78,15 @@ def write_sample(
         data/policies/ai_pilot_zones.csv: ``city_code`` and ``adoption``. None: that policy does not exist.
     courts
         data/reference/courts.csv, all as text. None: no court cases are written.
+    spillover
+        Share of the land and electricity that AI zones save which a city with only such neighbours saves too.
 
     Raises
     ------
     ValueError
         Years outside the world, or lists of cities that cannot be used.
     """
-    world = draw_world(cities, clusters, seed, ai_zones)
+    world = draw_world(cities, clusters, seed, ai_zones, spillover)
     chosen = [int(year) for year in (world.years if years is None else years)]
     unknown = sorted(set(chosen) - set(world.years.tolist()))
     if unknown:
@@ -173,6 +177,7 @@ def truth_of(world: World, ledger: pd.DataFrame) -> Truth:
     for name, (without, observed) in world.outcomes.items():
         columns[f"{name}_y0"], columns[f"{name}_y1"] = without, observed
         columns[f"{name}_tau"] = observed - without
+    columns |= {f"{name}_spilled": values for name, values in world.spilled.items()}
     table = world.long(columns)
     table.insert(3, "ai_adoption", world.long({}, world.ai_adoption).adoption)
     panel, ai_panel = world.panel(), world.ai_panel()

@@ -82,6 +82,8 @@ class World:
     outcomes
         Other outcome -> (n, t) without its policy and as observed: eship, techhum, fintech, eff; with AI zones also
         ulgue and lso. Scores are missing outside their study's cities and years.
+    spilled
+        Outcome -> (n, t) the part of its change that comes from neighbours' policies; empty in the base world.
     deflator, capital
         (n, t) GDP deflator (2006 = 1), and capital at 2006 prices, missing before 2006.
     """
@@ -97,6 +99,7 @@ class World:
     without_policy: Mapping[str, np.ndarray]
     effects: Mapping[str, np.ndarray]
     outcomes: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    spilled: Mapping[str, np.ndarray]
     deflator: np.ndarray
     capital: np.ndarray
     seed: int
@@ -150,11 +153,16 @@ def _since(adoption: np.ndarray) -> np.ndarray:
 
 
 def draw_world(
-    cities: pd.DataFrame, clusters: pd.DataFrame, seed: int = 0, ai_zones: pd.DataFrame | None = None
+    cities: pd.DataFrame,
+    clusters: pd.DataFrame,
+    seed: int = 0,
+    ai_zones: pd.DataFrame | None = None,
+    spillover: float = 0.0,
 ) -> World:
     """Draw the world for ``cities`` (data/reference/cities.csv) and adoption years (data/policies).
 
-    Without ``ai_zones`` that policy does not exist and nothing is known of its outcomes.
+    Without ``ai_zones`` that policy does not exist and nothing is known of its outcomes. With ``spillover`` a city
+    whose neighbours (queen contiguity among the 286) are all AI zones saves that share of what they save.
 
     Raises
     ------
@@ -164,13 +172,13 @@ def draw_world(
     place = _cities(cities)
     adoption = _adoption(place, clusters)
     ai_adoption = np.full(len(place), np.nan) if ai_zones is None else _adoption(place, ai_zones)
-    draw = _Draws(place, adoption, ai_adoption, seed)
+    draw = _Draws(place, adoption, ai_adoption, seed, spillover)
     ratios = draw.controls()
     indicators, mechanisms = draw.indicators(ratios)
     resources = draw.resources(indicators, ratios)
     everything = indicators | dict(resources.indicators)
     ratios |= draw.implied(everything)
-    saved, twins, outcomes = draw.policies(everything, ratios, resources)
+    saved, twins, outcomes, spilled = draw.policies(everything, ratios, resources)
     without_policy, effects = draw.patents(ratios)
     return World(
         cities=place,
@@ -184,6 +192,7 @@ def draw_world(
         without_policy=without_policy,
         effects=effects,
         outcomes={**outcomes, **_changes(everything, mechanisms)},
+        spilled=spilled,
         deflator=resources.deflator,
         capital=resources.capital,
         seed=seed,
@@ -219,6 +228,17 @@ def _adoption(place: pd.DataFrame, pilots: pd.DataFrame) -> np.ndarray:
     return adoption
 
 
+def _neighbours(place: pd.DataFrame) -> np.ndarray:
+    """(n, n) queen contiguity among the usual sample of cities, rows summing to one; zero for other cities."""
+    from analysis.spatial import contiguity, prefecture_polygons
+
+    usual = place.panel_286.astype(int).astype(bool).to_numpy()
+    weights = contiguity(prefecture_polygons(list(place.city_code[usual])))
+    matrix = np.zeros((len(place), len(place)))
+    matrix[np.ix_(usual, usual)] = weights.matrix.toarray()
+    return matrix
+
+
 def _once(codes: pd.Series, name: str) -> None:
     if codes.duplicated().any():
         raise ValueError(f"The {name} repeats code {codes[codes.duplicated()].iloc[0]}: keep one row a city.")
@@ -227,7 +247,9 @@ def _once(codes: pd.Series, name: str) -> None:
 class _Draws(Draws):
     """All variables of one world; each method is one group of them."""
 
-    def __init__(self, place: pd.DataFrame, adoption: np.ndarray, ai_adoption: np.ndarray, seed: int) -> None:
+    def __init__(
+        self, place: pd.DataFrame, adoption: np.ndarray, ai_adoption: np.ndarray, seed: int, spillover: float
+    ) -> None:
         super().__init__(place, seed)
         self.adoption = adoption
         if not self.sample.any():
@@ -235,6 +257,7 @@ class _Draws(Draws):
         self.treated = _since(adoption)
         self.clusters = policy.clusters_policy(self, adoption)
         self.ai = policy.ai_policy(self, ai_adoption)
+        self.reach = spillover * _neighbours(place) if spillover else None
 
     def controls(self) -> dict[str, np.ndarray]:
         """The controls of the clusters study, each near the moments of table 3 over its sample."""
@@ -327,27 +350,33 @@ class _Draws(Draws):
 
     def policies(
         self, indicators: Mapping[str, np.ndarray], ratios: Mapping[str, np.ndarray], resources: Resources
-    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]], dict[str, tuple[np.ndarray, np.ndarray]]]:
-        """Indicators as the policies leave them, the same without each policy, and outcomes without and with it."""
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, dict[str, np.ndarray]],
+        dict[str, tuple[np.ndarray, np.ndarray]],
+        dict[str, np.ndarray],
+    ]:
+        """Indicators with the policies, the same without each, outcomes without and with it, and what spilled over."""
         values = measures(indicators, resources.deflator, resources.capital)
         energy = {name: ratios[name] for name in policy.ENERGY_CONTROLS}
         weights = self.clusters.weights(energy, self.sample)
-        saved, before, after = policy.saving(self.clusters, "eff", ["energy_use"], self.place, values, weights)
+        energy_saved = policy.saving(self.clusters, "eff", ["energy_use"], self.place, values, weights)
         twins: dict[str, dict[str, np.ndarray]] = {"clusters": {"energy_use": indicators["energy_use"]}, "ai": {}}
-        outcomes = {"eff": (before, after)}
+        saved, outcomes = energy_saved.inputs, {"eff": (energy_saved.without, energy_saved.observed)}
         if np.isnan(self.ai.adoption).all():
-            return saved, twins, outcomes
+            return saved, twins, outcomes, {}
         weights = self.ai.weights({name: ratios[name] for name in policy.AI_CONTROLS}, self.ai_sample)
-        less, before, after = policy.saving(
-            self.ai, "ulgue", ["built_up_area", "electricity"], self.place, values, weights
+        land_saved = policy.saving(
+            self.ai, "ulgue", ["built_up_area", "electricity"], self.place, values, weights, self.reach
         )
-        outcomes["ulgue"] = (before, after)
+        outcomes["ulgue"] = (land_saved.without, land_saved.observed)
+        spilled = {} if land_saved.spilled is None else {"ulgue": land_saved.spilled}
         holders = indicators["degree_holders"]
         more = np.rint(holders * np.exp(policy.additive_effect(self.ai, "lso", weights)))
         outcomes["lso"] = (np.log(holders), np.log(more))
-        moved = less | {"degree_holders": more}
+        moved = land_saved.inputs | {"degree_holders": more}
         twins["ai"] = {name: indicators[name] for name in moved}
-        return saved | moved, twins, outcomes
+        return saved | moved, twins, outcomes, spilled
 
     def _population(self) -> np.ndarray:
         """Residents at the end of the year, in 10,000; large cities, and so pilots, are on no other trend."""

@@ -367,10 +367,10 @@ def _rows(world: World, year: int) -> list[_Row]:
             continue
         share = 1 - sum(unit.share for unit in apart if unit.inside and unit.model == code)
         missing = 0.0 if sample else 0.06 if int(panel_286) else 0.5
-        # Gaps at the ends of a study cannot be filled and cost rows: pilot cities, being large, report there, and for
-        # 2023, the last year of the AI study, whose panel has no gaps, every city of the usual yearbook sample does.
+        # Gaps at the ends of a study cannot be filled and cost rows: pilot cities, being large, report there, and at
+        # the ends of the AI study, whose panel has no gaps, every city of the usual yearbook sample does.
         pilot = not np.isnan([world.adoption[city], world.ai_adoption[city]]).all()
-        complete = (year in (*STUDY_YEARS, AI_YEARS[0]) and pilot) or (year == AI_YEARS[1] and bool(int(panel_286)))
+        complete = (year in STUDY_YEARS and pilot) or (year in AI_YEARS and bool(int(panel_286)))
         rows.append(_Row(code, name_of(code, name, year), province, city, share, missing, complete))
     rows += [_Row(unit.code, unit.name, unit.province, index[unit.model], unit.share, 0.0, False) for unit in apart]
     return sorted(rows, key=lambda row: row.code)
