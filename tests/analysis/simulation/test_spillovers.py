@@ -10,6 +10,7 @@ from analysis.studies import spec
 from analysis.studies.truth import true_effects
 from dagster_project.paths import POLICIES, REFERENCE, Paths
 
+
 @pytest.fixture(scope="module")
 def lists():
     return [
