@@ -43,7 +43,9 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
 
 
 @pytest.mark.benchmark
-def test_500_placebo_draws_take_under_0_3_seconds_and_a_twentieth_of_a_pyfixest_loop(study: pd.DataFrame) -> None:
+def test_500_placebo_draws_take_under_0_3_seconds_and_a_twentieth_of_a_pyfixest_loop(
+    study: pd.DataFrame, measured: Callable[..., None]
+) -> None:
     import pyfixest
 
     ours = seconds(lambda: placebo(study, "gti1", "adoption", CONTROLS, **KEYS, draws=500))
@@ -57,7 +59,7 @@ def test_500_placebo_draws_take_under_0_3_seconds_and_a_twentieth_of_a_pyfixest_
             pyfixest.feols(formula, study.assign(pretend=pretend), vcov={"CRV1": "city_code"})
 
     theirs = seconds(loop, repeats=2) / LOOP * 500
-    print(f"placebo, 281 x 16, 4 controls, 500 draws: {ours:.3f} s, pyfixest {theirs:.1f} s, ratio {theirs / ours:.0f}")
+    measured("placebo, 281 x 16, 4 controls, 500 draws", ours, "pyfixest loop", theirs)
     assert ours < 0.3
     assert theirs / ours >= 20
 
@@ -67,7 +69,9 @@ def test_500_placebo_draws_take_under_0_3_seconds_and_a_twentieth_of_a_pyfixest_
     ("name", "limit"),
     [("event_study", 1.0), ("bacon", 1.0), ("bacon with controls", 1.0), ("groups", 3.0), ("wild_bootstrap", 2.0)],
 )
-def test_the_diagnostics_of_a_study_are_interactive(study: pd.DataFrame, name: str, limit: float) -> None:
+def test_the_diagnostics_of_a_study_are_interactive(
+    study: pd.DataFrame, name: str, limit: float, measured: Callable[..., None]
+) -> None:
     work: dict[str, Callable[[], object]] = {
         "event_study": lambda: event_study(study, "gti1", "adoption", CONTROLS, **KEYS, leads=3, lags=3),
         "bacon": lambda: bacon(study, "gti1", "adoption", **KEYS),
@@ -76,5 +80,5 @@ def test_the_diagnostics_of_a_study_are_interactive(study: pd.DataFrame, name: s
         "wild_bootstrap": lambda: wild_bootstrap(study, "gti1", "did", CONTROLS, **KEYS),
     }
     used = seconds(work[name], repeats=3)
-    print(f"{name}, 281 x 16: {used:.3f} s (limit {limit} s)")
+    measured(f"{name}, 281 x 16", used, "limit", limit)
     assert used < limit

@@ -43,7 +43,7 @@ def cities() -> tuple[pd.DataFrame, Weights]:
 
 
 @pytest.mark.benchmark
-def test_two_way_durbin_with_effects_takes_under_half_a_second_on_286_cities_and_9_years(cities):
+def test_two_way_durbin_with_effects_takes_under_half_a_second_on_286_cities_and_9_years(cities, measured):
     data, weights = cities
 
     def work() -> None:
@@ -51,13 +51,13 @@ def test_two_way_durbin_with_effects_takes_under_half_a_second_on_286_cities_and
         panel(data, "y", X, fresh, model="sdm", **PANEL).effects()
 
     took = seconds(work, 5)
-    print(f"two-way SDM with effects, 286 x 9: {took:.3f} s")
+    measured("two-way SDM with effects, 286 x 9", took, "limit", 0.5)
     assert took < 0.5
 
 
 @pytest.mark.benchmark
 @pytest.mark.parametrize(("model", "estimator"), [("sar", "Panel_FE_Lag"), ("sem", "Panel_FE_Error")])
-def test_unit_effects_are_faster_than_spreg(cities, model, estimator):
+def test_unit_effects_are_faster_than_spreg(cities, model, estimator, measured):
     libpysal, spreg = pytest.importorskip("libpysal"), pytest.importorskip("spreg")
     data, weights = cities
     stacked = data.sort_values(["year", "city"])
@@ -74,13 +74,13 @@ def test_unit_effects_are_faster_than_spreg(cities, model, estimator):
         fitted["ours"] = panel(data, "y", X, fresh, model=model, effects="unit", bias_correction=None, **PANEL)
 
     them, us = seconds(theirs, 1), seconds(ours, 3)
-    print(f"{model.upper()} with unit effects, 286 x 9: {us:.3f} s, spreg {them:.3f} s, {them / us:.0f} times")
+    measured(f"{model.upper()} with unit effects, 286 x 9", us, "spreg", them)
     np.testing.assert_allclose(fitted["ours"].table["estimate"], np.ravel(fitted["theirs"].betas), atol=1e-5)
     assert us < them
 
 
 @pytest.mark.benchmark
-def test_2800_units_and_20_years_take_under_a_minute():
+def test_2800_units_and_20_years_take_under_a_minute(measured):
     n = 2800
     place = np.random.default_rng(1).uniform(0, 100, (n, 2))
     near = np.argsort(((place[:, None, :] - place[None, :, :]) ** 2).sum(axis=2), axis=1)[:, 1:7]
@@ -88,5 +88,5 @@ def test_2800_units_and_20_years_take_under_a_minute():
     weights = Weights(links.maximum(links.T), range(n)).row_normalised()
     data = world(weights, 20)
     took = seconds(lambda: panel(data, "y", X, weights, model="sdm", **PANEL).effects(), 1)
-    print(f"two-way SDM with effects, 2800 x 20: {took:.1f} s")
+    measured("two-way SDM with effects, 2,800 x 20", took, "limit", 60)
     assert took < 60
