@@ -1,0 +1,287 @@
+"""The data dictionary: every column of every panel with its meaning, source, share of filled-in values and range.
+
+Made from what the studies, the dbt descriptions and the contracts already say, and counted on the panels themselves;
+how it is shown is decided in `site`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.reporting.language import Chinese
+from analysis.studies.columns import CITY_YEAR
+from analysis.studies.records import EfficiencySpecification, Study, Variable
+
+IMPUTED = "__imputed"
+#: What every panel holds beside its variables: label in both languages, unit, definition.
+KEYS: dict[str, tuple[str, str, str, str]] = {
+    "city_code": ("City code", "城市代码", "text", "Six-digit GB/T 2260 code as of 2021."),
+    "year": ("Year", "年份", "year", "Year that the values describe."),
+    "adoption": (
+        "First treated year",
+        "首次处理年份",
+        "year",
+        "First year of the city's pilot; missing for never.",
+    ),
+}
+#: Columns that `complete` adds to those of the dbt model.
+ADDED = (
+    *("definition", "sources", "publishers", "rows", "values", "imputed", "share_imputed"),
+    *("minimum", "mean", "maximum", "is_sample"),
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where values come from.
+
+    Attributes
+    ----------
+    formulas : one row a declared column: ``layer``, ``name``, ``kind`` ("formula", "records", "committed",
+        "indicator"), ``formula``; may be empty, and then no source is named.
+    sources : indicator, or kind of records ("patents", "cases") -> names of the contracts that provide it.
+    publishers : contract -> who publishes it.
+    descriptions : column of panels.city_year -> its description, which opens with the unit.
+    """
+
+    formulas: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["layer", "name", "kind", "formula"]))
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    publishers: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, column: str) -> tuple[str, ...]:
+        """Contracts and committed files behind a column of panels.city_year, sorted."""
+        return tuple(sorted(self._behind(column, "panel", set())))
+
+    def _behind(self, name: str, layer: str, seen: set[tuple[str, str]]) -> set[str]:
+        if (layer, name) in seen:  # a stock is made from its own past
+            return set()
+        seen.add((layer, name))
+        rows = self.formulas[(self.formulas["name"] == name) & (self.formulas["layer"] == layer)]
+        if rows.empty:
+            return set(self.sources.get(name, ()))
+        kind, formula = rows["kind"].iloc[0], str(rows["formula"].iloc[0])
+        if kind == "records":
+            return set(self.sources.get(formula, ()))
+        if kind == "committed":
+            return {formula} | set(self.sources.get(name, ()))
+        words = re.findall(r"[a-z_][a-z0-9_]*", formula) if kind == "formula" else []
+        return set(self.sources.get(name, ())).union(*(self._behind(word, "intermediate", seen) for word in words))
+
+
+def complete(
+    base: pd.DataFrame,
+    panels: Mapping[str, pd.DataFrame],
+    studies: Sequence[Study],
+    origin: Origin,
+    *,
+    is_sample: bool,
+) -> pd.DataFrame:
+    """The dictionary of all panels.
+
+    Parameters
+    ----------
+    base
+        The dbt model panels.data_dictionary: a row a study and variable. Its columns and rows are kept.
+    panels
+        Name -> panel as published; ``city_year`` is one of them.
+
+    Returns
+    -------
+    DataFrame
+        One row a panel and column, in the order of ``panels`` and their columns: the columns of ``base``, then
+        ``definition``, ``sources`` and ``publishers`` (joined by "; "), ``rows``, ``values`` (not missing), ``imputed``
+        (filled in; missing where nothing is), ``share_imputed`` (of the values), ``minimum``, ``mean`` and ``maximum``
+        (numbers only), ``is_sample``.
+    """
+    known = {(row["study"], row["column_name"]): row for row in base.to_dict("records")}
+    owners = {panel: study for study in studies for panel in (study.name, *study.other_panels)}
+    rows = []
+    for name, panel in panels.items():
+        for column in panel.columns:
+            told = _told(name, str(column), owners.get(name), origin)
+            kept: dict[Any, Any] = known.get((name, str(column)), {})
+            stated = {key: value for key, value in kept.items() if not _absent(value)}
+            counted = {**_counted(panel, str(column)), "is_sample": is_sample}
+            rows.append({"study": name, "column_name": str(column), **told, **stated, **counted})
+    columns = [*base.columns, *(column for column in ADDED if column not in base.columns)]
+    table = pd.DataFrame(rows, columns=columns)
+    whole = {column: "Int64" for column in ("position", "rows", "values", "imputed") if column in table}
+    texts = [c for c in ("label_en", "label_zh", "unit", "definition", "sources", "publishers") if c in table]
+    return table.astype({**whole, **dict.fromkeys(texts, "str")})
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def _counted(panel: pd.DataFrame, column: str) -> dict[str, Any]:
+    """How many values there are, how many were filled in, and between which limits they lie."""
+    values = panel[column]
+    flag = f"{column}{IMPUTED}"
+    filled = int(panel[flag].fillna(False).astype(bool).sum()) if flag in panel.columns else None
+    there = int(values.notna().sum())
+    counted: dict[str, Any] = {"rows": len(panel), "values": there, "imputed": filled}
+    counted |= {"share_imputed": filled / there if filled is not None and there else np.nan}
+    if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)) or not there:
+        return counted | dict.fromkeys(("minimum", "mean", "maximum"), np.nan)
+    numbers = np.sort(values.dropna().to_numpy(dtype=float))
+    return counted | {"minimum": numbers[0], "mean": numbers.mean(), "maximum": numbers[-1]}
+
+
+def _told(panel: str, column: str, study: Study | None, origin: Origin) -> dict[str, Any]:
+    """Labels, unit, definition and source of a column, by what kind of column it is."""
+    if column in KEYS:
+        english, chinese, unit, definition = KEYS[column]
+        lists = f"data/policies/{study.policy}.csv" if study and column == "adoption" else ""
+        return _row(english, chinese, unit, definition, (lists,), origin) | {"role": "key"}
+    if column.endswith(IMPUTED):
+        of = column.removesuffix(IMPUTED)
+        told = _told(panel, of, study, origin)
+        labels = f"{told['label_en']}: filled in", f"{told['label_zh']}：是否插补"
+        return _row(*labels, "true or false", f"Whether {of} was filled in.", (), origin) | {"role": "flag"}
+    if study is None:
+        return _of_city_year(column, origin)
+    if column == study.treatment:
+        label = study.treatment_label
+        made = "1 from the first treated year on, else 0."
+        return _row(label.en, label.zh, "0 or 1", made, (f"data/policies/{study.policy}.csv",), origin) | {
+            "role": "treatment"
+        }
+    other = next((policy for policy in study.policies if policy.name == column), None)
+    if other:
+        made, where = (
+            "1 from the city's year of adoption of this policy on, else 0.",
+            f"data/policies/{other.policy}.csv",
+        )
+        return _row(other.label.en, other.label.zh, "0 or 1", made, (where,), origin) | {"role": "policy"}
+    variable = next((variable for variable in study.variables if variable.name == column), None)
+    return _of_variable(variable, study, origin) if variable else _of_city_year(column, origin)
+
+
+def _row(
+    english: str, chinese: str, unit: str, definition: str, sources: Collection[str], origin: Origin
+) -> dict[str, Any]:
+    named = [source for source in sources if source]
+    publishers = dict.fromkeys(origin.publishers[source] for source in named if source in origin.publishers)
+    return {
+        "label_en": english,
+        "label_zh": chinese,
+        "unit": unit,
+        "definition": definition,
+        "sources": "; ".join(named),
+        "publishers": "; ".join(publishers),
+    }
+
+
+def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
+    unit, _, text = origin.descriptions.get(column, "").partition(". ")
+    english = CITY_YEAR[column][1] if column in CITY_YEAR else text.partition(";")[0].rstrip(".") or column
+    english = english[:1].upper() + english[1:]
+    unit = CITY_YEAR[column][0] if column in CITY_YEAR else unit.lower() if text else ""
+    definition = text or origin.descriptions.get(column, "")
+    told = _row(english, Chinese()(english), unit, definition, origin.of(column), origin)
+    return told | {"city_year_column": column}
+
+
+def _of_variable(variable: Variable, study: Study, origin: Origin) -> dict[str, Any]:
+    scored = next((score for score in study.efficiency if score.name == variable.source), None)
+    drawn = scored.variables if scored else (variable.source,)
+    sources = sorted({source for column in drawn for source in origin.of(column)})
+    definition = _score(scored) if scored else _told("city_year", variable.source, None, origin)["definition"]
+    steps = " ".join([definition or f"{variable.source} of panels.city_year.", *_steps(variable)])
+    return _row(variable.label.en, variable.label.zh, variable.unit, steps, sources, origin) | {"role": variable.role}
+
+
+def _score(scored: EfficiencySpecification) -> str:
+    bad = f", bad outputs {', '.join(scored.bad_outputs)}" if scored.bad_outputs else ""
+    return (
+        f"Super-SBM efficiency, {scored.frontier} frontier, {scored.returns.upper()}: "
+        f"inputs {', '.join(scored.inputs)}, outputs {', '.join(scored.outputs)}{bad}."
+    )
+
+
+def _steps(variable: Variable) -> list[str]:
+    """What was done to the values, in order, one sentence each."""
+    filled = {"linear": "Gaps filled linearly.", "neighbour_mean": "Gaps filled with the mean of the years around."}
+    steps = [filled[variable.interpolate]] if variable.interpolate in filled else []
+    steps += ["Natural logarithm."] if variable.log else []
+    if variable.winsorize:
+        low, high = variable.winsorize
+        steps.append(f"Winsorised at {low:.0%} and {high:.0%}.")
+    return steps
+
+
+def comments(dictionary: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(Panel, column) -> one line for the column's comment in a database: label in both languages, unit, definition."""
+    found = {}
+    for row in dictionary.to_dict("records"):
+        label = row["label_en"] if row["label_en"] == row["label_zh"] else f"{row['label_en']} / {row['label_zh']}"
+        unit = f" [{row['unit']}]" if row["unit"] else ""
+        mark = "SAMPLE DATA. " if row["is_sample"] else ""
+        found[str(row["study"]), str(row["column_name"])] = f"{mark}{label}{unit}. {row['definition']}".strip()
+    return found
+
+
+def descriptor(
+    dictionary: pd.DataFrame, tables: Mapping[str, tuple[Sequence[tuple[str, str]], int, str]], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A Frictionless data package descriptor of the published Parquet.
+
+    Parameters
+    ----------
+    tables
+        Path below the descriptor -> ((column, Frictionless type), …), bytes, sha256.
+    about
+        What the publication says of itself: ``version``, ``is_sample``.
+
+    Notes
+    -----
+    Data Package v1 of the Frictionless standards (specs.frictionlessdata.io).
+    """
+    told: dict[tuple[str, str], dict[str, Any]] = {
+        (str(row["study"]), str(row["column_name"])): {str(key): value for key, value in row.items()}
+        for row in dictionary.to_dict("records")
+    }
+    resources = []
+    for path, (columns, size, digest) in sorted(tables.items()):
+        stem = path.rsplit("/", 1)[-1].removesuffix(".parquet")
+        schema, name = path.split("/")[-2], stem.lower()
+        keys = {"primaryKey": ["city_code", "year"]} if {"city_code", "year"} <= {c for c, _ in columns} else {}
+        known = told if schema == "panels" else {}
+        fields = [_field(column, kind, known.get((stem, column))) for column, kind in columns]
+        resources.append(
+            {
+                "name": f"{schema}.{name}",
+                "path": path,
+                "format": "parquet",
+                "mediatype": "application/vnd.apache.parquet",
+                "bytes": size,
+                "hash": f"sha256:{digest}",
+                "schema": {"fields": fields, **(keys if schema == "panels" else {})},
+            }
+        )
+    sample = bool(about.get("is_sample"))
+    return {
+        "name": "pilotcity",
+        "title": "City pilot policies in China: panels, scores and estimates" + (" (SAMPLE DATA)" if sample else ""),
+        "description": "Simulated: no number says anything about a real city. " * sample
+        + "Tables of one publication of pilotcity; column definitions as in panels.data_dictionary.",
+        "version": str(about.get("version", "")),
+        "profile": "data-package",
+        "resources": resources,
+    }
+
+
+def _field(column: str, kind: str, told: Mapping[str, Any] | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": column, "type": kind}
+    if told:
+        entry |= {"title": told["label_en"], "title:zh": told["label_zh"], "description": told["definition"]}
+        entry |= {"unit": told["unit"]} if told["unit"] else {}
+    return entry

@@ -1,0 +1,185 @@
+"""What a publication hands out beside its site: the completed data dictionary, the descriptor of its Parquet, and for
+each study its panel in other formats, its citation and one zip that holds everything.
+
+What these contain is decided in `analysis.reporting`; here the files are gathered and put in their places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dagster_project.paths import CONTRACTS, DBT_PROJECT, POLICIES, REFERENCE
+
+if TYPE_CHECKING:
+    from analysis.reporting.dictionary import Origin
+    from analysis.studies.spec import Study
+
+#: Below the candidate: files of the site, so that a copied site is complete; a link beside the data leads there.
+FOLDER = Path("site") / "exports"
+
+
+def complete_dictionary(candidate: Path, studies: Sequence[Study], *, is_sample: bool) -> pd.DataFrame:
+    """Replace the candidate's panels.data_dictionary by one that has every column of every panel."""
+    from analysis.reporting.dictionary import complete
+
+    folder = candidate / "data" / "panels"
+    names = ["city_year", *(name for study in studies for name in (study.name, *study.other_panels))]
+    panels = _panels(candidate, names)
+    base = pd.read_parquet(folder / "data_dictionary.parquet")
+    table = complete(base, panels, studies, origin(candidate), is_sample=is_sample)
+    table.to_parquet(folder / "data_dictionary.parquet", index=False)
+    return table
+
+
+def origin(candidate: Path) -> Origin:
+    """Where values come from: formulas of the dbt models, and contracts of which this publication read a file."""
+    from ruamel.yaml import YAML
+
+    from analysis.reporting.dictionary import Origin
+    from dagster_project.ingest import contracts
+
+    formulas = candidate / "data" / "lineage" / "formulas.parquet"
+    ledger = candidate / "data" / "quality" / "files.parquet"
+    read = set(pd.read_parquet(ledger)["source"]) if ledger.exists() else set()
+    sources: dict[str, set[str]] = {}
+    publishers = {}
+    for contract in contracts.load_all(CONTRACTS).values():
+        if contract.source not in read:
+            continue
+        publishers[contract.source] = contract.publisher
+        for indicator, _ in contracts.indicators_of(contract):
+            sources.setdefault(indicator, set()).add(contract.source)
+        if contract.kind != "yearbook":
+            sources.setdefault(contract.kind, set()).add(contract.source)
+    described = YAML(typ="safe").load(DBT_PROJECT / "models" / "panels" / "city_year.yml")["models"][0]["columns"]
+    found: dict[str, Any] = {"formulas": pd.read_parquet(formulas)} if formulas.exists() else {}
+    return Origin(
+        **found,
+        sources={name: sorted(those) for name, those in sources.items()},
+        publishers=publishers,
+        descriptions={column["name"]: column.get("description", "") for column in described},
+    )
+
+
+def write_descriptor(candidate: Path) -> Path:
+    """datapackage.json beside the candidate's Parquet."""
+    import pyarrow.parquet as pq
+
+    from analysis.reporting.dictionary import descriptor
+
+    data = candidate / "data"
+    tables = {}
+    for path in sorted(data.rglob("*.parquet")):
+        columns = [(field.name, _frictionless(str(field.type))) for field in pq.read_schema(path)]
+        content = path.read_bytes()
+        tables[path.relative_to(data).as_posix()] = (columns, len(content), hashlib.sha256(content).hexdigest())
+    about = json.loads((candidate / "publication.json").read_text())
+    described = descriptor(pd.read_parquet(data / "panels" / "data_dictionary.parquet"), tables, about)
+    target = data / "datapackage.json"
+    target.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
+
+
+def _frictionless(arrow: str) -> str:
+    """The Frictionless type of an Arrow type."""
+    if arrow.startswith(("int", "uint")):
+        return "integer"
+    if arrow.startswith(("double", "float", "halffloat", "decimal")):
+        return "number"
+    return {"bool": "boolean", "date32[day]": "date"}.get(
+        arrow, "datetime" if arrow.startswith("timestamp") else "string"
+    )
+
+
+def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dict[str, str]:
+    """Write a study's panel, citation and zip; returns what each is called on the page -> path below the site."""
+    from analysis.reporting import panel_files
+    from analysis.reporting.archive import pack
+    from analysis.reporting.tables import safe_csv
+
+    about = json.loads((candidate / "publication.json").read_text())
+    sample = bool(about["is_sample"])
+    panels = _panels(candidate, (study.name, *study.other_panels))
+    own = dictionary[dictionary["study"].isin(list(panels))]
+    labels = {str(row["column_name"]): str(row["label_en"]) for row in own.to_dict("records")}
+    panel = panels[study.name]
+    made = {
+        "dta": panel_files.stata(panel, labels, study.title.en, is_sample=sample),
+        "csv": panel_files.csv(panel, is_sample=sample).encode(),
+        "parquet": panel_files.parquet(panel, is_sample=sample),
+        "citation.txt": citation(study, about).encode(),
+    }
+    files = _inputs(study)
+    files |= {f"panels/{name}.parquet": panel_files.parquet(frame, is_sample=sample) for name, frame in panels.items()}
+    files |= {f"panels/{study.name}.dta": made["dta"], "CITATION.txt": made["citation.txt"]}
+    files |= {"dictionary.csv": safe_csv(own).encode()} | _results(candidate, study.name)
+    code = {kind: about[kind] for kind in ("code_sha256", "lock_sha256", "raw_sha256")}
+    software = {"pilotcity": version("pilotcity"), **{name: version(name) for name in ("numpy", "pandas", "scipy")}}
+    made["zip"] = pack(
+        study.name, files, {"is_sample": sample, "publication": about["version"], "code": code, "software": software}
+    )
+    folder = candidate / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, content in made.items():
+        (folder / f"{study.name}.{suffix}").write_bytes(content)
+    outside = candidate / FOLDER.name
+    if not outside.is_symlink():
+        outside.symlink_to(FOLDER)
+    called = {"zip": "zip", "dta": "dta", "parquet": "parquet", "csv": "csv", "citation": "citation.txt"}
+    return {name: f"{FOLDER.name}/{study.name}.{suffix}" for name, suffix in called.items()}
+
+
+def _panels(candidate: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Those of the named panels that the candidate has."""
+    found = {name: candidate / "data" / "panels" / f"{name}.parquet" for name in names}
+    return {name: pd.read_parquet(path) for name, path in found.items() if path.exists()}
+
+
+def _inputs(study: Study) -> dict[str, bytes]:
+    """The specification and what it refers to."""
+    files = {f"study/{study.name}.yaml": study.file.read_bytes()}
+    printed = study.file.parent / "published" / study.file.name
+    if printed.exists():
+        files[f"study/published/{printed.name}"] = printed.read_bytes()
+    files["data/reference/cities.csv"] = (REFERENCE / "cities.csv").read_bytes()
+    for policy in sorted({study.policy, *(other.policy for other in study.policies)}):
+        files[f"data/policies/{policy}.csv"] = (POLICIES / f"{policy}.csv").read_bytes()
+    return files
+
+
+def _results(candidate: Path, study: str) -> dict[str, bytes]:
+    """The study's estimates, tables and figures as the candidate holds them."""
+    import io
+
+    from analysis.reporting.tables import safe_csv
+
+    table = pd.read_parquet(candidate / "data" / "estimates" / "estimates.parquet")
+    table = table[table["study"] == study].reset_index(drop=True)
+    file = io.BytesIO()
+    table.to_parquet(file, index=False)
+    files = {"estimates.parquet": file.getvalue(), "estimates.csv": safe_csv(table).encode()}
+    folder = candidate / "exhibits" / study
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_file() and not path.name.endswith(".estimates.parquet"):
+            files[f"tables/{path.name}"] = path.read_bytes()
+    return files
+
+
+def citation(study: Study, about: dict[str, Any]) -> str:
+    """What to cite for a study, as text."""
+    from analysis.reporting.table import SAMPLE_NOTE
+
+    paper = [f"{study.citation}{f' https://doi.org/{study.doi}' if study.doi else ''}"] if study.citation else []
+    own = (
+        f"pilotcity {version('pilotcity')}, study {study.name} ({study.title.en}), publication {about['version']}, "
+        f"code {str(about['code_sha256'])[:12]}."
+    )
+    sample = [SAMPLE_NOTE] if about["is_sample"] else []
+    return "\n".join([*paper, own, *sample, ""])
