@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run test ui sql lint lock check benchmark torture clean
+.PHONY: help setup run test ui sql replicate lint lock check benchmark torture clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -36,6 +36,10 @@ ui: $(STAMP) ## Dagster's web page on this project, loopback only
 
 sql: $(STAMP) ## a SQL prompt on the published data
 	@$(BIN)/pilotcity sql
+
+replicate: $(STAMP) ## ZIP=file.zip: compute a study again from its zip and compare
+	@test -n "$(ZIP)" || { echo "Say which file: make replicate ZIP=data/published/exports/<study>.zip"; exit 1; }
+	@$(BIN)/pilotcity replicate "$(ZIP)"
 
 lint: $(STAMP) ## style, types, import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
