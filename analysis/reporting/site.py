@@ -43,6 +43,8 @@ class StudyReport:
     variables : one row a variable: name, label, unit, source, values, imputed, missing (as `coverage` makes it).
     truth : true effects in the sample world (``exhibit``, ``model``, ``term``, ``truth``), or None.
     is_sample : whether the panel is from the sample world.
+    downloads : "zip", "dta", "parquet", "csv", "citation" -> path below the site.
+    citation : what to cite.
     """
 
     study: Study
@@ -53,6 +55,8 @@ class StudyReport:
     variables: pd.DataFrame
     is_sample: bool
     truth: pd.DataFrame | None = None
+    downloads: Mapping[str, str] = field(default_factory=dict)
+    citation: str = ""
 
     @classmethod
     def from_panel(
@@ -64,6 +68,8 @@ class StudyReport:
         cities: pd.DataFrame | None = None,
         truth: pd.DataFrame | None = None,
         results: Mapping[str, ExhibitResult] | None = None,
+        downloads: Mapping[str, str] | None = None,
+        citation: str = "",
     ) -> StudyReport:
         """The report of a panel; exhibits are computed unless ``results`` are at hand."""
         if results is None:
@@ -77,6 +83,8 @@ class StudyReport:
             variables=coverage(study, panel),
             is_sample=is_sample,
             truth=truth,
+            downloads=dict(downloads or {}),
+            citation=citation,
         )
 
 
@@ -124,8 +132,9 @@ def build(
     studies: Sequence[StudyReport],
     warehouse: WarehouseReport,
     publication: Mapping[str, Any],
+    dictionary: pd.DataFrame | None = None,
 ) -> None:
-    """Write index.html, a page a study, warehouse.html and the files they link to into ``output``.
+    """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
     The same inputs give the same bytes. Files that an earlier site left in ``output`` stay: hand in a new folder.
 
@@ -133,6 +142,8 @@ def build(
     ----------
     publication
         ``version`` and ``refreshed`` (text), shown on every page; anything else is listed on the first page.
+    dictionary
+        As `analysis.reporting.dictionary.complete` makes it; without it there is no page of it.
 
     Raises
     ------
@@ -150,15 +161,19 @@ def build(
         "refreshed": str(publication.get("refreshed", "date not recorded")),
         "menu": [("index.html", "Overview")]
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
+        + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
         + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")],
     }
     pages = {"index.html": _index(studies, warehouse, publication)}
     for report in studies:
         pages[f"{report.study.name}.html"] = _study(report, output)
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
+    if dictionary is not None:
+        pages["dictionary.html"] = _dictionary(dictionary, studies, output)
     labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
     words = Chinese(labels)
     own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}
+    own |= {name: Chinese(labels | values["labels"]) for name, values in pages.items() if "labels" in values}
     for name, values in pages.items():
         template = values.get("template", name)
         said = own.get(name, words)
@@ -311,10 +326,54 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "template": "study.html",
         "study": study,
         "facts": _facts(report),
+        "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
+        "citation": report.citation,
         "sections": sections,
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
     }
+
+
+#: What the files of a whole study are called on its page.
+_DOWNLOADS = {
+    "zip": "The whole study in one file",
+    "dta": "Panel for Stata",
+    "parquet": "Panel as Parquet",
+    "csv": "Panel as CSV",
+    "citation": "Citation",
+}
+#: Columns of the dictionary that its page shows, by their headings; the file has them all.
+_DICTIONARY = {
+    "column_name": "column",
+    "label_en": "label",
+    "unit": "unit",
+    "definition": "meaning",
+    "sources": "sources",
+    "share_imputed": "share filled in",
+    "missing": "missing",
+    "minimum": "minimum",
+    "mean": "mean",
+    "maximum": "maximum",
+}
+
+
+def _dictionary(dictionary: pd.DataFrame, studies: Sequence[StudyReport], output: Path) -> dict[str, Any]:
+    """A part a panel; the flags of what was filled in stand in the file only."""
+    folder = output / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    is_sample = any(report.is_sample for report in studies) or bool(dictionary["is_sample"].any())
+    marked = dictionary.assign(data=SAMPLE) if is_sample else dictionary
+    (folder / "dictionary.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
+    titles = {report.study.name: report.study.title.en for report in studies}
+    shown = dictionary[~dictionary["column_name"].str.endswith(IMPUTED)]
+    shown = shown.assign(missing=shown["rows"] - shown["values"])
+    parts = []
+    for name, rows in shown.groupby("study", sort=False):
+        title = titles.get(str(name), f"Panel {name}")
+        table = rows[list(_DICTIONARY)].rename(columns=_DICTIONARY)
+        parts.append({"id": str(name), "title": title, "table": listing(table, title)})
+    chinese = {str(row.label_en): str(row.label_zh) for row in dictionary.itertuples() if row.label_en != row.label_zh}
+    return {"title": "Data dictionary", "parts": parts, "labels": chinese}
 
 
 def _called(key: str) -> str:
