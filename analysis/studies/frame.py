@@ -61,7 +61,7 @@ def missing(study: Study, columns: Iterable[str], panel: pd.DataFrame) -> str | 
         source = next((variable.source for variable in study.variables if variable.name == column), None)
         if source is None:
             return f"The panel has no value of {column!r}."
-        scored = next((made for made in study.efficiency if made.name == source), None)
+        scored = next((made for made in study.efficiency if source in made.columns), None)
         if scored:
             return f"{column!r} is scored from {', '.join(scored.variables)}, and no raw source provides all of them."
         return f"{column!r} is {source} of panels.city_year, and no raw source provides {source}."

@@ -67,6 +67,12 @@ class EfficiencySpecification:
         """Every column it reads."""
         return (*self.inputs, *self.outputs, *self.bad_outputs)
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """What a variable may be drawn from -> its frontier: the score by its name, and beside it by the other one."""
+        other = "contemporaneous" if self.frontier == "global" else "global"
+        return {self.name: self.frontier, f"{self.name}_{other}": other}
+
 
 @dataclass(frozen=True)
 class OtherPolicy:
