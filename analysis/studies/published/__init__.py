@@ -6,12 +6,13 @@ Facts typed from the papers live in the YAML files of this folder; nothing here 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from analysis.studies.published.text import Text, read_text
 from analysis.studies.reading import Mark, read
 
 FOLDER = Path(__file__).parent
@@ -32,10 +33,13 @@ class Published:
         its own, with term ``n``.
     notes
         Exhibit -> what a reader of the printed exhibit should know, one sentence each.
+    text
+        What the paper says in words, as far as it was read.
     """
 
     table: pd.DataFrame
     notes: Mapping[str, tuple[str, ...]]
+    text: Text = field(default_factory=Text)
 
 
 def published(study: str, folder: Path | None = None) -> Published:
@@ -49,14 +53,17 @@ def published(study: str, folder: Path | None = None) -> Published:
     path = (folder or FOLDER) / f"{study}.yaml"
     rows: list[tuple] = []
     notes: dict[str, tuple[str, ...]] = {}
+    text = Text()
     if path.exists():
-        for exhibit, content in read(path).mapping({"study", "exhibits"}, ("exhibits",))["exhibits"].mapping().items():
+        file = read(path).mapping({"study", "exhibits", "text"}, ("exhibits",))
+        text = read_text(file["text"]) if "text" in file else text
+        for exhibit, content in file["exhibits"].mapping().items():
             parts = content.mapping({"notes", "models"})
             notes[exhibit] = tuple(note.text() for note in parts["notes"].items()) if "notes" in parts else ()
             for model, mark in parts["models"].mapping().items() if "models" in parts else ():
                 rows += [(study, exhibit, model, *row) for row in _model_rows(mark)]
     numbers = dict.fromkeys(["estimate", "se", "stars", "n", "r2"], "float64")
-    return Published(pd.DataFrame(rows, columns=COLUMNS).astype({**numbers, "exact": "bool"}), notes)
+    return Published(pd.DataFrame(rows, columns=COLUMNS).astype({**numbers, "exact": "bool"}), notes, text)
 
 
 def _model_rows(mark: Mark) -> list[tuple]:

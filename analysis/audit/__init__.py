@@ -1,0 +1,83 @@
+"""A referee's checklist run by code: a study's specification, panel, estimates and printed figures in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from analysis.audit import arithmetic, company, design, evidence, wording
+from analysis.audit.finding import COLUMNS, ERROR, NOTE, SEVERITIES, WARNING, Audit, Finding
+from analysis.audit.material import Material, NotAtHand
+from analysis.audit.replication import Line, Replication, replicate
+from analysis.audit.rule import Found, Rule
+
+#: Every rule, by what it reads.
+RULES: tuple[Rule, ...] = (
+    *arithmetic.RULES,
+    *company.RULES,
+    *wording.RULES,
+    *design.RULES,
+    *evidence.RULES,
+)
+
+
+def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
+    """Run every rule on a study.
+
+    A rule that lacks what it reads, or whose estimator refuses the data, is listed in ``not_run`` with the reason; the
+    others go on. The same material gives the same findings in the same order.
+
+    Returns
+    -------
+    Audit
+    """
+    findings: list[Finding] = []
+    silent: list[str] = []
+    not_run: dict[str, str] = {}
+    for rule in rules:
+        try:
+            hits = list(rule.check(material))
+        except (NotAtHand, ValueError) as error:
+            not_run[rule.code] = str(error)
+            continue
+        findings += [_finding(rule, hit, material) for hit in hits]
+        if not hits:
+            silent.append(rule.code)
+    order = [exhibit.published or exhibit.name for exhibit in material.study.exhibits]
+    place = {name: index for index, name in reversed(list(enumerate(order)))}
+    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), place.get(f.exhibit, len(place))))
+    return Audit(material.study.name, tuple(findings), tuple(silent), not_run, material.is_sample)
+
+
+def _finding(rule: Rule, hit: Found, material: Material) -> Finding:
+    return Finding(
+        code=rule.code,
+        title=rule.title,
+        title_zh=rule.title_zh,
+        severity=hit.severity or rule.severity,
+        exhibit=hit.exhibit,
+        model=hit.model,
+        variable=hit.variable,
+        evidence=hit.evidence,
+        advice=rule.advice,
+        sample_data=hit.from_data and material.is_sample,
+    )
+
+
+__all__ = [
+    "COLUMNS",
+    "ERROR",
+    "NOTE",
+    "RULES",
+    "SEVERITIES",
+    "WARNING",
+    "Audit",
+    "Finding",
+    "Found",
+    "Line",
+    "Material",
+    "NotAtHand",
+    "Replication",
+    "Rule",
+    "audit",
+    "replicate",
+]

@@ -1,0 +1,441 @@
+"""Rules that hold what the text says against what is printed: claims, definitions, processing and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from analysis.audit.finding import ERROR, NOTE, WARNING
+from analysis.audit.material import Material, NotAtHand, Printed, said
+from analysis.audit.rule import Found, Rule
+from analysis.results import stars
+from analysis.studies.columns import CITY_YEAR
+from analysis.studies.methods import TIME, UNIT
+from analysis.studies.published.text import ABSENT, NOT_STATED, Claim, Definition
+from analysis.studies.records import Variable
+
+#: Columns of panels.city_year that are a part over its whole.
+PARTS = ("industry_share", "secondary_share", "urban_share", "science_share_of_spending", "education_share_of_gdp")
+#: Standard deviations between a share's mean and its largest value from which that is a single odd row.
+ODD = 10.0
+#: Standard deviations between mean and extreme beyond which a variable cut at its outer percents hardly reaches: in
+#: logs (a normal has 2.4, a Laplace 3.0) and in levels (a log-normal with a log variance of one has 5).
+CUT_LOG, CUT_LEVEL = 3.5, 6.0
+#: Distance from which printed moments fit a column, in printed standard deviations and log ratios of them.
+FIT = 0.25
+
+
+def claim_and_table(material: Material) -> Iterator[Found]:
+    """A sentence that the printed numbers do not bear out."""
+    cities, _ = material.grid
+    for claim in material.text.claims:
+        items = [
+            item
+            for item in material.coefficients
+            if item.exhibit == claim.exhibit
+            and item.term in claim.terms
+            and (not claim.models or item.label in claim.models)
+        ]
+        faults: list[str] = []
+        severity = WARNING
+        if not items:
+            faults.append(f"{claim.exhibit} prints no such number")
+        if claim.columns and 0 < len(items) < claim.columns:
+            faults.append(f"it speaks of {claim.columns} columns, {claim.exhibit} prints {len(items)}")
+        wrong = _wrong_values(material, claim, items)
+        if wrong:
+            severity = ERROR
+        faults += [*wrong, *_wrong_levels(claim, items, cities), *_wrong_ranges(claim, items)]
+        faults += _wrong_comparisons(material, claim, items)
+        if faults:
+            yield Found(
+                f"The text: {claim.says}. But {'; '.join(faults)}.",
+                claim.exhibit,
+                _labels(items),
+                ", ".join(claim.terms),
+                severity=severity,
+            )
+
+
+def _labels(items: list[Printed]) -> str:
+    """The columns a claim speaks of, shortened where they are many."""
+    labels = list(dict.fromkeys(item.label for item in items))
+    return ", ".join(labels) if len(labels) <= 6 else f"{labels[0]} to {labels[-1]}"
+
+
+def _wrong_values(material: Material, claim: Claim, items: list[Printed]) -> list[str]:
+    """Quoted estimates other than the printed ones, and where the quoted one does stand."""
+    if claim.estimate is None:
+        return []
+    half = 0.5 * 10.0 ** -len(f"{claim.estimate:.10f}".rstrip("0").partition(".")[2])
+    wrong = [item for item in items if abs(item.estimate - claim.estimate) > half + 1e-12]
+    faults = [f"{item.label} prints {said(item.estimate)}" for item in wrong]
+    if wrong:
+        elsewhere = [
+            item.label
+            for item in material.coefficients
+            if item.exhibit == claim.exhibit and item.estimate == claim.estimate and item not in items
+        ]
+        if elsewhere:
+            faults.append(f"{said(claim.estimate)} is the coefficient of {', '.join(elsewhere)}")
+    return faults
+
+
+def _wrong_levels(claim: Claim, items: list[Printed], cities: int) -> list[str]:
+    """Claimed significance or sign that coefficient and standard error do not have."""
+    faults = []
+    for item in items:
+        if claim.sign and np.sign(item.estimate) != claim.sign:
+            faults.append(f"{item.label} has the other sign, {said(item.estimate)}")
+        if claim.level is None or not np.isfinite(item.se):
+            continue
+        least, _ = item.p_range(cities)
+        if least > claim.level:
+            t = abs(item.estimate) / item.se
+            shown = f", {item.stars:.0f} stars printed" if np.isfinite(item.stars) else ""
+            faults.append(
+                f"{item.label} has t = {t:.2f}, p = {item.p_range(cities)[1]:.3f}, "
+                f"not below {claim.level:g} ({len(stars(least))} stars{shown})"
+            )
+    return faults
+
+
+def _wrong_ranges(claim: Claim, items: list[Printed]) -> list[str]:
+    """Values outside a claimed range, by term."""
+    if claim.within is None:
+        return []
+    low, high = claim.within
+    outside = [item for item in items if not low - item.half <= item.estimate <= high + item.half]
+    faults = []
+    for term in dict.fromkeys(item.term for item in outside):
+        values = [item.estimate for item in outside if item.term == term]
+        faults.append(
+            f"{len(values)} values of {term} lie outside {said(low)} to {said(high)}, from {said(min(values))} to "
+            f"{said(max(values))}"
+        )
+    return faults
+
+
+def _wrong_comparisons(material: Material, claim: Claim, items: list[Printed]) -> list[str]:
+    """Effects said to be larger than, or close to, a number that they are not."""
+    faults = []
+    for item in items:
+        if claim.larger_than:
+            reference = claim.larger_than
+            other = material.value(reference.exhibit, reference.model, reference.term)
+            if other and item.estimate <= other.estimate:
+                how = "equal to" if item.estimate == other.estimate else "below"
+                faults.append(f"{said(item.estimate)} is {how} the {said(other.estimate)} of {other.where}")
+        if claim.close_to:
+            reference = claim.close_to
+            other = material.value(reference.exhibit, reference.model, reference.term)
+            if other and abs(item.estimate - other.estimate) > 1.96 * other.se:
+                gap = abs(item.estimate - other.estimate) / other.se
+                faults.append(
+                    f"{said(item.estimate)} is {gap:.1f} standard errors from the {said(other.estimate)} of "
+                    f"{other.where}"
+                )
+    return faults
+
+
+def share_above_one(material: Material) -> Iterator[Found]:
+    """A part of a whole that is printed, or found in the panel, above the whole."""
+    exhibit = material.table_of_moments()
+    for name, definition in material.text.definitions.items():
+        moments = material.moments.get(name)
+        if moments is None or definition.scale not in ("share", "percent"):
+            continue
+        whole = 100.0 if definition.scale == "percent" and not _is_fraction(material, definition) else 1.0
+        if moments["max"] > whole + material.moment_half(name, "max"):
+            mean = moments["mean"]
+            also = f", and its mean is {said(mean)}: the words describe another variable" if mean > whole else ""
+            yield Found(
+                f"The text: {definition.says}. A part cannot exceed its whole; the largest value is "
+                f"{said(moments['max'])}{also}.",
+                exhibit,
+                variable=name,
+            )
+    if material.panel is None:
+        return
+    for variable in material.study.variables:
+        if variable.source not in PARTS or variable.log or variable.name not in material.rows:
+            continue
+        values = material.rows[variable.name].astype(float)
+        above = int((values > 1).sum())
+        if above:
+            yield Found(
+                f"{above} rows of the panel have {variable.name} above one, up to {said(float(values.max()))}.",
+                variable=variable.name,
+                from_data=True,
+            )
+
+
+def _is_fraction(material: Material, definition: Definition) -> bool:
+    """Whether a variable called a percentage is printed as a fraction: its column is one, and so is its mean."""
+    unit = CITY_YEAR.get(definition.source or "", ("", ""))[0]
+    return unit == "ratio" and material.moments[definition.variable]["mean"] < 1
+
+
+def percentage_or_share(material: Material) -> Iterator[Found]:
+    """A variable that the text calls a percentage and the table prints as a share."""
+    for name, definition in material.text.definitions.items():
+        if definition.scale == "percent" and name in material.moments and _is_fraction(material, definition):
+            mean = material.moments[name]["mean"]
+            yield Found(
+                f"The text: {definition.says}. A mean of {said(mean)} is a share of {mean:.2%}, not {said(mean)}%; "
+                "coefficients are a hundred times smaller than the words suggest.",
+                material.table_of_moments(),
+                variable=name,
+            )
+
+
+def odd_extreme(material: Material) -> Iterator[Found]:
+    """Shares with one value far beyond all that their mean and standard deviation suggest."""
+    odd = {}
+    for name, definition in material.text.definitions.items():
+        moments = material.moments.get(name)
+        if moments is None or definition.scale not in ("share", "percent") or not moments.get("sd"):
+            continue
+        distance = (moments["max"] - moments["mean"]) / moments["sd"]
+        if distance > ODD:
+            odd[name] = (moments, distance)
+    if odd:
+        words = "; ".join(
+            f"{name}: mean {said(m['mean'])}, SD {said(m['sd'])}, maximum {said(m['max'])}, {d:.0f} SD away"
+            for name, (m, d) in odd.items()
+        )
+        yield Found(f"{words}.", material.table_of_moments(), variable=", ".join(odd))
+
+
+def not_winsorized(material: Material) -> Iterator[Found]:
+    """Extremes that a variable cut at its outer percents does not have."""
+    if material.text.winsorized is None:
+        return
+    low, high = material.text.winsorized
+    impossible = np.sqrt((1 - (1 - high)) / (1 - high)) if high < 1 else np.inf
+    variables = {variable.name: variable for variable in material.study.variables}
+    words, names, worst = [], [], 0.0
+    for name, moments in material.moments.items():
+        variable = variables.get(name)
+        if variable is None or not moments.get("sd") or (moments["min"], moments["max"]) == (0, 1):
+            continue
+        up = (moments["max"] - moments["mean"]) / moments["sd"]
+        down = (moments["mean"] - moments["min"]) / moments["sd"]
+        if max(up, down) > (CUT_LOG if variable.log else CUT_LEVEL):
+            end, distance = ("maximum", up) if up >= down else ("minimum", down)
+            value = moments["max"] if up >= down else moments["min"]
+            words.append(f"{name}: {end} {said(value)}, {distance:.1f} SD from the mean")
+            names.append(name)
+            worst = max(worst, distance)
+    if words:
+        yield Found(
+            f"The text cuts continuous variables at {low:.0%} and {high:.0%}; then {1 - high:.0%} of the rows share "
+            f"the "
+            f"largest value. {'; '.join(words)}. These look like single raw values.",
+            material.table_of_moments(),
+            variable=", ".join(names),
+            severity=ERROR if worst > impossible else None,
+        )
+
+
+def other_definition(material: Material) -> Iterator[Found]:
+    """Printed moments that fit the column the study draws from, not the one that the words describe."""
+    for variable, definition in _defined(material):
+        stated = definition.source
+        if stated is None or (stated == variable.source and definition.over is None):
+            continue
+        moments = material.moments[variable.name]
+        own = _distance(_drawn(material, variable.source, None, variable.log), moments, any_unit=False)
+        meaning = CITY_YEAR.get(variable.source, ("", variable.source))[1]
+        if stated == ABSENT:
+            if own <= FIT:
+                yield Found(
+                    f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD "
+                    f"{said(moments['sd'])} "
+                    f"fit {meaning} ({variable.source}, distance {own:.2f}).",
+                    material.table_of_moments(),
+                    variable=variable.name,
+                    from_data=True,
+                )
+            continue
+        described = _drawn(material, stated, definition.over, variable.log)
+        theirs = _distance(described, moments, any_unit=definition.unit == NOT_STATED)
+        if own + FIT / 2 < theirs:
+            over = f" / {definition.over}" if definition.over else ""
+            unit = " in any power of ten of its unit" if definition.unit == NOT_STATED else ""
+            yield Found(
+                f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD {said(moments['sd'])} "
+                f"fit "
+                f"{meaning} ({variable.source}, distance {own:.2f}), not {stated}{over}{unit} (distance "
+                f"{theirs:.2f}; its "
+                f"mean is {said(float(described.mean()))}, its SD {said(float(described.std()))}).",
+                material.table_of_moments(),
+                variable=variable.name,
+                from_data=True,
+            )
+
+
+def unit_not_stated(material: Material) -> Iterator[Found]:
+    """A variable whose unit the text leaves open, and the one that the printed moments fit."""
+    for variable, definition in _defined(material):
+        if definition.unit != NOT_STATED or definition.over is not None or definition.source != variable.source:
+            continue
+        moments = material.moments[variable.name]
+        values = _drawn(material, variable.source, None, variable.log)
+        if _distance(values, moments, any_unit=False) <= 2 * FIT:
+            yield Found(
+                f"The text: {definition.says}, in no unit. A printed mean of {said(moments['mean'])} and a maximum of "
+                f"{said(moments['max'])} fit {CITY_YEAR[variable.source][0]} (mean {said(float(values.mean()))}, "
+                f"maximum "
+                f"{said(float(values.max()))}).",
+                material.table_of_moments(),
+                variable=variable.name,
+                from_data=True,
+            )
+
+
+def _defined(material: Material) -> Iterator[tuple[Variable, Definition]]:
+    """Variables with printed moments and a definition in words."""
+    if not material.text.definitions:
+        return
+    if material.city_year is None:
+        raise NotAtHand("panels.city_year is not at hand, from which definitions are tried.")
+    for variable in material.study.variables:
+        definition = material.text.definitions.get(variable.name)
+        if definition is not None and variable.name in material.moments and variable.source in material.city_year:
+            yield variable, definition
+
+
+def _drawn(material: Material, source: str, over: str | None, log: bool) -> pd.Series:
+    """A column of panels.city_year, or a ratio of two, on the study's cities and years; logs where the study takes "
+    "them."""
+    assert material.city_year is not None
+    table = material.city_year
+    inside = table[UNIT].astype(str).isin(set(material.rows[UNIT])) & table[TIME].isin(set(material.rows[TIME]))
+    values = table.loc[inside, source].astype(float)
+    if over:
+        values = values / table.loc[inside, over].astype(float)
+    if log:
+        values = pd.Series(np.log(values.where(values > 0)), index=values.index)
+    return values.dropna()
+
+
+def _distance(values: pd.Series, moments: dict[str, float], *, any_unit: bool) -> float:
+    """How far a column's mean and standard deviation are from printed ones; of a log, up to a power of ten."""
+    if len(values) < 2 or not values.std() > 0 or not moments.get("sd"):
+        return float("inf")
+    gap = float(values.mean()) - moments["mean"]
+    if any_unit:
+        gap -= np.log(10) * round(gap / np.log(10))
+    return abs(gap) / moments["sd"] + abs(float(np.log(values.std() / moments["sd"])))
+
+
+def event_window(material: Material) -> Iterator[Found]:
+    """A window that no treated city reaches, or a base in which the policy already works."""
+    windows = [(key, w.base, w.leads, w.lags) for key, w in material.text.event_studies.items()]
+    told = set(material.text.event_studies)
+    for exhibit in material.study.exhibits:
+        if exhibit.kind == "event_study" and (exhibit.published or exhibit.name) not in told:
+            for options in [model.options for model in exhibit.models][:1]:
+                window = (options["base"], options["leads"], options["lags"])
+                windows.append((exhibit.published or exhibit.name, *window))
+    adopted = material.adoption.dropna()
+    adopted = adopted[adopted <= material.rows[TIME].max()]
+    if adopted.empty:
+        return
+    first, last = material.rows[TIME].min(), material.rows[TIME].max()
+    earliest, latest = int(first - adopted.max()), int(last - adopted.min())
+    for key, base, leads, lags in windows:
+        faults = []
+        if lags > latest:
+            faults.append(f"no city is observed after period {latest}, yet the window ends at {lags}")
+        if -leads < earliest:
+            faults.append(f"no city is observed before period {earliest}, yet the window begins at {-leads}")
+        if not earliest <= base <= latest:
+            faults.append(f"the base period {base} is never observed")
+        if faults:
+            beyond = f"; data exist back to period {earliest}" if -leads > earliest else ""
+            yield Found(
+                f"Adoption from {adopted.min():.0f} to {adopted.max():.0f} and data from {first} to {last} give "
+                f"periods "
+                f"{earliest} to {latest}: {'; '.join(faults)}{beyond}.",
+                key,
+                variable=f"periods {-leads} to {lags}",
+            )
+        if base >= 0:
+            yield Found(
+                f"The base is period {base}, in which the policy is in force: an immediate effect is set to zero, and "
+                "leads are measured against a treated year.",
+                key,
+                variable=f"base {base}",
+            )
+
+
+RULES = (
+    Rule(
+        "claim-and-table",
+        "Text against table",
+        "正文与表格不一致",
+        WARNING,
+        "Quote the table, and ask the authors to correct the sentence.",
+        claim_and_table,
+    ),
+    Rule(
+        "share-above-one",
+        "A share above one",
+        "占比大于1",
+        ERROR,
+        "Find the rows; the definition, the unit or a raw value is wrong.",
+        share_above_one,
+    ),
+    Rule(
+        "percentage-or-share",
+        "Called a percentage, printed as a share",
+        "称为百分比而实为比例",
+        WARNING,
+        "State the unit before the coefficient is read.",
+        percentage_or_share,
+    ),
+    Rule(
+        "odd-extreme",
+        "One value far from all others",
+        "个别极端值",
+        WARNING,
+        "Find the row; estimate with and without it, or in ranks.",
+        odd_extreme,
+    ),
+    Rule(
+        "not-winsorized",
+        "Extremes that winsorised variables do not have",
+        "最大值与所称缩尾处理不符",
+        WARNING,
+        "Ask which variables were cut, before or after logs.",
+        not_winsorized,
+    ),
+    Rule(
+        "other-definition",
+        "Moments fit another definition",
+        "均值符合另一种定义",
+        WARNING,
+        "Use the definition that fits, record the contradiction, and show the other one beside it.",
+        other_definition,
+    ),
+    Rule(
+        "unit-not-stated",
+        "Unit not stated",
+        "未说明单位",
+        NOTE,
+        "State the unit; the constant and the descriptive table depend on it.",
+        unit_not_stated,
+    ),
+    Rule(
+        "event-window",
+        "Event study with a window or base that the data cannot have",
+        "事件研究的窗口或基期不成立",
+        WARNING,
+        "Use the year before adoption as the base and a window that treated cities reach; say what the ends pool.",
+        event_window,
+    ),
+)
