@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from analysis.studies import spec
-from dagster_project.assets import efficiency, publish, reports, sources, studies, warehouse
+from dagster_project.assets import efficiency, exports, publish, reports, sources, studies, warehouse
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import dbt_project, dbt_resource
@@ -27,6 +27,7 @@ def build(paths: Paths) -> dg.Definitions:
             publish.candidate(paths, loaded),
             *exhibits,
             publish.estimates(paths, loaded),
+        *exports.export_assets(paths, loaded),
             reports.data_docs(paths, loaded),
             reports.site(paths, loaded),
             publish.published(paths),

@@ -98,8 +98,18 @@ def _frictionless(arrow: str) -> str:
     )
 
 
+#: What each file of a study is, by its ending.
+KINDS = {"zip": "zip", "dta": "dta", "parquet": "parquet", "csv": "csv", "citation": "citation.txt"}
+
+
+def downloads(candidate: Path, study: str) -> dict[str, str]:
+    """What of a study lies in the site's folder of exports: kind -> path below the site."""
+    found = {kind: f"{FOLDER.name}/{study}.{suffix}" for kind, suffix in KINDS.items()}
+    return {kind: path for kind, path in found.items() if (candidate / "site" / path).exists()}
+
+
 def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dict[str, str]:
-    """Write a study's panel, citation and zip; returns what each is called on the page -> path below the site."""
+    """Write a study's panel, citation and zip; returns kind -> path below the site."""
     from analysis.reporting import panel_files
     from analysis.reporting.archive import pack
     from analysis.reporting.tables import safe_csv
@@ -132,8 +142,7 @@ def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dic
     outside = candidate / FOLDER.name
     if not outside.is_symlink():
         outside.symlink_to(FOLDER)
-    called = {"zip": "zip", "dta": "dta", "parquet": "parquet", "csv": "csv", "citation": "citation.txt"}
-    return {name: f"{FOLDER.name}/{study.name}.{suffix}" for name, suffix in called.items()}
+    return downloads(candidate, study.name)
 
 
 def _panels(candidate: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -98,6 +98,7 @@ def write_database(candidate: Path) -> Path:
             connection.execute(
                 f"create table published.{parquet.parent.name}.\"{parquet.stem}\" as from read_parquet('{parquet}')"
             )
+        _comment(connection, candidate)
         about = json.loads((candidate / "publication.json").read_text())
         connection.execute(
             "create table published.panels.publication as select * from (values "
@@ -107,6 +108,22 @@ def write_database(candidate: Path) -> Path:
         )
         connection.execute("detach published")
     return path
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, candidate: Path) -> None:
+    """Say of every column of a panel, in the database itself, what the data dictionary says of it."""
+    import pandas as pd
+
+    from analysis.reporting.dictionary import comments
+
+    path = candidate / "data" / "panels" / "data_dictionary.parquet"
+    dictionary = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    if "definition" not in dictionary:
+        return
+    for (panel, column), text in comments(dictionary).items():
+        # a comment takes no parameter, so quotes are doubled
+        quoted = text.replace("'", "''")
+        connection.execute(f'comment on column published.panels."{panel}"."{column}" is \'{quoted}\'')
 
 
 def connect_published(paths: Paths) -> duckdb.DuckDBPyConnection:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from dagster_project import exports
+from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
 from dagster_project.assets.warehouse import checks_table
@@ -52,7 +54,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["report", "site"],
-        deps=[DATA_DOCS, ESTIMATES],
+        deps=[DATA_DOCS, ESTIMATES, EXPORTS],
         group_name=GROUP,
         kinds={"html"},
         owners=OWNERS,
@@ -73,6 +75,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             studies=[_study_report(paths, candidate, study) for study in studies],
             warehouse=_warehouse_report(paths, candidate),
             publication={**about, "refreshed": refreshed},
+            dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
         )
         return dg.MaterializeResult(
             metadata={
@@ -103,6 +106,8 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         is_sample=paths.is_sample,
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,
+        downloads=exports.downloads(candidate, study.name),
+        citation=exports.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )
 
 
