@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -139,10 +140,16 @@ def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dic
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, content in made.items():
         (folder / f"{study.name}.{suffix}").write_bytes(content)
+    _link(candidate)
+    return downloads(candidate, study.name)
+
+
+def _link(candidate: Path) -> None:
+    """Let exports/ beside the data lead to the site's; a candidate copied from a publication holds a folder there."""
     outside = candidate / FOLDER.name
     if not outside.is_symlink():
+        shutil.rmtree(outside, ignore_errors=True)
         outside.symlink_to(FOLDER)
-    return downloads(candidate, study.name)
 
 
 def _panels(candidate: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -32,7 +32,20 @@ KEYS: dict[str, tuple[str, str, str, str]] = {
 }
 #: Columns that `complete` adds to those of the dbt model.
 ADDED = (
-    *("definition", "sources", "publishers", "rows", "values", "imputed", "share_imputed"),
+    *(
+        "label_en",
+        "label_zh",
+        "unit",
+        "city_year_column",
+        "role",
+        "definition",
+        "sources",
+        "publishers",
+        "rows",
+        "values",
+        "imputed",
+        "share_imputed",
+    ),
     *("minimum", "mean", "maximum", "is_sample"),
 )
 
@@ -191,18 +204,22 @@ def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
 
 
 def _of_variable(variable: Variable, study: Study, origin: Origin) -> dict[str, Any]:
-    scored = next((score for score in study.efficiency if score.name == variable.source), None)
+    scored = next((score for score in study.efficiency if variable.source in score.columns), None)
     drawn = scored.variables if scored else (variable.source,)
     sources = sorted({source for column in drawn for source in origin.of(column)})
-    definition = _score(scored) if scored else _told("city_year", variable.source, None, origin)["definition"]
+    definition = (
+        _score(scored, scored.columns[variable.source])
+        if scored
+        else _told("city_year", variable.source, None, origin)["definition"]
+    )
     steps = " ".join([definition or f"{variable.source} of panels.city_year.", *_steps(variable)])
     return _row(variable.label.en, variable.label.zh, variable.unit, steps, sources, origin) | {"role": variable.role}
 
 
-def _score(scored: EfficiencySpecification) -> str:
+def _score(scored: EfficiencySpecification, frontier: str) -> str:
     bad = f", bad outputs {', '.join(scored.bad_outputs)}" if scored.bad_outputs else ""
     return (
-        f"Super-SBM efficiency, {scored.frontier} frontier, {scored.returns.upper()}: "
+        f"Super-SBM efficiency, {frontier} frontier, {scored.returns.upper()}: "
         f"inputs {', '.join(scored.inputs)}, outputs {', '.join(scored.outputs)}{bad}."
     )
 

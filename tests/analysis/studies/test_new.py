@@ -1,0 +1,117 @@
+"""A study begun from the template: what is written, which names it takes, and that it can be computed as it stands."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.studies.new import TARGETS, new_study
+from analysis.studies.policies import scopes
+from analysis.studies.run import run_study
+from analysis.studies.spec import DATA, known, load
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with its lists and reference files, and no studies."""
+    for name in ("policies", "reference"):
+        shutil.copytree(DATA / name, tmp_path / "data" / name)
+    (tmp_path / "dbt" / "models" / "staging").mkdir(parents=True)
+    (tmp_path / "dbt" / "models" / "staging" / "stg_cases.sql").touch()
+    return tmp_path
+
+
+def test_a_new_study_is_four_files_that_name_it_and_can_be_read_at_once(root: Path) -> None:
+    written = new_study("carbon_market", root)
+    assert [path.relative_to(root).as_posix() for path in written] == [
+        target.format(name="carbon_market") for target in TARGETS.values()
+    ]
+    assert not any("NEW_" in path.read_text(encoding="utf-8") for path in written)
+    study = load(written[0], known(root / "data"))
+    assert (study.name, study.policy, study.title.en) == ("carbon_market", "carbon_market", "Carbon market")
+    assert {exhibit.kind for exhibit in study.exhibits} >= {"descriptive", "regression", "event_study", "estimators"}
+    assert written[2].read_text() == "{{ study_panel('carbon_market') }}\n"
+
+
+def test_every_table_and_figure_of_a_new_study_is_computed(root: Path) -> None:
+    study = load(new_study("carbon_market", root)[0], known(root / "data"))
+    cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
+    codes = cities.loc[cities[study.cities] == 1, "city_code"].iloc[::4]
+    panel = pd.MultiIndex.from_product([codes, range(2006, 2016)], names=["city_code", "year"]).to_frame(index=False)
+    rng = np.random.default_rng(0)
+    adopted = dict(zip(codes.iloc[::3], rng.choice([2010, 2012], size=len(codes)), strict=False))
+    panel["adoption"] = panel["city_code"].map(adopted)
+    panel["treated"] = (panel["year"] >= panel["adoption"]).astype(int)
+    for variable in study.variables:
+        panel[variable.name] = rng.normal(size=len(panel))
+    results = run_study(study, panel, is_sample=True, cities=cities)
+    for name, result in results.items():
+        own = result.estimates[result.estimates["term"].isin(["treated", "mean", "weight", "period 0"])]
+        assert len(own), name
+        assert (own["status"] == "ok").all(), own[["model", "term", "reason"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Carbon Market", "as in 'carbon_market'"),
+        ("2nd_try", "a letter first, as in 'nd_try'"),
+        ("碳市场", "lower-case letters a-z"),
+        ("two__lines", "as in 'two_lines'"),
+        ("../outside", "as in 'outside'"),
+        ("", "cannot be a study's name"),
+        ("x" * 41, "has 41 characters; 40 are the most"),
+        ("city_year", "means something else in the warehouse"),
+        ("select", "means something else in the warehouse"),
+        ("stg_cases", "the dbt model stg_cases exists"),
+        ("smart_city", "data/policies/smart_city.csv exists"),
+    ],
+)
+def test_a_name_that_will_not_do_is_refused_in_a_sentence(root: Path, name: str, says: str) -> None:
+    before = sorted(root.rglob("*"))
+    with pytest.raises(ValueError, match=re.escape(says)):
+        new_study(name, root, reserved={"select"})
+    assert sorted(root.rglob("*")) == before
+
+
+HEADER = "city_code,name_zh,name_en,adoption,scope,source,certainty\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            HEADER + "13010,石家庄市,,2014,whole city,a,to be checked\n",
+            "line 2, column 'city_code': '13010' is no city",
+        ),
+        (HEADER + "13010,石家庄市,,2014,whole city,a,to be checked\n", "the code of 石家庄市 is 130100"),
+        (HEADER + "130100,,,2014年,whole city,a,to be checked\n", "line 2, column 'adoption': '2014年' is not a year"),
+        (HEADER + "130100,,,2014,whole city,a,sure\n", "column 'certainty': 'sure' is not one of"),
+        (HEADER + "130100,,,2014,whole city,,to be checked\n", "column 'source': say who announced it"),
+        (
+            HEADER + 2 * "130100,,,2014,whole city,a,to be checked\n",
+            "line 3, column 'city_code': 130100 stands in line 2",
+        ),
+        ("city_code,year\n130100,2014\n", "line 1: the column 'adoption' is missing"),
+        (HEADER.replace("adoption", "adaption"), "the nearest there is 'adaption'"),
+    ],
+)
+def test_a_fault_in_a_list_of_cities_is_named_by_file_line_and_column(root: Path, text: str, says: str) -> None:
+    path = root / "data" / "policies" / "carbon_market.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^data/policies/carbon_market\.csv, line") as error:
+        known(root / "data")
+    assert says in str(error.value)
+
+
+def test_a_list_saved_by_excel_is_read_or_refused_with_what_to_do(tmp_path: Path) -> None:
+    text = HEADER + "130100,石家庄市,Shijiazhuang,2014,whole city,a,to be checked\n"
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8-sig")
+    assert scopes(path, {"130100": "石家庄市"}) == {"whole city"}
+    path.write_text(text, encoding="gb18030")
+    with pytest.raises(ValueError, match=r"not UTF-8 text .* save it as 'CSV UTF-8'"):
+        scopes(path, {"130100": "石家庄市"})
