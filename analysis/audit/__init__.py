@@ -20,6 +20,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+#: Rules that have nothing to look at where no paper stands behind a study.
+OF_PRINTED = {
+    *(rule.code for rule in (*arithmetic.RULES, *company.RULES)),
+    *(rule.code for rule in wording.RULES if rule.code not in ("share-above-one", "event-window")),
+    *("anticipation-not-shown", "many-printed-outcomes"),
+}
+
+
 def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
     """Run every rule on a study.
 
@@ -35,6 +43,8 @@ def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
     not_run: dict[str, str] = {}
     for rule in rules:
         try:
+            if rule.code in OF_PRINTED and material.printed.table.empty:
+                raise NotAtHand("No paper stands behind this study, so there are no printed figures.")
             hits = list(rule.check(material))
         except (NotAtHand, ValueError) as error:
             not_run[rule.code] = str(error)
@@ -59,6 +69,7 @@ def _finding(rule: Rule, hit: Found, material: Material) -> Finding:
         variable=hit.variable,
         evidence=hit.evidence,
         advice=rule.advice,
+        advice_zh=rule.advice_zh,
         sample_data=hit.from_data and material.is_sample,
     )
 

@@ -403,6 +403,7 @@ RULES = (
         "描述统计自相矛盾",
         ERROR,
         "Recompute the descriptive table; a variable may have been taken from another column.",
+        "重新计算描述统计；某变量可能取自其他列。",
         impossible_moments,
     ),
     Rule(
@@ -411,6 +412,7 @@ RULES = (
         "估计值在其置信区间之外",
         ERROR,
         "Check which of the three numbers is misprinted.",
+        "核对三个数字中何者有误。",
         outside_interval,
     ),
     Rule(
@@ -419,6 +421,7 @@ RULES = (
         "显著性星号与系数、标准误不符",
         WARNING,
         "Trust coefficient and standard error; ask the authors which of the three is misprinted.",
+        "以系数与标准误为准，并请作者确认何者有误。",
         wrong_stars,
     ),
     Rule(
@@ -427,6 +430,7 @@ RULES = (
         "分项之和不等于总数",
         ERROR,
         "Ask for unrounded parts; one of the printed numbers is wrong.",
+        "索取未四舍五入的分项；必有一个数字有误。",
         parts_and_total,
     ),
     Rule(
@@ -435,6 +439,7 @@ RULES = (
         "常数项与均值不符",
         ERROR,
         "The regression and the descriptive table rest on different rows or variables: ask which.",
+        "回归与描述统计的样本或变量不同，请作者说明。",
         constant,
     ),
     Rule(
@@ -443,6 +448,7 @@ RULES = (
         "一阶段F值不等于工具变量t值平方",
         WARNING,
         "Ask which covariance each of the two uses.",
+        "请说明两者各用何种协方差。",
         first_stage,
     ),
     Rule(
@@ -451,6 +457,7 @@ RULES = (
         "增加变量后R²下降",
         ERROR,
         "One of the columns has other rows, other effects or a misprint.",
+        "某列的样本、固定效应不同，或印刷有误。",
         nested_fit,
     ),
     Rule(
@@ -459,6 +466,7 @@ RULES = (
         "分组样本量与总样本不符",
         ERROR,
         "Ask for the list of cities in each group; a city changes group between years or a group is another one.",
+        "索取各组城市名单；可能有城市跨年换组，或分组并非所述。",
         group_sizes,
     ),
     Rule(
@@ -467,6 +475,7 @@ RULES = (
         "样本量不等于城市数乘年份数",
         WARNING,
         "State the years of these columns and estimate the baseline on the same years beside them.",
+        "说明这些列的年份，并在相同年份上给出基准回归。",
         sample_years,
     ),
     Rule(
@@ -475,6 +484,7 @@ RULES = (
         "回归样本少于描述统计样本",
         NOTE,
         "Ask which rows are left out and why; estimate all columns on one sample.",
+        "询问剔除了哪些观测及原因；各列应使用同一样本。",
         rows_lost,
     ),
     Rule(
@@ -483,6 +493,7 @@ RULES = (
         "样本大幅减少",
         WARNING,
         "Compare the kept with the dropped rows, and estimate the baseline without matching on the kept ones.",
+        "比较保留与剔除的观测，并在保留样本上给出未匹配的基准回归。",
         sample_cut,
     ),
     Rule(
@@ -491,6 +502,7 @@ RULES = (
         "同一系数对应不同标准误",
         NOTE,
         "Read the columns as one regression under several conventions, not as a robustness test.",
+        "这些列是同一回归的不同口径，不是稳健性检验。",
         same_estimate_other_error,
     ),
     Rule(
@@ -499,6 +511,7 @@ RULES = (
         "处理组占比与政策名单不符",
         ERROR,
         "Compare list and adoption years with the authors'.",
+        "与作者核对名单与政策年份。",
         list_and_table,
     ),
 )

@@ -419,6 +419,7 @@ RULES = (
         "不同回归出现完全相同的结果",
         ERROR,
         "Ask for the log; an interaction may equal the treatment, or a column was copied.",
+        "索取运行日志；交互项可能等于政策变量，或该列为复制。",
         repeated_estimate,
     ),
     Rule(
@@ -427,6 +428,7 @@ RULES = (
         "标准误与相邻结果明显不一致",
         WARNING,
         "Check for a misprint or another variance estimator; do not read the stars.",
+        "核对是否印刷错误或使用了其他方差估计；勿据此解读显著性。",
         standard_error_out_of_line,
     ),
     Rule(
@@ -435,6 +437,7 @@ RULES = (
         "各分组标准误均小于全样本",
         WARNING,
         "Ask whether the groups are clustered as the baseline is; estimate them with one variance.",
+        "询问分组回归是否与基准同样聚类；以同一方差重新估计。",
         group_standard_errors,
     ),
     Rule(
@@ -443,6 +446,7 @@ RULES = (
         "分组R²与全样本R²不相容",
         WARNING,
         "Ask for the command: the groups seem to have another specification than the baseline.",
+        "索取命令：分组回归的设定似与基准不同。",
         group_fit,
     ),
     Rule(
@@ -451,6 +455,7 @@ RULES = (
         "系数变动超出遗漏变量公式所允许的范围",
         ERROR,
         "Treat the coefficient as a misprint until the log is seen.",
+        "在见到日志之前，视该系数为印刷错误。",
         omitted_variable,
     ),
     Rule(
@@ -459,6 +464,7 @@ RULES = (
         "R²口径不同",
         NOTE,
         "Say which R² each column prints; do not compare them.",
+        "说明各列R²的口径，勿相互比较。",
         fit_of_another_kind,
     ),
     Rule(
@@ -467,6 +473,7 @@ RULES = (
         "常数项大幅变动",
         WARNING,
         "Show the controls' coefficients of both columns and the balance of the kept rows.",
+        "列出两列控制变量的系数及保留样本的平衡性。",
         constant_moved,
     ),
     Rule(
@@ -475,6 +482,7 @@ RULES = (
         "Bacon分解与基准估计不符",
         WARNING,
         "Decompose the estimate that the paper reports, controls included.",
+        "对文中报告的估计（含控制变量）进行分解。",
         decomposition_mean,
     ),
     Rule(
@@ -483,6 +491,7 @@ RULES = (
         "空间统计量的精度与权重矩阵不符",
         WARNING,
         "Ask for the matrix: it is not one of neighbours.",
+        "索取权重矩阵：它不是邻接矩阵。",
         autocorrelation_precision,
     ),
     Rule(
@@ -491,6 +500,7 @@ RULES = (
         "一阶段F值与LM统计量不成比例",
         WARNING,
         "Let the instrument start at one date for all cities and report that F.",
+        "令工具变量对所有城市从同一年份开始，并报告该F值。",
         instrument_strength,
     ),
 )

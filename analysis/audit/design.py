@@ -203,10 +203,7 @@ def negative_weights(material: Material) -> Iterator[Found]:
     """Treated cells that enter the two-way estimate with a negative weight (de Chaisemartin and D'Haultfoeuille "
     "2020)."""
     hits = []
-    for model in material.baselines():
-        frame = material.frame(model)
-        if isinstance(frame, str):
-            continue
+    for model, frame in material.estimable:
         weights = treated_weights(frame, model)
         negative = weights[weights < 0]
         if len(negative):
@@ -250,6 +247,7 @@ RULES = (
         "交互项等于政策变量本身",
         ERROR,
         "Drop the column, or split by a variable on which treated cities differ.",
+        "删去该列，或按处理城市之间确有差异的变量分组。",
         interaction_is_treatment,
     ),
     Rule(
@@ -258,6 +256,7 @@ RULES = (
         "仅有交互项而无主效应",
         WARNING,
         "Enter the treatment and the interaction together and read the interaction.",
+        "同时放入政策变量与交互项，并解读交互项。",
         interaction_alone,
     ),
     Rule(
@@ -266,6 +265,7 @@ RULES = (
         "分组内处理城市过少",
         WARNING,
         "Report the number of treated cities beside the effect; use permutation p values, or do not split.",
+        "在效应旁报告处理城市数；使用置换检验，或不分组。",
         undersized_group,
     ),
     Rule(
@@ -274,6 +274,7 @@ RULES = (
         "处理组聚类数过少",
         WARNING,
         "Report wild cluster bootstrap and permutation p values beside the clustered ones.",
+        "同时报告野聚类自助法与置换检验的p值。",
         few_treated_clusters,
     ),
     Rule(
@@ -282,6 +283,7 @@ RULES = (
         "仅部分辖区为试点却视为全市处理",
         NOTE,
         "Estimate without these cities, or with the county's own data.",
+        "剔除这些城市，或使用县级数据。",
         partly_treated_city,
     ),
     Rule(
@@ -290,6 +292,7 @@ RULES = (
         "预期效应检验未报告提前项",
         WARNING,
         "Print the leads and test them jointly.",
+        "列出提前项并做联合检验。",
         anticipation_not_shown,
     ),
     Rule(
@@ -298,6 +301,7 @@ RULES = (
         "以已处理城市作为对照",
         NOTE,
         "Report an estimator that avoids them (Callaway-Sant'Anna, Sun-Abraham, imputation) beside the two-way one.",
+        "同时报告避免此类比较的估计量（Callaway-Sant'Anna、Sun-Abraham、插补法）。",
         forbidden_comparisons,
     ),
     Rule(
@@ -306,6 +310,7 @@ RULES = (
         "负权重",
         NOTE,
         "Report an estimator with weights of one's own choosing beside the two-way one.",
+        "同时报告可自行设定权重的估计量。",
         negative_weights,
     ),
 )

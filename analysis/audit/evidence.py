@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.audit.finding import NOTE, WARNING
-from analysis.audit.material import Material, NotAtHand, said
+from analysis.audit.material import Material, NotAtHand, said, worded
 from analysis.audit.rule import Found, Rule
 from analysis.did.event_study import EventStudy, event_study
 from analysis.did.multiple import romano_wolf
@@ -85,10 +85,7 @@ def _run_event_studies(material: Material) -> Iterator[tuple[Model, EventStudy]]
     # ends that only few cohorts reach are binned into the last period that most treated cities have
     leads = int(min(LEADS, adopted.quantile(0.5) - rows[TIME].min()))
     lags = int(min(LAGS, rows[TIME].max() - adopted.quantile(0.5)))
-    for model in material.baselines():
-        frame = material.frame(model)
-        if isinstance(frame, str) or leads < 2:
-            continue
+    for model, frame in material.estimable if leads >= 2 else ():
         effects = model.fixed_effects
         window = {"unit": UNIT, "time": TIME, "leads": leads, "lags": max(lags, 0), "fixed_effects": effects}
         study = event_study(frame, model.outcome, ADOPTION, model.controls, **window)  # type: ignore[arg-type]
@@ -99,9 +96,8 @@ def _run_event_studies(material: Material) -> Iterator[tuple[Model, EventStudy]]
 
 def bad_control(material: Material) -> Iterator[Found]:
     """A control that the policy moves, where leaving it out moves the effect (Angrist and Pischke 2009, 3.2.3)."""
-    for model in material.baselines():
-        frame = material.frame(model)
-        if isinstance(frame, str) or not model.controls:
+    for model, frame in material.estimable:
+        if not model.controls:
             continue
         design = _design(frame, model, model.controls)
         controls = [term for term in design.terms if term != model.treatment]
@@ -137,13 +133,11 @@ def spillover(material: Material) -> Iterator[Found]:
     if touched.empty or material.treated_cities == 0:
         return
     fits: dict[str, tuple[Model, float, Estimate]] = {}
-    for model in material.baselines():
-        frame = material.frame(model)
-        if not isinstance(frame, str):
-            exposed = frame.merge(rows[[UNIT, TIME, "exposure_"]], on=[UNIT, TIME], how="left", validate="one_to_one")
-            design = _design(exposed, model, ("exposure_", *model.controls))
-            if "exposure_" in design.terms:
-                fits[model.outcome] = (model, _without(design, "exposure_", model.treatment), fit(design))
+    for model, frame in material.estimable:
+        exposed = frame.merge(rows[[UNIT, TIME, "exposure_"]], on=[UNIT, TIME], how="left", validate="one_to_one")
+        design = _design(exposed, model, ("exposure_", *model.controls))
+        if "exposure_" in design.terms:
+            fits[model.outcome] = (model, _without(design, "exposure_", model.treatment), fit(design))
     adjusted = _holm({outcome: float(both.table["p"]["exposure_"]) for outcome, (_, _, both) in fits.items()})
     for outcome, (model, alone, both) in fits.items():
         if not adjusted[outcome] < SIZE:
@@ -181,14 +175,9 @@ def _exposure(material: Material) -> np.ndarray:
 
 def many_outcomes(material: Material) -> Iterator[Found]:
     """Outcomes that are significant alone, and not once all outcomes of the study are tested together."""
-    outcomes = {}
-    for model in material.baselines():
-        frame = material.frame(model)
-        if not isinstance(frame, str):
-            outcomes[model.outcome] = model
-    if len(outcomes) < 2:
+    controls = {model.outcome: model.controls for model, _ in material.estimable}
+    if len(controls) < 2:
         return
-    controls = {outcome: model.controls for outcome, model in outcomes.items()}
     table = romano_wolf(material.rows, controls, material.study.treatment, unit=UNIT, time=TIME, draws=DRAWS).table
     lost = table[(table["p"] < SIZE) & (table["p_adjusted"] >= SIZE)]
     if len(lost):
@@ -217,7 +206,8 @@ def many_printed_outcomes(material: Material) -> Iterator[Found]:
     lost = {y: held for y, held in first.items() if held[2] < SIZE <= adjusted[y]}
     if lost:
         words = "; ".join(
-            f"{y} ({held[0]} {held[1]}): p = {held[2]:.3f} alone, {adjusted[y]:.3f} by Holm" for y, held in lost.items()
+            f"{y} ({worded(held[0])} {held[1]}): p = {held[2]:.3f} alone, {adjusted[y]:.3f} by Holm"
+            for y, held in lost.items()
         )
         yield Found(
             f"The paper tests {len(first)} outcomes ({', '.join(first)}); {words}.",
@@ -277,6 +267,7 @@ RULES = (
         "政策前趋势不平行",
         WARNING,
         "Do not read the baseline as an effect; bound it by how far trends may depart (Rambachan and Roth 2023).",
+        "不宜将基准结果解读为政策效应；按Rambachan与Roth（2023）给出区间。",
         pretrend,
     ),
     Rule(
@@ -285,6 +276,7 @@ RULES = (
         "平行趋势检验功效不足",
         WARNING,
         "Report the trend that the test could have seen and the bounds of Rambachan and Roth (2023).",
+        "报告检验所能发现的趋势，并给出Rambachan与Roth（2023）的区间。",
         pretrend_power,
     ),
     Rule(
@@ -293,6 +285,7 @@ RULES = (
         "控制变量受政策影响",
         WARNING,
         "Use the control's value before adoption, times year effects, or leave it out and show both.",
+        "改用政策前的取值乘以年份效应，或剔除该变量并同时列出两种结果。",
         bad_control,
     ),
     Rule(
@@ -301,6 +294,7 @@ RULES = (
         "对照组受邻近处理城市影响",
         WARNING,
         "Leave out controls near treated cities, or estimate direct and indirect effects together.",
+        "剔除邻近处理城市的对照，或同时估计直接与间接效应。",
         spillover,
     ),
     Rule(
@@ -309,6 +303,7 @@ RULES = (
         "多重检验后不再显著（面板）",
         WARNING,
         "Report step-down p values over all outcomes.",
+        "报告对全部结果变量逐步调整的p值。",
         many_outcomes,
     ),
     Rule(
@@ -317,6 +312,7 @@ RULES = (
         "多重检验后不再显著（原文）",
         NOTE,
         "Ask for adjusted p values over all outcomes of the paper.",
+        "请作者提供对全部结果变量调整后的p值。",
         many_printed_outcomes,
     ),
 )

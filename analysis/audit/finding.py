@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ class Finding:
     severity : "error" (cannot be true as it stands), "warning" (the conclusion may not hold), "note".
     exhibit, model, variable : where; empty text where the finding is of no single one.
     evidence : one or two sentences with the numbers.
-    advice : what to do about it.
+    advice, advice_zh : what to do about it.
     sample_data : whether a number of the evidence comes from simulated data, which says nothing about real cities.
     """
 
@@ -36,6 +37,7 @@ class Finding:
     variable: str
     evidence: str
     advice: str
+    advice_zh: str
     sample_data: bool = False
 
 
@@ -63,6 +65,23 @@ class Audit:
         """One row a finding."""
         return pd.DataFrame([asdict(finding) for finding in self.findings], columns=list(COLUMNS))
 
+    def as_dict(self) -> dict[str, Any]:
+        """The audit as plain values, for JSON."""
+        return {
+            "study": self.study,
+            "is_sample": self.is_sample,
+            "findings": [asdict(finding) for finding in self.findings],
+            "silent": list(self.silent),
+            "not_run": dict(self.not_run),
+        }
+
+    def why_not_run(self) -> dict[str, list[str]]:
+        """Reason -> codes of the rules that it kept from running."""
+        reasons: dict[str, list[str]] = {}
+        for code, why in self.not_run.items():
+            reasons.setdefault(why, []).append(code)
+        return reasons
+
     def by_severity(self, severity: str) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
@@ -81,5 +100,5 @@ class Audit:
                 f"  To do: {finding.advice}",
             ]
         lines += ["", f"{len(self.silent)} further rules found nothing."]
-        lines += [f"Not run, {code}: {why}" for code, why in self.not_run.items()]
+        lines += [f"Not run: {', '.join(codes)}. {why}" for why, codes in self.why_not_run().items()]
         return "\n".join(lines)

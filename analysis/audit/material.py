@@ -64,7 +64,7 @@ class Printed:
     @property
     def where(self) -> str:
         """The number's place in words."""
-        return f"{self.exhibit} {self.label}"
+        return f"{worded(self.exhibit)} {self.label}"
 
 
 @dataclass(frozen=True)
@@ -255,6 +255,18 @@ class Material:
                         best[model.outcome] = model
         yield from best.values()
 
+    @cached_property
+    def estimable(self) -> tuple[tuple[Model, pd.DataFrame], ...]:
+        """Each baseline of the study with its rows; raises `NotAtHand` where no outcome has values."""
+        found = []
+        for model in self.baselines():
+            frame = self.frame(model)
+            if not isinstance(frame, str):
+                found.append((model, frame))
+        if not found:
+            raise NotAtHand("No outcome of the study has values in the panel at hand.")
+        return tuple(found)
+
     def frame(self, model: Model) -> pd.DataFrame | str:
         """The rows of a model as the study would estimate it, or why there are none."""
         own = self.rows if model.panel is None else self.panels.get(model.panel)
@@ -280,6 +292,11 @@ def _decimals(value: float) -> int:
     if not np.isfinite(value) or float(value).is_integer():
         return 0
     return len(f"{value:.10f}".rstrip("0").partition(".")[2])
+
+
+def worded(exhibit: str) -> str:
+    """The key of an exhibit as a sentence has it: table_3 -> table 3."""
+    return exhibit.replace("_", " ")
 
 
 def said(value: float, digits: int = 4) -> str:

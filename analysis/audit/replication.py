@@ -71,6 +71,10 @@ class Replication:
         columns = list(Line.__dataclass_fields__)
         return pd.DataFrame([asdict(line) for line in self.lines], columns=columns)
 
+    def as_list(self) -> list[dict[str, str]]:
+        """The lines as plain values, for JSON."""
+        return [asdict(line) for line in self.lines]
+
     def of(self, *verdicts: str) -> tuple[Line, ...]:
         """The lines with one of the verdicts."""
         return tuple(line for line in self.lines if line.verdict in verdicts)
@@ -225,15 +229,16 @@ def _ratios(material: Material) -> Iterator[Line]:
         printed, expected = error_ratio(material, a, b)
         low, high = (a.se - a.half) / (b.se + b.half), (a.se + a.half) / (b.se - b.half)
         here = _estimated_ratio(material, a, b)
-        beside = f"; {said(here)} on the data at hand" if here is not None else ""
+        beside = f", {said(here, 3)} on the data at hand" if here is not None else ""
         yield Line(
             a.exhibit,
             f"{a.label}, {b.label}",
             f"ratio of standard errors {said(a.se)} / {said(b.se)}",
-            f"{printed:.3f} ({low:.3f} to {high:.3f} by rounding)",
-            f"{expected:.3f}{beside}",
+            f"{printed:.3f}",
+            f"{expected:.3f}",
             "parameters counted: slopes and years, with or without the cities",
             _verdict(low <= expected <= high),
+            f"Rounding allows {low:.3f} to {high:.3f}{beside}.",
         )
 
 
@@ -296,18 +301,12 @@ def _summary(material: Material, exhibit: str, rows: pd.DataFrame, done: pd.Data
     """One line for all estimates of an exhibit."""
     distance = done["difference"].abs().dropna()
     distance = distance[np.isfinite(distance)]
-    near = (
-        f"{int((distance <= 1.96).sum())} of {len(distance)} within 1.96 published standard errors"
-        if len(distance)
-        else ""
-    )
+    close = f"{(distance <= 1.96).sum()} of {len(distance)} within 1.96 published standard errors"
+    near = close if len(distance) else "printed without standard errors"
     kind = material.exhibits[exhibit].kind if exhibit in material.exhibits else ""
     what = "moments" if kind == DESCRIPTIVE else "estimates"
     why = "Sample data: that it can be computed is shown, not that the paper is right." if material.is_sample else ""
-    rule = "as specified, on the data at hand"
-    return Line(
-        exhibit, "", what, f"{len(rows)} numbers", f"{len(done)} numbers; {near}".rstrip("; "), rule, ESTIMATED, why
-    )
+    return Line(exhibit, "", what, str(len(rows)), str(len(done)), near, ESTIMATED, why)
 
 
 def _pictures(material: Material) -> Iterator[Line]:

@@ -29,7 +29,7 @@ class Rule:
     code : a few words joined by dashes.
     title, title_zh : what is wrong when it finds something.
     severity : of its findings, unless one says otherwise.
-    advice : what to do.
+    advice, advice_zh : what to do.
     check : material -> hits; raises `NotAtHand` where the material lacks what it needs.
     """
 
@@ -38,4 +38,5 @@ class Rule:
     title_zh: str
     severity: str
     advice: str
+    advice_zh: str
     check: Callable[[Material], Iterable[Found]]

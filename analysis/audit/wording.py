@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.material import Material, NotAtHand, Printed, said
+from analysis.audit.material import Material, NotAtHand, Printed, said, worded
 from analysis.audit.rule import Found, Rule
 from analysis.results import stars
 from analysis.studies.columns import CITY_YEAR
@@ -41,9 +41,9 @@ def claim_and_table(material: Material) -> Iterator[Found]:
         faults: list[str] = []
         severity = WARNING
         if not items:
-            faults.append(f"{claim.exhibit} prints no such number")
+            faults.append(f"{worded(claim.exhibit)} prints no such number")
         if claim.columns and 0 < len(items) < claim.columns:
-            faults.append(f"it speaks of {claim.columns} columns, {claim.exhibit} prints {len(items)}")
+            faults.append(f"it speaks of {claim.columns} columns, {worded(claim.exhibit)} prints {len(items)}")
         wrong = _wrong_values(material, claim, items)
         if wrong:
             severity = ERROR
@@ -380,6 +380,7 @@ RULES = (
         "正文与表格不一致",
         WARNING,
         "Quote the table, and ask the authors to correct the sentence.",
+        "以表格为准，并请作者更正该句。",
         claim_and_table,
     ),
     Rule(
@@ -388,6 +389,7 @@ RULES = (
         "占比大于1",
         ERROR,
         "Find the rows; the definition, the unit or a raw value is wrong.",
+        "查找相应观测；定义、单位或原始数据有误。",
         share_above_one,
     ),
     Rule(
@@ -396,6 +398,7 @@ RULES = (
         "称为百分比而实为比例",
         WARNING,
         "State the unit before the coefficient is read.",
+        "解读系数之前先说明单位。",
         percentage_or_share,
     ),
     Rule(
@@ -404,6 +407,7 @@ RULES = (
         "个别极端值",
         WARNING,
         "Find the row; estimate with and without it, or in ranks.",
+        "查找该观测，分别在含与不含它的样本上估计，或改用秩。",
         odd_extreme,
     ),
     Rule(
@@ -412,6 +416,7 @@ RULES = (
         "最大值与所称缩尾处理不符",
         WARNING,
         "Ask which variables were cut, before or after logs.",
+        "询问哪些变量做了缩尾，在取对数之前还是之后。",
         not_winsorized,
     ),
     Rule(
@@ -420,6 +425,7 @@ RULES = (
         "均值符合另一种定义",
         WARNING,
         "Use the definition that fits, record the contradiction, and show the other one beside it.",
+        "采用与数据相符的定义，记录矛盾，并列出另一种定义的结果。",
         other_definition,
     ),
     Rule(
@@ -428,6 +434,7 @@ RULES = (
         "未说明单位",
         NOTE,
         "State the unit; the constant and the descriptive table depend on it.",
+        "说明单位；常数项与描述统计均依赖于它。",
         unit_not_stated,
     ),
     Rule(
@@ -436,6 +443,7 @@ RULES = (
         "事件研究的窗口或基期不成立",
         WARNING,
         "Use the year before adoption as the base and a window that treated cities reach; say what the ends pool.",
+        "以政策前一年为基期，窗口限于处理城市可及的时期，并说明两端如何归并。",
         event_window,
     ),
 )

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.audit_page import audit_page, page_name
 from analysis.reporting.compare import compare
 from analysis.reporting.figures import describe, write_figure
 from analysis.reporting.language import Chinese, study_labels
@@ -21,8 +22,11 @@ from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, display_name, number
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.studies.published import published
-from analysis.studies.records import Study
+from analysis.studies.records import Exhibit, Study
 from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
+
+if TYPE_CHECKING:
+    from analysis.audit import Audit, Replication
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5
@@ -45,6 +49,7 @@ class StudyReport:
     is_sample : whether the panel is from the sample world.
     downloads : "zip", "dta", "parquet", "csv", "citation" -> path below the site.
     citation : what to cite.
+    audit, replication : what a referee would raise and what comes out again, with a page of their own; or None.
     """
 
     study: Study
@@ -57,6 +62,8 @@ class StudyReport:
     truth: pd.DataFrame | None = None
     downloads: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
+    audit: Audit | None = None
+    replication: Replication | None = None
 
     @classmethod
     def from_panel(
@@ -167,6 +174,9 @@ def build(
     pages = {"index.html": _index(studies, warehouse, publication)}
     for report in studies:
         pages[f"{report.study.name}.html"] = _study(report, output)
+        if report.audit is not None and report.replication is not None:
+            anchors = {exhibit.published or name: name for name, exhibit in _exhibits(report)}
+            pages[page_name(report.study)] = audit_page(report.study, report.audit, report.replication, output, anchors)
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
     if dictionary is not None:
         pages["dictionary.html"] = _dictionary(dictionary, studies, output)
@@ -179,6 +189,11 @@ def build(
         said = own.get(name, words)
         text = render(template, **(shared | values | _title(values["title"], said, shared)), page=name, words=said)
         (output / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _exhibits(report: StudyReport) -> list[tuple[str, Exhibit]]:
+    """The exhibits of the page by name; of several with the same printed figures the first is the printed one."""
+    return [(name, result.specification) for name, result in reversed(report.results.items())]
 
 
 def _title(title: str, words: Chinese, shared: Mapping[str, Any]) -> dict[str, str]:
@@ -328,6 +343,8 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "facts": _facts(report),
         "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
         "citation": report.citation,
+        "audit": page_name(study) if report.audit is not None else None,
+        "findings": len(report.audit.findings) if report.audit is not None else 0,
         "sections": sections,
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),

@@ -1,0 +1,47 @@
+"""`pilotcity audit`: what a referee would raise about a study, and what of its paper comes out again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from dagster_project.paths import Paths
+
+HELP = "what a referee would raise about a study, from the published data"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="name of a study, as its YAML is called")
+    parser.add_argument("--replication", action="store_true", help="which printed numbers come out again, and why")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(paths: Paths, options: argparse.Namespace) -> int:
+    """Print the findings, errors first; a finding is no failure of the command."""
+    from analysis.audit import audit, replicate
+    from analysis.studies import spec
+    from analysis.studies.reading import nearest
+    from dagster_project.audits import material
+
+    catalogue = spec.catalogue()
+    if options.study not in catalogue:
+        like = nearest(options.study, catalogue)
+        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(catalogue)}."
+        raise ValueError(f"There is no study {options.study!r}; {hint}")
+    study = spec.load(catalogue[options.study])
+    folder = paths.published
+    if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
+        raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `make run` first.")
+    about = json.loads((folder / "publication.json").read_text())
+    everything = material(folder, study, is_sample=bool(about["is_sample"]))
+    found = audit(everything)
+    if options.json:
+        extra = {"replication": replicate(everything).as_list()} if options.replication else {}
+        print(json.dumps(found.as_dict() | extra, indent=1, ensure_ascii=False))
+        return 0
+    if everything.is_sample:
+        print("SAMPLE DATA: what rests on the panel says nothing about real cities.\n")
+    print(found.summary())
+    if options.replication:
+        print(f"\n{replicate(everything).summary()}")
+    return 0
