@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from expectations.rules import one_of
 from expectations.runner import Rule
 
 KEYS = ("city_code", "year")
+#: Columns of city_year that are shares of a whole.
+SHARES = (
+    *("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp", "urban_share"),
+    "digital_infrastructure",
+)
 
 
 def study_panel(
@@ -38,9 +44,8 @@ def study_panel(
     """
     import great_expectations.expectations as gxe
 
-    first, last = years
     rules = [
-        *_keys(cities * (last - first + 1), years),
+        *_keys(cities, years),
         Rule(f"{treatment} is 0 or 1", gxe.ExpectColumnValuesToBeInSet(column=treatment, value_set=[0, 1])),
         Rule(f"{treatment} is never missing", gxe.ExpectColumnValuesToNotBeNull(column=treatment)),
         Rule(
@@ -62,6 +67,7 @@ def study_panel(
                 f"{column} is missing in at most a fifth of the rows",
                 gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=0.8),
                 blocking=False,
+                advice="Some source covers few of its cities or years; estimates rest on the rows that are left.",
             )
         )
     return rules
@@ -78,18 +84,23 @@ def with_checks(panel: pd.DataFrame, treatment: str) -> pd.DataFrame:
     )
 
 
+def with_years(panel: pd.DataFrame) -> pd.DataFrame:
+    """The panel with ``cities_of_year``, the rows of each row's year."""
+    return panel.assign(cities_of_year=panel.groupby("year")["city_code"].transform("size"))
+
+
 def city_year(*, cities: int, years: tuple[int, int]) -> list[Rule]:
     """Rules of panels.city_year."""
     import great_expectations.expectations as gxe
 
-    rules = _keys(cities * (years[1] - years[0] + 1), years)
+    rules = _keys(cities, years)
     rules.append(
         Rule(
             "green patents are counts",
             gxe.ExpectColumnValuesToBeBetween(column="green_patents_granted", min_value=0),
         )
     )
-    for column in ("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp"):
+    for column in SHARES:
         rules.append(_between(column, 0, 1, "is a share between 0 and 1", blocking=False))
     for column in ("gdp_10k_yuan", "population_resident_10k", "land_area_km2", "gdp_per_capita_yuan"):
         rules.append(
@@ -101,12 +112,14 @@ def city_year(*, cities: int, years: tuple[int, int]) -> list[Rule]:
     return rules
 
 
-def _keys(rows: int, years: tuple[int, int]) -> list[Rule]:
+def _keys(cities: int, years: tuple[int, int]) -> list[Rule]:
     import great_expectations.expectations as gxe
 
+    rows = cities * (years[1] - years[0] + 1)
     return [
         Rule("one row a city and year", gxe.ExpectCompoundColumnsToBeUnique(column_list=list(KEYS))),
         Rule(f"{rows} rows", gxe.ExpectTableRowCountToEqual(value=rows)),
+        one_of(f"{cities} cities in every year", "cities_of_year", [cities], blocking=True),
         Rule(
             "city codes are six digits",
             gxe.ExpectColumnValuesToMatchRegex(column="city_code", regex=r"^[1-9]\d{5}$"),
@@ -125,4 +138,5 @@ def _between(column: str, low: float, high: float, text: str, blocking: bool = T
         f"{column} {text}",
         gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high),
         blocking=blocking,
+        advice="" if blocking else "The whole and the part come from different sources or years: compare their cells.",
     )

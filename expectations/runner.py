@@ -5,17 +5,20 @@ Knows Great Expectations; the suites themselves stand in one module per layer.
 
 from __future__ import annotations
 
-import html
+import json
 import logging
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from expectations import pages
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
@@ -36,28 +39,45 @@ class Rule:
         As Great Expectations states it.
     blocking
         Whether a failure stops the publication; otherwise it warns.
+    advice
+        What to do when it fails, in a sentence.
+    columns
+        Columns quoted with a failing row besides the keys and the column that was checked.
     """
 
     name: str
     expectation: Expectation
     blocking: bool = True
+    advice: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one rule found; ``failing`` are up to QUOTED rows of the frame (keys and the column), none when it holds."""
+    """What one rule found.
+
+    Attributes
+    ----------
+    failing : up to QUOTED rows of the frame (keys, the column, what the rule quotes), none when it holds.
+    positions : every failing row of the frame, where the rule is about rows.
+    """
 
     rule: str
     blocking: bool
     passed: bool
     observed: str
     failing: pd.DataFrame
+    advice: str = ""
+    positions: tuple[int, ...] = ()
 
 
 def validate(
-    name: str, frame: pd.DataFrame, rules: Sequence[Rule], *, keys: Sequence[str] = (), store: Path
+    name: str, frame: pd.DataFrame, rules: Sequence[Rule], *, keys: Sequence[str] = (), store: Path, about: str = ""
 ) -> list[Outcome]:
-    """Check ``frame`` against ``rules``; suite and latest result are kept in ``store`` under ``name`` for Data Docs."""
+    """Check ``frame`` against ``rules``; suite and latest result are kept in ``store`` under ``name`` for Data Docs.
+
+    ``about`` says in a sentence what a row of the frame is and where it comes from.
+    """
     context = _context(store)
     shutil.rmtree(_uncommitted(store) / "validations" / Path(*name.split(".")), ignore_errors=True)
     import great_expectations as gx
@@ -65,7 +85,11 @@ def validate(
     expectations = []
     for rule in rules:
         expectation = rule.expectation.copy(
-            update={"meta": {"rule": rule.name}, "severity": "critical" if rule.blocking else "warning"}
+            update={
+                "meta": {"rule": rule.name},
+                "severity": "critical" if rule.blocking else "warning",
+                "description": f"{rule.name} ({'blocks' if rule.blocking else 'warns'}). {rule.advice}".strip(),
+            }
         )
         expectations.append(expectation)
     suite = context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=expectations))
@@ -86,13 +110,48 @@ def validate(
         result_format={"result_format": "COMPLETE", "partial_unexpected_count": QUOTED},
     )
     found = {entry.expectation_config.meta["rule"]: entry for entry in result.results}
-    return [_outcome(rule, found[rule.name], frame.reset_index(drop=True), list(keys)) for rule in rules]
+    outcomes = [_outcome(rule, found[rule.name], frame.reset_index(drop=True), list(keys)) for rule in rules]
+    _keep(store, name, about, len(frame), outcomes)
+    return outcomes
 
 
-def build_data_docs(store: Path, output: Path, notice: str = "") -> Path:
+def kept(store: Path) -> list[dict[str, Any]]:
+    """The latest outcome of every suite by name: ``name``, ``about``, ``rows``, and ``rules``.
+
+    A rule has ``rule``, ``blocking``, ``passed``, ``observed``, ``advice``, ``broken`` (rows) and ``failing``, the rows
+    that are quoted: ``columns`` and ``data``.
+    """
+    files = sorted((store / "outcomes").glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files]
+
+
+def forget(name: str, store: Path) -> None:
+    """Take a suite's latest outcome out of ``store``, for example because it can no longer be checked."""
+    (store / "outcomes" / f"{name}.json").unlink(missing_ok=True)
+
+
+def _keep(store: Path, name: str, about: str, rows: int, outcomes: Sequence[Outcome]) -> None:
+    rules = [
+        {
+            **{key: getattr(outcome, key) for key in ("rule", "blocking", "passed", "observed", "advice")},
+            "broken": len(outcome.positions),
+            "failing": json.loads(outcome.failing.to_json(orient="split", index=False, date_format="iso")),
+        }
+        for outcome in outcomes
+    ]
+    target = store / "outcomes" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(
+        json.dumps({"name": name, "about": about, "rows": rows, "rules": rules}, ensure_ascii=False), encoding="utf-8"
+    )
+
+
+def build_data_docs(store: Path, output: Path, notice: str = "", report: str = "") -> Path:
     """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page.
 
-    A ``notice`` stands on top of every page, for example that the data are no real ones.
+    A first page and one page a suite say in words what was checked and what failed; each leads on to the pages of Great
+    Expectations itself. A ``notice`` stands on top of every page, for example that the data are no real ones;
+    ``report`` is the page, as seen from ``output``, that the first page leads back to.
     """
     context = _context(store)
     shutil.rmtree(_uncommitted(store) / "data_docs", ignore_errors=True)
@@ -100,6 +159,8 @@ def build_data_docs(store: Path, output: Path, notice: str = "") -> Path:
     index = Path(next(iter(built.values())).removeprefix("file://"))
     shutil.rmtree(output, ignore_errors=True)
     shutil.copytree(index.parent, output)
+    (output / "index.html").unlink()
+    pages.write(kept(store), output, report)
     style = (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
     for page in output.rglob("*.html"):
         page.write_text(_offline(page.read_text(encoding="utf-8"), style, notice), encoding="utf-8")
@@ -124,16 +185,19 @@ def _context(store: Path) -> Any:
 
 def _outcome(rule: Rule, entry: Any, frame: pd.DataFrame, keys: list[str]) -> Outcome:
     result = entry.result or {}
-    rows = [index for index in result.get("unexpected_index_list") or [] if isinstance(index, int)][:QUOTED]
+    rows = [index for index in result.get("unexpected_index_list") or [] if isinstance(index, int)]
     column = getattr(rule.expectation, "column", None)
-    columns = [name for name in dict.fromkeys([*keys, *([column] if column else [])]) if name in frame.columns]
+    wanted = dict.fromkeys([*keys, *([column] if column else []), *rule.columns])
+    columns = [name for name in wanted if name in frame.columns]
     observed = result.get("observed_value")
     if observed is None and result.get("unexpected_count") is not None:
         observed = f"{result['unexpected_count']} of {result.get('element_count', len(frame))} rows"
     raised = _exception(entry.exception_info or {})
     if raised:
         observed = raised
-    return Outcome(rule.name, rule.blocking, bool(entry.success), str(observed), frame.loc[rows, columns])
+    passed = bool(entry.success)
+    quoted = frame.loc[[] if passed else rows[:QUOTED], columns]
+    return Outcome(rule.name, rule.blocking, passed, str(observed), quoted, rule.advice, tuple(rows))
 
 
 def _exception(info: Mapping[str, Any]) -> str | None:
@@ -147,11 +211,11 @@ def _exception(info: Mapping[str, Any]) -> str | None:
 def _offline(page: str, style: str, notice: str) -> str:
     """A Data Docs page without anything fetched from elsewhere: one vendored style sheet instead."""
     if notice:
-        page = re.sub(
-            r"(<body[^>]*>)", rf'\1<p class="notice"><strong>{html.escape(notice)}</strong></p>', page, count=1
-        )
+        page = re.sub(r"(<body[^>]*>)", rf'\1<p class="notice"><strong>{escape(notice)}</strong></p>', page, count=1)
     page = re.sub(r'<link[^>]+href="https?://[^>]*>(?:</link>)?', "", page)
     page = re.sub(r'<script[^>]+src="https?://[^>]*>\s*</script>', "", page)
     page = re.sub(r'<img[^>]+src="https?://[^>]*>', "", page)
+    # the maker's newsletter, tutorials and search, which need scripts and a network
+    page = re.sub(r"<footer\b.*?</footer>", "", page, flags=re.DOTALL)
     page = re.sub(r"url\(\s*['\"]?https?://[^)]*\)", "none", page)
     return page.replace("</head>", f"<style>{style}</style></head>", 1)

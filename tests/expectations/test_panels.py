@@ -23,6 +23,10 @@ def study_frame() -> pd.DataFrame:
     return frame
 
 
+def with_checks(frame: pd.DataFrame) -> pd.DataFrame:
+    return panels.with_checks(panels.with_years(frame), "did")
+
+
 def study_rules() -> list[runner.Rule]:
     return panels.study_panel(
         cities=10,
@@ -39,7 +43,7 @@ def city_year_frame() -> pd.DataFrame:
     frame = study_frame()[list(panels.KEYS)]
     rng = np.random.default_rng(1)
     frame["green_patents_granted"] = rng.integers(0, 50, len(frame)).astype(float)
-    for column in ("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp"):
+    for column in panels.SHARES:
         frame[column] = rng.random(len(frame))
     for column in ("gdp_10k_yuan", "population_resident_10k", "land_area_km2", "gdp_per_capita_yuan"):
         frame[column] = np.exp(rng.normal(size=len(frame)))
@@ -57,7 +61,9 @@ def broken(tmp_path):
 
     def failing(frame: pd.DataFrame, rules: list[runner.Rule] | None = None) -> set[str]:
         if rules is None:
-            frame, rules = panels.with_checks(frame, "did"), study_rules()
+            frame, rules = with_checks(frame), study_rules()
+        else:
+            frame = panels.with_years(frame)
         return {name for name, outcome in outcomes(frame, rules, tmp_path).items() if not outcome.passed}
 
     return failing
@@ -81,11 +87,11 @@ def change(column: str, row: int, value: object):
 @pytest.mark.parametrize(
     ("breaking", "rules"),
     [
-        (lambda f: pd.concat([f, f.iloc[[5]]]), {"one row a city and year", "40 rows"}),
-        (lambda f: f.drop(index=39), {"40 rows"}),
+        (lambda f: pd.concat([f, f.iloc[[5]]]), {"one row a city and year", "40 rows", "10 cities in every year"}),
+        (lambda f: f.drop(index=39), {"40 rows", "10 cities in every year"}),
         (change("city_code", 39, "11010"), {"city codes are six digits"}),
         (change("city_code", 39, "011000"), {"city codes are six digits"}),
-        (change("year", 39, 2014), {"years are 2010 to 2013"}),
+        (change("year", 39, 2014), {"years are 2010 to 2013", "10 cities in every year"}),
         (change("did", 39, 2), {"did is 0 or 1"}),
         (change("did", 39, np.nan), {"did is never missing"}),
         (lambda f: f.assign(adoption=f.adoption.where(f.city_code != CITIES[0])), {"3 cities are ever treated"}),
@@ -136,7 +142,7 @@ def test_shares_and_gaps_warn_and_everything_else_blocks():
 
 
 def test_a_failure_quotes_the_rows_with_their_keys(tmp_path):
-    frame = panels.with_checks(study_frame(), "did")
+    frame = with_checks(study_frame())
     frame.loc[frame.index[[4, 9]], "share"] = [1.5, 1.6]
     outcome = outcomes(frame, study_rules(), tmp_path)["share is a share between 0 and 1"]
     assert outcome.observed == "2 of 40 rows"
