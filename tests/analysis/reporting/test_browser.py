@@ -21,6 +21,8 @@ pytestmark = [
     ),
 ]
 PAGES = ("index", "trial", "dictionary", "warehouse")
+#: Width of an A4 page between its margins, in CSS pixels.
+A4 = 718
 #: Of WCAG 2.1 AA: text, and text of 24 px or bold of 18.66 px.
 CONTRAST, CONTRAST_LARGE = 4.5, 3.0
 
@@ -144,6 +146,16 @@ def test_the_switch_comes_after_the_menu_works_by_keyboard_and_is_remembered(bro
     assert browser.ask("document.documentElement.lang") == "zh-Hans"
     browser.ask("document.getElementById('language').click()")
     assert browser.ask("localStorage.getItem('pilotcity-language')") == "en"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_table_is_wider_than_a_sheet_of_paper(browser, site, page) -> None:
+    browser.open(site / f"{page}.html", A4)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.ask("document.documentElement.scrollWidth") <= A4
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
 
 
 @pytest.mark.parametrize(
