@@ -22,6 +22,8 @@ KEPT = 5
 #: Version of the storage format that 1.x clients of DuckDB read too.
 STORAGE = "v1.0.0"
 DATABASE = "pilotcity.duckdb"
+#: What it holds. Lineage stays in Parquet: without compression it would double the file.
+DATABASE_SCHEMAS = ("panels", "scores", "estimates", "quality")
 #: What assets of one run hand each other inside the candidate; readers never see it.
 WORK = ".work"
 
@@ -68,7 +70,7 @@ def write_tables(connection: duckdb.DuckDBPyConnection, candidate: Path) -> dict
     connection.execute("set threads = 1")
     published = connection.execute(
         "select table_schema, table_name from information_schema.tables "
-        "where table_schema in ('panels', 'scores', 'quality') order by all"
+        "where table_schema in ('panels', 'scores', 'quality', 'lineage') order by all"
     ).fetchall()
     rows = {}
     for schema, table in published:
@@ -92,12 +94,12 @@ def write_database(candidate: Path) -> Path:
         # what DuckDB's compression of numbers writes differs from process to process
         connection.execute("set force_compression = 'uncompressed'")
         connection.execute(f"attach '{path}' as published (storage_version '{STORAGE}')")
-        for schema in ("panels", "scores", "estimates", "quality"):
+        for schema in DATABASE_SCHEMAS:
             connection.execute(f"create schema published.{schema}")
-        for parquet in sorted((candidate / "data").rglob("*.parquet")):
-            connection.execute(
-                f"create table published.{parquet.parent.name}.\"{parquet.stem}\" as from read_parquet('{parquet}')"
-            )
+            for parquet in sorted((candidate / "data" / schema).glob("*.parquet")):
+                connection.execute(
+                    f"create table published.{schema}.\"{parquet.stem}\" as from read_parquet('{parquet}')"
+                )
         _comment(connection, candidate)
         about = json.loads((candidate / "publication.json").read_text())
         connection.execute(

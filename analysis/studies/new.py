@@ -22,7 +22,7 @@ TARGETS = {
 #: Longest name: it is a file, a table, a page and a group of assets.
 LONGEST = 40
 #: First parts of asset keys, and schemas, which a study's own assets must not run into.
-RESERVED = (*PANEL_TABLES, "raw", "staging", "intermediate", "panels", "scores", "quality", "estimates")
+RESERVED = (*PANEL_TABLES, "raw", "staging", "intermediate", "panels", "scores", "quality", "lineage", "estimates")
 RESERVED = (*RESERVED, "report", "publication", "index", "warehouse", "dictionary", "data_docs", "files", "exports")
 
 

@@ -25,8 +25,8 @@ DATA = FOLDER.parent.parent / "data"
 INTERPOLATE = ("none", "neighbour_mean", "linear")
 ROLES = ("outcome", "control", "mechanism", "group", "instrument", "other")
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
-PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en")
-PANEL_TABLES = ("city_year", "data_dictionary", "publication")
+PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", "borders_merged", "borders_changed")
+PANEL_TABLES = ("city_year", "data_dictionary", "caliber_changes", "publication")
 
 
 def known(data: Path = DATA) -> Known:

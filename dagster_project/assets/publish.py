@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 GROUP = "published"
 OWNERS = ["team:pilotcity"]
+#: Tables that say what a published value was made of, for `pilotcity trace`.
+LINEAGE = ("cells", "headers", "records", "committed", "formulas", "units", "contracts", "treatments")
 ESTIMATES = dg.AssetKey(["publication", "estimates"])
 SITE = dg.AssetKey(["report", "site"])
 
 
 def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     panels = [dg.AssetKey(["panels", name]) for study in studies for name in (study.name, *study.other_panels)]
-    others = [dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary")]
+    others = [dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary", "caliber_changes")]
 
     @dg.asset(
         key=CANDIDATE,
@@ -32,6 +34,7 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             dg.AssetKey(["quality", "rejects"]),
             dg.AssetKey(["quality", "files"]),
             dg.AssetKey(["quality", "layers"]),
+            *(dg.AssetKey(["lineage", name]) for name in LINEAGE),
         ],
         group_name=GROUP,
         kinds={"parquet"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
+from dagster_project import declared
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts, files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
@@ -205,6 +206,9 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
                 "indicators": "Canonical unit, merge rule and jump threshold of each indicator.",
                 "measurement_units": "Unit texts and their factor to the canonical unit.",
                 "contract_columns": "One row a source and indicator: priority among sources, range.",
+                "contract_headers": "Headers under which an indicator has a definition of its own, as contracts say.",
+                "contract_titles": "One row a source: title, publisher, licence, priority.",
+                "declared_formulas": "The formulas that dbt models declare for their columns.",
                 "patent_kinds": "How patent files name inventions, utility models and designs.",
             }.items()
         ],
@@ -229,6 +233,11 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
             ],
             columns=["source", "text", "kind"],
         )
+        tables |= {
+            "contract_headers": contracts.headers_table(found.values()),
+            "contract_titles": contracts.titles_table(found.values()),
+            "declared_formulas": declared.formulas(),
+        }
         with warehouse(paths) as connection:
             for name, frame in tables.items():
                 yield _replace(connection, name, frame)

@@ -9,11 +9,12 @@ import codecs
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -111,7 +112,8 @@ class Column(FromColumn):
 
     ``unit`` is a text, ``{from: header}`` for the text in the header's parentheses, or ``{header: …}`` for another
     column of the row.
-    ``range`` is in the indicator's canonical unit. ``optional`` columns may be absent without a word.
+    ``range`` is in the indicator's canonical unit. ``optional`` columns may be absent without a word. ``definitions``
+    says, for headers under which the indicator means something else than before or after, what it means.
     """
 
     indicator: str
@@ -119,6 +121,14 @@ class Column(FromColumn):
     range: tuple[float, float] | None = None
     optional: bool = False
     note: str = ""
+    definitions: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _defines_its_headers(self) -> Self:
+        strange = [header for header in self.definitions if header not in self.aliases]
+        if strange:
+            raise ValueError(f"`definitions` names {strange[0]!r}, which is no header of this column")
+        return self
 
     @field_validator("unit")
     @classmethod
@@ -270,3 +280,21 @@ def indicators_of(contract: Contract) -> Iterator[tuple[str, Column]]:
     for table in contract.tables:
         for column in table.columns:
             yield column.indicator, column
+
+
+def headers_table(contracts: Iterable[Contract]) -> pd.DataFrame:
+    """One row a header that has a definition of its own: source, indicator, header as it is compared, definition."""
+    rows = [
+        (contract.source, indicator, clean_header(header), definition)
+        for contract in contracts
+        for indicator, column in indicators_of(contract)
+        for header, definition in column.definitions.items()
+    ]
+    return pd.DataFrame(rows, columns=["source", "indicator", "header", "definition"], dtype="str").drop_duplicates()
+
+
+def titles_table(contracts: Iterable[Contract]) -> pd.DataFrame:
+    """One row a source: what a reader wants to know of where a value comes from."""
+    columns = ["source", "kind", "title_en", "title_zh", "publisher", "licence", "priority"]
+    rows = [(c.source, c.kind, c.title.en, c.title.zh, c.publisher, c.licence, c.priority) for c in contracts]
+    return pd.DataFrame(rows, columns=columns)

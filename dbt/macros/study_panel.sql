@@ -2,6 +2,7 @@
     A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
     year, treatment, and its variables drawn from city_year, then interpolated within the study's years, logged and winsorised.
     Each interpolated variable has a flag <name>__imputed. Other policies of the study (raw.study_policies) are 0/1 columns.
+    borders_merged and borders_changed are those of city_year.
     A variable whose source is no column of city_year is empty: its study says "not computed", and why.
 #}
 {% macro study_panel(study) %}
@@ -72,6 +73,8 @@ measured as (
         grid.city_code,
         grid.year,
         grid.adoption,
+        coalesce(city_year.borders_merged, false) as borders_merged,
+        coalesce(city_year.borders_changed, false) as borders_changed,
         {% for variable in variables -%}
         {% if variable['source_column'] in score_names %}scores."{{ variable['source_column'] }}"{% elif variable['source_column'] in known or not known %}city_year."{{ variable['source_column'] }}"{% else %}null{% endif %}::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
@@ -87,6 +90,8 @@ interpolated as (
         city_code,
         year,
         adoption,
+        borders_merged,
+        borders_changed,
         {% for variable in variables -%}
         {{ interpolate('"' ~ variable['name'] ~ '"', variable['interpolate']) }} as "{{ variable['name'] }}",
         {% if variable['interpolate'] != 'none' -%}
@@ -130,6 +135,8 @@ final as (
         {% for other in others -%}
         coalesce(logged.year >= other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
         {% endfor -%}
+        logged.borders_merged,
+        logged.borders_changed,
         {% for variable in variables -%}
         {%- set column = 'logged."' ~ variable['name'] ~ '"' -%}
         {%- if variable['winsorize_low'] is not none -%}

@@ -26,6 +26,16 @@ cities as (
     select city_code, name_zh, name_en, province_zh, region from {{ source('raw', 'cities') }}
 ),
 
+caliber as (
+    select
+        city_code,
+        year,
+        bool_or(kind in ('borders', 'merger')) as borders_changed,
+        string_agg(what, '; ' order by kind, indicator, what) as caliber_change
+    from {{ ref('caliber_changes') }}
+    group by city_code, year
+),
+
 final as (
     select
         wide.city_code,
@@ -94,13 +104,16 @@ final as (
         {{ revealed_comparative_advantage('cases.ip_cases', 'wide.gdp', 'cases.national_cases', 'cases.national_gdp') }}
             as ipp_index,
 
-        coalesce(wide.merged, false) as borders_merged
+        coalesce(wide.merged, false) as borders_merged,
+        coalesce(caliber.borders_changed, false) as borders_changed,
+        caliber.caliber_change
     from wide
     inner join cities on wide.city_code = cities.city_code
     inner join capital on wide.city_code = capital.city_code and wide.year = capital.year
     left join patents on wide.city_code = patents.city_code and wide.year = patents.year
     left join cases on wide.city_code = cases.city_code and wide.year = cases.year
     left join telephones on wide.city_code = telephones.city_code
+    left join caliber on wide.city_code = caliber.city_code and wide.year = caliber.year
 )
 
 select * from final order by city_code, year

@@ -1,0 +1,214 @@
+"""Everything behind one value of a panel: what was done to it, its formula with the numbers put in, the raw cells.
+
+Each step is computed anew from the step below it, by the definitions of `analysis.indices` and the declared formulas;
+where the result is not the published value, the tree says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import indices
+from analysis.lineage import formula
+from analysis.lineage.formula import Input, number
+from analysis.lineage.publication import Published, Row
+from analysis.lineage.quantities import Quantities, with_unit, written
+from analysis.lineage.steps import Steps, between, differs, filled_in, neighbours
+from analysis.lineage.tree import Node
+
+ATTRIBUTES = ("name_zh", "name_en", "province_zh", "region")
+BORDERS = ("borders_merged", "borders_changed", "caliber_change")
+#: Part of an efficiency specification -> what its columns are.
+ROLES = {"inputs": "input", "outputs": "output", "bad_outputs": "bad output"}
+
+
+class Trace:
+    """Values of one city, each explained."""
+
+    def __init__(self, published: Published) -> None:
+        self.published = published
+        self.quantities = Quantities(published)
+
+    def panel(self, panel: str, column: str, year: int) -> Node:
+        """A value of a study's panel; ``column`` is one of its columns."""
+        own = self.published.read(f"panels.{panel}", None, [self.published.city]).set_index("year").loc[year]
+        base = column.removesuffix(indices.IMPUTED)
+        variable = self.published.variables.get((panel, base))
+        if variable is None:
+            return self._other(panel, column, year, own[column])
+        node = self._variable(panel, variable, year, _number(own[base]))
+        if column == base:
+            return node
+        flag = bool(own[column])
+        return Node("panel", column, f"{column} = {flag}, {year}", year, flag, inputs=(node,))
+
+    def _variable(self, panel: str, variable: Row, year: int, published: float) -> Node:
+        name, source = variable["column_name"], variable["city_year_column"]
+        rows = self._rows(panel, source)
+        steps = Steps.of(rows, source, variable)
+        own = rows["city_code"] == self.published.city
+        at = int(np.flatnonzero(own & (rows["year"] == year))[0])
+        lines = [f"{variable['label_en']}; {variable['role']}; drawn from {source}", *steps.lines(at)]
+        lines += differs(published, float(steps.final.iloc[at]))
+        imputed = steps.imputed(at)
+        years = [year]
+        if imputed:
+            years = neighbours(rows[own & rows[source].notna()]["year"].tolist(), year)
+            lines.insert(1, filled_in(source, year, years, variable["interpolate"]))
+        details = {
+            **{key: variable[key] for key in ("interpolate", "log", "winsorize_low", "winsorize_high")},
+            "panel": panel,
+            "imputed": imputed,
+            "winsorised": steps.winsorised(at),
+        }
+        title = f"{name} = {with_unit(published, variable['unit'])}, {year}{' (filled in)' if imputed else ''}"
+        inputs = tuple(self._source(panel, source, t) for t in years)
+        return Node("panel", name, title, year, published, variable["unit"], tuple(lines), details, inputs)
+
+    def _rows(self, panel: str, source: str) -> pd.DataFrame:
+        """city_code, year and the source column for every row of the panel: what percentiles are taken over."""
+        rows = self.published.read(f"panels.{panel}", ["city_code", "year"], None)
+        how = self._specification(panel, source)
+        if how:
+            scores = self.published.read("scores.efficiency", None, None)
+            mine = scores[["study", "name", "frontier"]].eq([panel, source, how["frontier"]]).all(axis=1)
+            found = scores.loc[mine, ["city_code", "year", "score"]].rename(columns={"score": source})
+        else:
+            found = self.published.read("panels.city_year", ["city_code", "year", source], None)
+        return rows.merge(found, on=["city_code", "year"], how="left").astype({source: float})
+
+    def _specification(self, panel: str, name: str) -> dict[str, Any] | None:
+        """How a score was made, or None for what is no score."""
+        for row in self.published.rows("scores.provenance"):
+            if (row["study"], row["name"]) == (panel, name):
+                return dict(json.loads(row["specification"]))
+        return None
+
+    def _source(self, panel: str, source: str, year: int) -> Node:
+        how = self._specification(panel, source)
+        return self._score(panel, source, how, year) if how else self.column(source, year)
+
+    def _other(self, panel: str, column: str, year: int, value: object) -> Node:
+        """A treatment, another policy, the first treated year, or a flag of borders."""
+        if column in BORDERS:
+            return self.column(column, year)
+        title = f"{column} = {_printed(value)}, {year}"
+        mine = [row for row in self.published.treatments if row["study"] == panel]
+        if column == "adoption":
+            lines = ["first treated year"]
+            mine = [row for row in mine if row["is_treatment"]]
+        else:
+            lines = ["1 from the first treated year on, else 0"]
+            mine = [row for row in mine if row["column_name"] == column]
+        if not mine:
+            lines.append("the policy's list in data/policies does not have this city")
+        inputs = tuple(_entry(row) for row in mine)
+        return Node("policy", column, title, year, _plain(value), "", tuple(lines), {"panel": panel}, inputs)
+
+    def _score(self, panel: str, name: str, how: dict[str, Any], year: int) -> Node:
+        """An efficiency score of a panel: its specification, and every input and output."""
+        key = {"study": panel, "name": name, "frontier": how["frontier"]}
+        found = self._one("scores.efficiency", {**key, "year": year})
+        if found is None:
+            return Node("score", name, f"{name} = no value, {year}: not scored", year, math.nan, "score")
+        period = str(year) if how["frontier"] == "contemporaneous" else "all"
+        made = next(
+            row for row in self.published.rows("scores.provenance") if {**key, "period": period}.items() <= row.items()
+        )
+        verdict = "efficient" if found["efficient"] else "not efficient"
+        lines = (
+            f"super-efficiency SBM with bad outputs: returns {how['returns']}, orientation {how['orientation']}, "
+            f"objective {how['objective']}",
+            f"frontier {how['frontier']}, from {made['rows']} rows of {'all years' if period == 'all' else period}; "
+            f"SBM score {number(found['sbm'])}, {verdict}; status {found['status']}",
+        )
+        inputs = tuple(
+            self._scored(key, how, role, column, year) for part, role in ROLES.items() for column in how[part]
+        )
+        details = {"panel": panel, "specification": how, "status": found["status"], "imputed": found["imputed"]}
+        value = _number(found["score"])
+        return Node("score", name, f"{name} = {number(value)}, {year}", year, value, "score", lines, details, inputs)
+
+    def _scored(self, key: Row, how: dict[str, Any], role: str, column: str, year: int) -> Node:
+        """One variable of a score, filled within the panel's years as the specification says."""
+        slack = self._one("scores.slacks", {**key, "year": year, "variable": column})
+        held = f"; slack {number(slack['slack'])}" if slack else ""
+        span = self.published.read(f"panels.{key['study']}", ["year"], [self.published.city])["year"]
+        values = self.published.city_year[column].loc[span.min() : span.max()].dropna()
+        around = [] if year in values.index else neighbours([int(t) for t in values.index], year)
+        if not around or how["interpolate"] == "none":
+            node = self.column(column, year)
+            return node.replace(title=f"{role} {node.title}{held}", details={**node.details, "role": role})
+        value = between(how["interpolate"], year, around, [float(values[t]) for t in around])
+        unit = self.published.formulas["panel", column].unit
+        title = f"{role} {column} = {with_unit(value, unit)}, {year} (filled in){held}"
+        lines = (filled_in(column, year, around, how["interpolate"]),)
+        inputs = tuple(self.column(column, t) for t in around)
+        return Node("column", column, title, year, value, unit, lines, {"role": role, "imputed": True}, inputs)
+
+    def _one(self, table: str, wanted: Row) -> Row | None:
+        """The city's row of a table with these values."""
+        rows = self.published.read(table, None, [self.published.city])
+        found = rows[rows[list(wanted)].eq(list(wanted.values())).all(axis=1)]
+        return {str(name): value for name, value in found.iloc[0].items()} if len(found) else None
+
+    def column(self, column: str, year: int) -> Node:
+        """A value of panels.city_year: its formula with the numbers put in."""
+        held = self.published.city_year.at[year, column]
+        declared = self.published.formulas.get(("panel", column))
+        if declared is None:
+            lines = self._borders(column, year) if column in BORDERS else [_undeclared(column)]
+            title = f"{column} = {_printed(held)}, {year}"
+            return Node("column", column, title, year, _plain(held), lines=tuple(lines))
+        published = _number(held)
+        title = f"{column} = {with_unit(published, declared.unit)}, {year}"
+        details = {"description": declared.description, "formula": declared.formula}
+        own = Input(f"panels.city_year.{column}", year)
+        if own in self.quantities.shown:
+            return Node("column", column, f"{title} (above)", year, published, declared.unit, details=details)
+        self.quantities.shown.add(own)
+        reading = formula.evaluate(declared.formula, year, self.quantities.value)
+        lines = [*self.quantities.about(declared), *written(reading), *differs(published, reading.value)]
+        inputs = self.quantities.nodes(reading.inputs)
+        return Node("column", column, title, year, published, declared.unit, tuple(lines), details, inputs)
+
+    def _borders(self, column: str, year: int) -> list[str]:
+        if column == "borders_merged":
+            behind = [change for change in self.published.changes if change["kind"] == "merger"]
+        else:
+            behind = [change for change in self.published.changes if change["year"] == year]
+        return [f"{change['year']}: {change['what']}" for change in behind] or ["nothing has changed"]
+
+
+def _entry(row: Row) -> Node:
+    """A city's entry in a policy list."""
+    note = f"; {row['note']}" if row["note"] else ""
+    counts = "" if row["counts"] else "; the study does not count this scope"
+    said = f"first treated {row['adoption']}, {row['scope']}; {row['source']} ({row['certainty']}){note}{counts}"
+    keys = ("adoption", "adoption_alternative", "batch", "scope", "certainty", "note", "counts")
+    details = {"published_in": row["source"], **{key: row[key] for key in keys}}
+    title = f"data/policies/{row['policy']}.csv: {said}"
+    return Node("policy", row["policy"], title, value=row["adoption"], details=details)
+
+
+def _undeclared(column: str) -> str:
+    return "data/reference/cities.csv" if column in ATTRIBUTES else "no formula is declared for it"
+
+
+def _number(value: Any) -> float:
+    return math.nan if pd.isna(value) else float(value)
+
+
+def _plain(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def _printed(value: Any) -> str:
+    if pd.isna(value):
+        return "no value"
+    return number(value) if isinstance(value, float) else str(value)
