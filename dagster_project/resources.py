@@ -19,6 +19,7 @@ from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 from packaging.version import Version
 
 from dagster_project.fingerprint import hash_folder
+from dagster_project.ingest import records
 from dagster_project.paths import DBT_PROJECT, ROOT, Paths
 
 if TYPE_CHECKING:
@@ -45,19 +46,12 @@ TABLES = """
 create schema if not exists raw;
 create table if not exists raw.ledger (
     source varchar, file varchar, sha256 varchar, bytes bigint, contract_sha256 varchar, reader_sha256 varchar,
-    sheets integer, rows bigint, cells bigint, rejects bigint, ingested_at timestamp
+    sheets integer, rows bigint, cells bigint, rejects bigint, ingested_at timestamp, stored varchar
 );
+alter table raw.ledger add column if not exists stored varchar;
 create table if not exists raw.yearbook_cells (
     source varchar, file varchar, sheet varchar, row bigint, "column" varchar, header varchar, indicator varchar,
     unit varchar, code varchar, city varchar, province varchar, year varchar, value varchar
-);
-create table if not exists raw.patents (
-    source varchar, application_number varchar, kind varchar, filing_date varchar, grant_date varchar, ipc varchar,
-    applicant varchar, address varchar, file varchar, row bigint
-);
-create table if not exists raw.cases (
-    source varchar, case_number varchar, court varchar, cause varchar, type varchar, procedure varchar, filed varchar,
-    concluded varchar, document varchar, file varchar, row bigint
 );
 create table if not exists raw.reader_rejects (
     rule varchar, source varchar, file varchar, sheet varchar, row bigint, "column" varchar, value varchar,
@@ -104,6 +98,7 @@ def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = _open(paths.warehouse)
         try:
             connection.execute(TABLES)
+            records.show_all(connection)
             yield connection
         finally:
             connection.close()
@@ -132,6 +127,7 @@ def dbt_environment(paths: Paths) -> dict[str, str]:
     return {
         "PILOTCITY_WAREHOUSE": str(paths.warehouse),
         "DBT_TARGET_PATH": str(paths.dbt_target),
+        "PILOTCITY_SQL": hash_folder(DBT_PROJECT),
         "DO_NOT_TRACK": "1",
     }
 

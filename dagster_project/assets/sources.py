@@ -1,7 +1,7 @@
 """Raw files, reference data and study specifications into schema raw: an asset a source; only what changed is read."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -145,46 +145,68 @@ def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
 
 
 def refresh(
-    connection: "duckdb.DuckDBPyConnection", raw: Path, contract: Contract, progress: Any
+    connection: "duckdb.DuckDBPyConnection",
+    raw: Path,
+    contract: Contract,
+    progress: Any,
+    years: Collection[int] | None = None,
 ) -> tuple[int, int, int]:
-    """Bring one source up to date in the warehouse; returns files read, left alone, and taken out."""
+    """Bring one source up to date in the warehouse; returns files read, left alone, and taken out.
+
+    With ``years``, a file whose name names another year is not even opened.
+    """
+
+    def wanted(file: str) -> bool:
+        return years is None or records.year_of(file) is None or records.year_of(file) in years
+
     found = {
         str(PurePosixPath(path.relative_to(raw))): path
         for path in files_below(raw)
         if contract.matches(PurePosixPath(path.relative_to(raw)))
     }
+    found = {file: path for file, path in found.items() if wanted(file)}
     reader = hash_files(READERS, ROOT)
+    store = records.store(connection)
     known = {
         file: (sha, contract_sha, reader_sha)
-        for file, sha, contract_sha, reader_sha in connection.execute(
-            "select file, sha256, contract_sha256, reader_sha256 from raw.ledger where source = ?", [contract.source]
+        for file, sha, contract_sha, reader_sha, stored in connection.execute(
+            "select file, sha256, contract_sha256, reader_sha256, stored from raw.ledger where source = ?",
+            [contract.source],
         ).fetchall()
+        if wanted(file) and (stored is None or (store / stored).exists())
     }
     hashes = {file: files.sha256(path) for file, path in found.items()}
     stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
     gone = [file for file in known if file not in found]
-    table = "raw.yearbook_cells" if contract.kind == "yearbook" else f"raw.{contract.kind}"
+    tables = ["raw.reader_rejects", "raw.ledger", *(["raw.yearbook_cells"] if contract.kind == "yearbook" else [])]
     units = frozenset(row["unit"] for row in _rows(CONTRACTS / "measurement_units.csv"))
     connection.execute("begin")
     for file in [*stale, *gone]:
-        for name in (table, "raw.reader_rejects", "raw.ledger"):
+        for name in tables:
             connection.execute(f"delete from {name} where source = ? and file = ?", [contract.source, file])
     for file in stale:
         progress(f"reading {file}")
+        stored = None
         if contract.kind == "yearbook":
             reading = yearbooks.read(found[file], file, contract, units)
             _insert(connection, "raw.yearbook_cells", reading.cells)
             counts = reading.sheets, reading.rows, len(reading.cells), len(reading.rejects)
             _insert(connection, "raw.reader_rejects", reading.rejects)
         else:
-            rows, rejects = records.load(connection, found[file], file, contract)
+            target = records.stored_name(contract, file, hashes[file], contract.sha256, reader)
+            rows, rejects = records.load(connection, found[file], file, contract, store / target)
             _insert(connection, "raw.reader_rejects", rejects)
             counts = 1, rows, rows, len(rejects)
+            stored = target if (store / target).exists() else None
         connection.execute(
-            "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp)",
-            [contract.source, file, hashes[file], found[file].stat().st_size, contract.sha256, reader, *counts],
+            "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp, ?)",
+            [contract.source, file, hashes[file], found[file].stat().st_size, contract.sha256, reader, *counts, stored],
         )
+    if contract.kind != "yearbook" and (stale or gone):
+        records.show(connection, contract.kind, store)
     connection.execute("commit")
+    if contract.kind != "yearbook":
+        records.sweep(connection, contract.kind, store)
     return len(stale), len(found) - len(stale), len(gone)
 
 

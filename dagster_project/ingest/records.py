@@ -1,4 +1,8 @@
-"""Records (patents, court cases) from CSV into the warehouse as text, at the speed of DuckDB's own reader.
+"""Records (patents, court cases) from CSV into a Parquet file a raw file, as text, at the speed of DuckDB's own reader.
+
+The files lie beside the warehouse, which shows them as the views raw.patents and raw.cases: a changed year is written
+anew without touching the others, and no record is stored twice. A file's name is the hash of what it was made of, and
+only those that the ledger names are shown, so a run that dies leaves nothing half done.
 
 Only loading: what a record means (green, which city, which year) is decided in dbt.
 """
@@ -7,6 +11,8 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +20,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dagster_project.ingest.contracts import Contract, clean_header
-from dagster_project.ingest.files import UnreadableFile
+from dagster_project.ingest.files import UnreadableFile, refuse_width
 from dagster_project.ingest.yearbooks import Reject
 
 if TYPE_CHECKING:
@@ -30,14 +36,73 @@ REQUIRED = {
     "cases": ("case_number", "court", "cause", "concluded", "document"),
 }
 BLOCK = 1 << 20
+LONGEST_HEADER = 16 << 20
+#: Numbers and addresses hardly repeat: long dictionaries would cost as much time as reading the file.
+PARQUET = "format parquet, parquet_version v2, dictionary_size_limit 1000"
+YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+def year_of(relative: str) -> int | None:
+    """The year that a raw file's name (not its folders) says it is of; None where it names none, or several."""
+    named = {int(year) for year in YEAR.findall(relative.rpartition("/")[2])}
+    return named.pop() if len(named) == 1 else None
+
+
+def store(connection: duckdb.DuckDBPyConnection) -> Path:
+    """The folder of record files, beside the warehouse that the connection has open."""
+    path = connection.execute("select path from duckdb_databases() where database_name = current_database()").fetchall()
+    return Path(path[0][0]).parent / "records"
+
+
+def stored_name(contract: Contract, *made_of: str) -> str:
+    """Where the records of a file are kept in the store, by what they are made of: path, content, contract, reader."""
+    return f"{contract.kind}/{hashlib.sha256(' '.join(made_of).encode()).hexdigest()[:32]}.parquet"
+
+
+def show(connection: duckdb.DuckDBPyConnection, kind: str, folder: Path) -> None:
+    """Make raw.<kind> the view of the files that the ledger names."""
+    names = connection.execute(
+        "select stored from raw.ledger where starts_with(stored, $1) order by file", [f"{kind}/"]
+    ).fetchall()
+    fields = ", ".join(FIELDS[kind])
+    if names:
+        files = ", ".join(_quoted(str(folder / name)) for (name,) in names)
+        made = f"select source, {fields}, file, coalesce(row, file_row_number + 2) as row from read_parquet([{files}], "
+        made += "file_row_number = true)"
+    else:
+        empty = ", ".join(f"''::varchar as {name}" for name in ("source", *FIELDS[kind], "file"))
+        made = f"select {empty}, 0::bigint as row where false"
+    connection.execute(f"create or replace view raw.{kind} as {made}")
+
+
+def show_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the views of a new, an older or a moved warehouse; leaves those alone that are in place."""
+    folder = store(connection)
+    tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+    views = dict(connection.execute("select view_name, sql from duckdb_views() where schema_name = 'raw'").fetchall())
+    for kind in FIELDS:
+        if (kind,) in tables:  # records were kept in tables once
+            connection.execute(f"drop table raw.{kind}")
+        elif kind in views and ("read_parquet" not in views[kind] or str(folder) in views[kind]):
+            continue
+        show(connection, kind, folder)
+
+
+def sweep(connection: duckdb.DuckDBPyConnection, kind: str, folder: Path) -> None:
+    """Delete files of the store that the ledger does not name."""
+    named = {name for (name,) in connection.execute("select stored from raw.ledger").fetchall()}
+    for path in (folder / kind).glob("*"):
+        if f"{kind}/{path.name}" not in named:
+            path.unlink()
 
 
 def load(
-    connection: duckdb.DuckDBPyConnection, path: Path, relative: str, contract: Contract
+    connection: duckdb.DuckDBPyConnection, path: Path, relative: str, contract: Contract, target: Path
 ) -> tuple[int, pd.DataFrame]:
-    """Append a file to raw.<kind>; returns rows read and rejects (columns of `Reject`). Never raises for content.
+    """Write a file's records to the Parquet file ``target``; returns rows read and rejects (columns of `Reject`).
 
-    Rows are counted as a spreadsheet counts them (the header is row 1), blank lines left out.
+    Never raises for content: an unreadable file has no rows, one reject, and no target. Rows are counted as a
+    spreadsheet counts them (the header is row 1), blank lines left out.
     """
     import duckdb
 
@@ -48,19 +113,21 @@ def load(
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            readable = _as_utf8(path, contract.encoding, Path(folder))
+            readable = _plainly_named(_as_utf8(path, contract.encoding, Path(folder)), Path(folder))
             headers = _headers(readable)
             missing = [name for name in contract.columns.values() if clean_header(name) not in headers]
             for name in missing:
                 reject("missing_column", name, "", f"no column is headed {name}.")
             if {contract.columns[field] for field in REQUIRED[contract.kind]} & set(missing):
                 return 0, _frame(rejects)
-            table = f"raw.{contract.kind}"
-            before = _count(connection, table)
-            connection.execute(_statement(contract, headers), [contract.source, relative, str(readable)])
-            for line, text, wrong in _bad_rows(connection, table, relative):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh = target.with_suffix(".new")
+            read = _selection(contract, headers, relative, readable)
+            rows = connection.execute(f"copy ({read}) to {_quoted(str(fresh))} ({PARQUET})").fetchall()[0][0]
+            for line, text, wrong in _bad_rows(connection, fresh):
                 reject("unreadable_row", "", text, f"row {line} cannot be read: {wrong} The row begins {text!r}.", line)
-            return _count(connection, table) - before, _frame(rejects)
+            fresh.replace(target)
+            return rows, _frame(rejects)
         except UnreadableFile as error:
             reject("unreadable_file", "", "", f"the file {error}.")
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
@@ -69,54 +136,67 @@ def load(
         return 0, _frame(rejects)
 
 
-def _statement(contract: Contract, headers: list[str]) -> str:
+def _selection(contract: Contract, headers: list[str], relative: str, path: Path) -> str:
     """Columns are given by name and nothing is guessed, so that one bad row cannot make the whole
-    file unreadable."""
+    file unreadable. A row's number is its place in the Parquet file, unless ``row`` says another."""
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(headers)))
     wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS[contract.kind]}
     named = ", ".join(
-        f"c{headers.index(name)} as {field}" if name in headers else f"null as {field}"
+        f"c{headers.index(name)} as {field}" if name in headers else f"null::varchar as {field}"
         for field, name in wanted.items()
     )
     return (
-        f"insert into raw.{contract.kind} by name select $1 as source, {named}, $2 as file, "
-        "row_number() over () + 1 as row "
-        f"from read_csv($3, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
-        "escape = '\"', store_rejects = true)"
+        f"select {_quoted(contract.source)} as source, {named}, {_quoted(relative)} as file, null::bigint as row "
+        f"from read_csv({_quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, "
+        "delim = ',', quote = '\"', escape = '\"', store_rejects = true)"
     )
 
 
-def _bad_rows(connection: duckdb.DuckDBPyConnection, table: str, relative: str) -> list[tuple[int, str, str]]:
+def _bad_rows(connection: duckdb.DuckDBPyConnection, written: Path) -> list[tuple[int, str, str]]:
     """Rows that were left out (row, how it begins, what is wrong); the rows after each are counted on past it."""
     bad = connection.execute(
         "select line, trim(any_value(csv_line), chr(10) || chr(13) || ' ')[:60], "
         "first(error_message order by column_idx) from reject_errors group by line order by line"
     ).fetchall()
-    # the i-th bad row, at line l, has l - 1 - i good rows before it
-    connection.execute(
-        "with bad as (select line, row_number() over (order by line) as i "
-        "from (select distinct line from reject_errors)), "
-        "shifts as (select line - 1 - i as after, max(i) as shift from bad group by after) "
-        f"update {table} as records set row = records.row + moved.shift from ("
-        f"select loaded.rowid as id, shifts.shift from (select rowid, row from {table} where file = $1) as loaded "
-        "asof join shifts on loaded.row - 1 > shifts.after) as moved where records.rowid = moved.id",
-        [relative],
-    )
+    if bad:
+        numbered = written.with_suffix(".numbered")
+        # the i-th bad row, at line l, has l - 1 - i good rows before it
+        connection.execute(
+            "copy (with bad as (select line, row_number() over (order by line) as i "
+            "from (select distinct line from reject_errors)), "
+            "shifts as (select line - 1 - i as after, max(i) as shift from bad group by after) "
+            "select records.* exclude (row, file_row_number), file_row_number + 2 + coalesce(shift, 0) as row "
+            f"from read_parquet({_quoted(str(written))}, file_row_number = true) as records "
+            "asof left join shifts on file_row_number + 1 > shifts.after order by file_row_number) "
+            f"to {_quoted(str(numbered))} ({PARQUET})"
+        )
+        numbered.replace(written)
     connection.execute("drop table reject_errors; drop table reject_scans")
     return [(line, text, f"{wrong.splitlines()[0].rstrip('.')}.") for line, text, wrong in bad]
+
+
+def _quoted(text: str) -> str:
+    """A text as SQL writes it; file names may hold anything."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _headers(path: Path) -> list[str]:
     """The first line's columns as they are compared; its text decides whether the file is in UTF-8 at all."""
     with path.open("rb") as stream:
-        first = stream.readline()
+        first = stream.readline(LONGEST_HEADER + 1)
+    if len(first) > LONGEST_HEADER:
+        raise UnreadableFile(f"has a first line longer than {LONGEST_HEADER >> 20} MiB, so it is no table of records")
+    refuse_width(first)
     try:
         text = first.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableFile("is not text in UTF-8; state its encoding in the contract") from error
     if not text.strip():
         raise UnreadableFile("is empty")
-    return [clean_header(name) for name in next(csv.reader([text]))]
+    try:
+        return [clean_header(name) for name in next(csv.reader([text]))]
+    except csv.Error as error:
+        raise UnreadableFile(f"has a first line that cannot be read as CSV: {error}") from error
 
 
 def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
@@ -124,7 +204,7 @@ def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
     stated = codecs.lookup(encoding).name if encoding else "utf-8" if _decodes(path, "utf-8") else "gb18030"
     if stated == "utf-8" and not _mixes_line_ends(path):
         return path
-    copy = folder / path.name
+    copy = folder / "utf8.csv"
     try:
         with path.open(encoding=stated) as source, copy.open("w", encoding="utf-8", newline="") as target:
             while block := source.read(BLOCK):
@@ -134,6 +214,15 @@ def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
     return copy
 
 
+def _plainly_named(path: Path, folder: Path) -> Path:
+    """The same file by a name without the characters that DuckDB reads as a pattern of names."""
+    if not re.search(r"[*?\[\]{}]", str(path)):
+        return path
+    link = folder / "records.csv"
+    link.symlink_to(path.resolve())
+    return link
+
+
 def _mixes_line_ends(path: Path) -> bool:
     """Whether some lines end in CR LF and others in LF, at which DuckDB's reader gives up."""
     all_ends = with_return = 0
@@ -141,7 +230,8 @@ def _mixes_line_ends(path: Path) -> bool:
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):
             all_ends += block.count(b"\n")
-            with_return += (before + block).count(b"\r\n")
+            if before or b"\r" in block:
+                with_return += (before + block).count(b"\r\n")
             before = block[-1:] if block.endswith(b"\r") else b""
     return 0 < with_return < all_ends
 
@@ -154,10 +244,6 @@ def _decodes(path: Path, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    return connection.execute(f"select count(*) from {table}").fetchall()[0][0]
 
 
 def _frame(rejects: list[Reject]) -> pd.DataFrame:

@@ -18,3 +18,17 @@
         else nullif({{ bare }}, '')
     end
 {%- endmacro %}
+
+{# An address up to its first place that ends in 市 and the like, behind a postal code and province; '' where there is none. #}
+{% macro address_start(column) -%}
+    regexp_extract({{ column }}, '{{ address_pattern() }}')
+{%- endmacro %}
+
+{# The place at the end of what address_start found. #}
+{% macro place_in(start) -%}
+    regexp_extract({{ start }}, '{{ address_pattern() }}', 1)
+{%- endmacro %}
+
+{% macro address_pattern() -%}
+    ^[\d０-９ 　]*(?:中国)?(?:[^省市]{2,3}省|(?:内蒙古|广西|西藏|宁夏|新疆)[^区市]{0,4}自治区)?(.{1,12}?(?:市|地区|自治州|盟)|北京|上海|天津|重庆)
+{%- endmacro %}

@@ -341,9 +341,9 @@ def test_where_the_trusted_source_errs_the_other_one_counts(world):
 
 
 def test_an_address_finds_its_city_or_is_set_aside(world):
-    found = world.query("select application_number, unit_code, rule from staging.stg_patents").set_index(
-        "application_number"
-    )
+    found = world.query(
+        "select application_number, unit_code, rule from staging.stg_patents inner join raw.patents using (file, row)"
+    ).set_index("application_number")
     for number, (address, expected) in enumerate(ADDRESSES.items()):
         row = found.loc[f"A{number}"]
         assert (row.unit_code if isinstance(row.unit_code, str) else None) == expected, address

@@ -7,10 +7,10 @@ with readers as (
 faulty_patents as (
     select
         judged.rule,
-        records.source,
-        records.file,
-        records.row,
-        case judged.rule
+        files.source,
+        judged.file,
+        judged.row,
+        case rule
             when 'unknown_year' then 'filing_date'
             when 'unknown_kind' then 'kind'
             when 'dates_out_of_order' then 'grant_date'
@@ -18,16 +18,8 @@ faulty_patents as (
             when 'unknown_city' then 'address'
             else 'application_number'
         end as "column",
-        case judged.rule
-            when 'unknown_year' then coalesce(records.filing_date, '')
-            when 'unknown_kind' then coalesce(records.kind, '')
-            when 'dates_out_of_order' then coalesce(records.grant_date, '')
-            when 'unknown_class' then coalesce(records.ipc, '')
-            -- a text without a place is as good as unique: its beginning stands for others like it
-            when 'unknown_city' then coalesce(nullif(judged.place, ''), left(records.address, 8), '')
-            else ''
-        end as value,
-        case judged.rule
+        case rule when 'duplicate_key' then '' else fault end as value,
+        case rule
             when 'unknown_year' then 'the filing date is not one'
             when 'unknown_kind' then 'its contract names no such kind of patent'
             when 'dates_out_of_order' then 'it was granted before it was filed'
@@ -37,7 +29,7 @@ faulty_patents as (
             when 'duplicate_key' then 'the application number stands in another row too, which is counted'
         end as reason
     from {{ ref('stg_patents') }} as judged
-    inner join {{ source('raw', 'patents') }} as records on judged.file = records.file and judged.row = records.row
+    inner join {{ source('raw', 'ledger') }} as files on judged.file = files.file and starts_with(files.stored, 'patents/')
     where judged.rule is not null
 ),
 

@@ -33,7 +33,14 @@ def load(warehouse, tmp_path):
         text = content if isinstance(content, bytes) else "".join(f"{line}\n" for line in content).encode()
         (tmp_path / name).write_bytes(text)
         contract = CONTRACT.model_copy(update={"encoding": encoding})
-        count, rejects = records.load(warehouse, tmp_path / name, f"patents/{name}", contract)
+        target = tmp_path / "patents" / f"{name}.parquet"
+        count, rejects = records.load(warehouse, tmp_path / name, f"patents/{name}", contract, target)
+        if target.exists():
+            warehouse.execute(
+                "insert into raw.ledger by name select $1 as file, $2 as stored",
+                [f"patents/{name}", f"patents/{target.name}"],
+            )
+        records.show(warehouse, "patents", tmp_path)
         kept = warehouse.execute(
             "select row, application_number from raw.patents where file = ? order by row", [f"patents/{name}"]
         ).fetchall()
@@ -146,3 +153,11 @@ def test_mixed_ends_of_line_are_seen_wherever_a_block_ends(tmp_path, monkeypatch
     for content, mixed in ((b"a\nb\n", False), (b"a\r\nb\r\n", False), (b"a\r\nb\n", True), (b"a\nb\r\n", True)):
         (tmp_path / "a.csv").write_bytes(content)
         assert records._mixes_line_ends(tmp_path / "a.csv") is mixed
+
+
+def test_a_year_is_taken_from_the_name_of_the_file_alone():
+    assert records.year_of("2001/patents/2010.csv") == 2010
+    assert records.year_of("patents/CN_2010_part2.csv") == 2010
+    assert records.year_of("patents/2010_a_2010.csv") == 2010
+    for unclear in ("patents/all.csv", "2010/patents/a.csv", "patents/2010-2012.csv", "patents/20101.csv"):
+        assert records.year_of(unclear) is None
