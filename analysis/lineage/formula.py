@@ -98,6 +98,19 @@ def names(formula: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.id for node in sorted(found, key=lambda node: node.col_offset)))
 
 
+def alternatives(formula: str) -> dict[str, tuple[str, ...]]:
+    """Name -> names that are taken in its place where it is missing; a start of a series is no alternative to it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in ast.walk(_parse(formula)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "coalesce":
+            parts = [ast.unparse(argument) for argument in node.args]
+            if not any(part.startswith(("at(", "since(")) for part in parts):
+                for part in parts:
+                    others = tuple(name for other in parts if other != part for name in names(other))
+                    found |= {name: others for name in names(part) if name not in others}
+    return found
+
+
 def number(value: float | None) -> str:
     """A number for reading: six digits, or all of them before the point."""
     if value is None or math.isnan(value):

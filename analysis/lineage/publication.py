@@ -111,9 +111,9 @@ class Published:
 
     @cached_property
     def variables(self) -> dict[tuple[str, str], Row]:
-        """The data dictionary's row of each (panel, variable)."""
+        """The data dictionary's row of each (panel, variable); keys, policies and flags are none."""
         rows = self.rows("panels.data_dictionary")
-        return {(row["study"], row["column_name"]): row for row in rows if row["role"] != "flag"}
+        return {(row["study"], row["column_name"]): row for row in rows if row["position"] is not None}
 
     def rows(self, table: str) -> list[Row]:
         """Every row of a small table."""

@@ -76,22 +76,25 @@ class Trace:
         how = self._specification(panel, source)
         if how:
             scores = self.published.read("scores.efficiency", None, None)
-            mine = scores[["study", "name", "frontier"]].eq([panel, source, how["frontier"]]).all(axis=1)
+            mine = scores[["study", "name", "frontier"]].eq([panel, how["name"], how["frontier"]]).all(axis=1)
             found = scores.loc[mine, ["city_code", "year", "score"]].rename(columns={"score": source})
         else:
             found = self.published.read("panels.city_year", ["city_code", "year", source], None)
         return rows.merge(found, on=["city_code", "year"], how="left").astype({source: float})
 
-    def _specification(self, panel: str, name: str) -> dict[str, Any] | None:
-        """How a score was made, or None for what is no score."""
+    def _specification(self, panel: str, source: str) -> dict[str, Any] | None:
+        """How a score was made, with the frontier that ``source`` names, or None for what is no score."""
         for row in self.published.rows("scores.provenance"):
-            if (row["study"], row["name"]) == (panel, name):
-                return dict(json.loads(row["specification"]))
+            how = dict(json.loads(row["specification"]))
+            if row["study"] == panel and source == row["name"]:
+                return how
+            if row["study"] == panel and source == f"{row['name']}_{row['frontier']}":
+                return {**how, "frontier": row["frontier"]}
         return None
 
     def _source(self, panel: str, source: str, year: int) -> Node:
         how = self._specification(panel, source)
-        return self._score(panel, source, how, year) if how else self.column(source, year)
+        return self._score(panel, how, year) if how else self.column(source, year)
 
     def _other(self, panel: str, column: str, year: int, value: object) -> Node:
         """A treatment, another policy, the first treated year, or a flag of borders."""
@@ -110,8 +113,9 @@ class Trace:
         inputs = tuple(_entry(row) for row in mine)
         return Node("policy", column, title, year, _plain(value), "", tuple(lines), {"panel": panel}, inputs)
 
-    def _score(self, panel: str, name: str, how: dict[str, Any], year: int) -> Node:
+    def _score(self, panel: str, how: dict[str, Any], year: int) -> Node:
         """An efficiency score of a panel: its specification, and every input and output."""
+        name = how["name"]
         key = {"study": panel, "name": name, "frontier": how["frontier"]}
         found = self._one("scores.efficiency", {**key, "year": year})
         if found is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GROUP = "published"
 OWNERS = ["team:pilotcity"]
 #: Tables that say what a published value was made of, for `pilotcity trace`.
-LINEAGE = ("cells", "headers", "records", "committed", "formulas", "units", "contracts", "treatments")
+LINEAGE = ("cells", "headers", "records", "committed", "formulas", "units", "contracts", "treatments", "file_years")
 ESTIMATES = dg.AssetKey(["publication", "estimates"])
 SITE = dg.AssetKey(["report", "site"])
 

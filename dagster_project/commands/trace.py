@@ -39,7 +39,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     if not (folder / "data" / "lineage").is_dir():
         raise ValueError("The publication was made before lineage was kept: run `make run` once.")
     names = pd.read_csv(REFERENCE / "city_names.csv", dtype=str, keep_default_na=False)
-    panels = ["city_year", *panels_of(folder)]
+    panels = panels_of(folder)
     tree = explain(reader(folder), panels, names, (options.study, options.column, options.city, options.year))
     sample = json.loads((folder / "publication.json").read_text())["is_sample"]
     if options.json:
@@ -52,10 +52,11 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
 
 def panels_of(folder: Path) -> list[str]:
-    """The studies' panels of a publication."""
+    """The panels of a publication, city_year among them."""
     import pandas as pd
 
-    return sorted(pd.read_parquet(folder / "data" / "panels" / "data_dictionary.parquet")["study"].unique())
+    dictionary = pd.read_parquet(folder / "data" / "panels" / "data_dictionary.parquet", columns=["study"])
+    return sorted({"city_year", *dictionary["study"]})
 
 
 def reader(folder: Path) -> Read:
