@@ -67,9 +67,11 @@ def read_effects(mark: Mark, columns: Collection[str]) -> tuple[str, ...]:
     return mark.words(valid, what) if isinstance(mark.value, list) else (mark.word(valid, what),)
 
 
-def read_values(mark: Mark) -> tuple[str | float, ...]:
-    """One value or a list of them, as a column may hold."""
+def read_values(mark: Mark, held: Collection[str] = ()) -> tuple[str | float, ...]:
+    """One value or a list of them, as a column may hold; texts must be among ``held`` where that is known."""
     marks = mark.items() if isinstance(mark.value, list) else [mark]
+    for value in marks if held else ():
+        value.word(held, "a value of this column of data/reference/cities.csv")
     return tuple(m.value if isinstance(m.value, (int, float)) else m.text() for m in marks)
 
 
@@ -310,5 +312,5 @@ def _subsample(mark: Mark, study: Study, names: Known) -> Subsample:
         exclude_cities=parts["exclude_cities"].words(names.cities, "a city of data/reference/cities.csv")
         if "exclude_cities" in parts
         else (),
-        where={column: read_values(value) for column, value in where.items()},
+        where={column: read_values(value, names.city_values.get(column, ())) for column, value in where.items()},
     )

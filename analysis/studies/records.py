@@ -300,6 +300,7 @@ class Known:
     cities : six-digit codes.
     policies : list in data/policies -> the words in its ``scope`` column.
     published : exhibits whose printed figures are kept; `spec.load` fills this in.
+    city_values : column of cities.csv -> the texts it holds, where conditions name them.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -308,3 +309,4 @@ class Known:
     cities: frozenset[str]
     policies: Mapping[str, frozenset[str]]
     published: tuple[str, ...] = ()
+    city_values: Mapping[str, frozenset[str]] = field(default_factory=dict)

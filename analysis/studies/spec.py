@@ -36,7 +36,8 @@ def known(data: Path = DATA) -> Known:
     flags = tuple(column for column in columns if {row[column] for row in rows} <= {"0", "1"})
     cities = {row["city_code"]: row["name_zh"] for row in rows}
     policies = {path.stem: scopes(path, cities) for path in sorted((data / "policies").glob("*.csv"))}
-    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies)
+    values = {column: frozenset(row[column] for row in rows) for column in columns}
+    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies, city_values=values)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -306,7 +307,10 @@ def _groups(mark: Mark | None, names: Known, columns: list[str]) -> tuple[Group,
             item.fail(f"a group needs exactly one of {', '.join(_RULES)}.")
         rule, value = stated[0], parts[stated[0]]
         if rule == "any_of":
-            attributes = {key: read_values(held) for key, held in value.mapping(names.city_columns).items()}
+            attributes = {
+                key: read_values(held, names.city_values.get(key, ()))
+                for key, held in value.mapping(names.city_columns).items()
+            }
             groups.append(Group(name, label, rule, attributes=attributes))
         elif rule == "at_least":
             bounds = value.mapping(columns)
