@@ -61,7 +61,9 @@ def _check(name: str, root: Path, reserved: Collection[str]) -> None:
     if len(name) > LONGEST:
         raise ValueError(f"The name {name!r} has {len(name)} characters; {LONGEST} are the most.")
     if name in reserved:
-        raise ValueError(f"{name!r} means something else in the warehouse; choose another name, such as '{name}_pilot'.")
+        raise ValueError(
+            f"{name!r} means something else in the warehouse; choose another name, such as '{name}_pilot'."
+        )
     models = {path.stem for path in (root / "dbt" / "models").rglob("*.sql")}
     taken = [target.format(name=name) for target in TARGETS.values() if (root / target.format(name=name)).exists()]
     if taken or name in models:

@@ -28,8 +28,8 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
     Raises
     ------
     ValueError
-        Naming file, line and column: a missing column, a code that no city has, a year that is none, a certainty that is
-        no known word, a city that stands twice in one scope.
+        Naming file, line and column: a missing column, a code that no city has, a year that is none, a certainty that
+        is no known word, a city that stands twice in one scope.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
