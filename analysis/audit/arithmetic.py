@@ -46,7 +46,8 @@ def impossible_moments(material: Material) -> Iterator[Found]:
                 variable=variable,
             )
         if variable == material.study.treatment and (low, high) == (0, 1):
-            implied = np.sqrt([m * (1 - m) * n / (n - 1) for m in (mean - half, mean + half)])
+            ends = np.clip([mean - half, mean + half], 0.0, 1.0)
+            implied = np.sqrt(ends * (1 - ends) * n / (n - 1))
             if not implied.min() - half <= sd <= implied.max() + half:
                 yield Found(
                     f"Zeros and ones with mean {said(mean)} have a standard deviation of {said(implied.mean())}; "
@@ -122,6 +123,8 @@ def implied_constant(material: Material, item: Printed) -> tuple[float, float] |
     model = item.model
     if model is None or model.outcome not in material.moments or not material.is_full(model):
         return None
+    if model.options.get("convention", "absorbed") != "absorbed":
+        return None  # regress and xtreg print the constant of a reference city or year
     outcome = material.moments[model.outcome]
     slopes = [material.value(item.exhibit, item.label, term) for term in (*model.treatments, *model.controls)]
     names = [slope.term for slope in slopes if slope is not None]

@@ -140,10 +140,7 @@ class Material:
     def coefficients(self) -> tuple[Printed, ...]:
         """Every printed term, in the order of the paper."""
         table = self.printed.table
-        usual = {
-            exhibit: Counter(_decimals(value) for value in rows["estimate"]).most_common(1)[0][0]
-            for exhibit, rows in table.groupby("exhibit", sort=False)
-        }
+        usual = {str(key): _usual_decimals(rows) for key, rows in table.groupby("exhibit", sort=False)}
         found = []
         for row in table.to_dict("records"):
             exhibit, label, term = (str(row[key]) for key in ("exhibit", "model", "term"))
@@ -285,6 +282,13 @@ class Material:
                 values = [value for model in models for value in model.sample.where[column]]
                 if len(models) > 1 and len(set(values)) == len(values):
                     yield exhibit.published or exhibit.name, column, tuple(models)
+
+
+def _usual_decimals(rows: pd.DataFrame) -> int:
+    """Digits after the point to which an exhibit is printed; of many numbers, one with more digits does not count."""
+    values = pd.concat([rows["estimate"], rows["se"]]).dropna()
+    counts = Counter(_decimals(value) for value in values)
+    return max((digits for digits, count in counts.items() if count > 1 or len(values) < 10), default=0)
 
 
 def _decimals(value: float) -> int:
