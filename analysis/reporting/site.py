@@ -193,7 +193,7 @@ def build(
 
 def _exhibits(report: StudyReport) -> list[tuple[str, Exhibit]]:
     """The exhibits of the page by name; of several with the same printed figures the first is the printed one."""
-    return [(name, result.specification) for name, result in reversed(report.results.items())]
+    return [(name, result.specification) for name, result in reversed(list(report.results.items()))]
 
 
 def _title(title: str, words: Chinese, shared: Mapping[str, Any]) -> dict[str, str]:
