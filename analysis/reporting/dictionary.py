@@ -30,6 +30,12 @@ KEYS: dict[str, tuple[str, str, str, str]] = {
         "First year of the city's pilot; missing for never.",
     ),
 }
+#: Committed files behind what city_year says of the city itself.
+COMMITTED = {
+    **dict.fromkeys(("name_zh", "name_en", "province_zh", "region"), ("data/reference/cities.csv",)),
+    **dict.fromkeys(("borders_merged", "borders_changed"), ("data/reference/code_history.csv",)),
+    "caliber_change": ("data/contracts",),
+}
 #: Columns that `complete` adds to those of the dbt model.
 ADDED = (
     *(
@@ -199,7 +205,8 @@ def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
     english = english[:1].upper() + english[1:]
     unit = CITY_YEAR[column][0] if column in CITY_YEAR else unit.lower() if text else ""
     definition = text or origin.descriptions.get(column, "")
-    told = _row(english, Chinese()(english), unit, definition, origin.of(column), origin)
+    sources = COMMITTED.get(column) or origin.of(column)
+    told = _row(english, Chinese()(english), unit, definition, sources, origin)
     return told | {"city_year_column": column}
 
 
