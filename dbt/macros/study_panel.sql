@@ -4,6 +4,7 @@
     Each interpolated variable has a flag <name>__imputed. Other policies of the study (raw.study_policies) are 0/1 columns.
     borders_merged and borders_changed are those of city_year.
     A variable whose source is no column of city_year is empty: its study says "not computed", and why.
+    A variable drawn from an entropy index is built anew from the index's parts, each interpolated, over the rows of the panel.
 #}
 {% macro study_panel(study) %}
 {%- set city_year = ref('city_year') -%}
@@ -21,9 +22,10 @@
     {%- endif -%}
     {%- set policy, treatment, sample, first_year, last_year, scope = about[0].values() -%}
     {%- set others = run_query("select name, policy, scopes from " ~ others_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
-    {%- set scored = run_query("select name, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- set scored = run_query("select name, score, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "' order by name").rows -%}
     {%- set score_names = scored | map(attribute='name') | list -%}
     {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
+    {%- set indices = entropy_parts() -%}
     {%- set variables = run_query("select name, source_column, log, interpolate, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
 with adoption as (
     select city_code, min(adoption::integer) as adoption
@@ -52,7 +54,7 @@ scores as (
         city_code,
         year,
         {% for score in scored -%}
-        max(score) filter (where name = '{{ score['name'] }}' and frontier = '{{ score['frontier'] }}') as "{{ score['name'] }}"{{ "," if not loop.last }}
+        max(score) filter (where name = '{{ score['score'] }}' and frontier = '{{ score['frontier'] }}') as "{{ score['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from {{ scores_table }}
     where study = '{{ study }}'
@@ -76,6 +78,9 @@ measured as (
         coalesce(city_year.borders_merged, false) as borders_merged,
         coalesce(city_year.borders_changed, false) as borders_changed,
         {% for variable in variables -%}
+        {% for part in indices.get(variable['source_column'], []) -%}
+        city_year."{{ part }}"::double as "{{ variable['name'] }}__{{ part }}",
+        {% endfor -%}
         {% if variable['source_column'] in score_names %}scores."{{ variable['source_column'] }}"{% elif variable['source_column'] in known or not known %}city_year."{{ variable['source_column'] }}"{% else %}null{% endif %}::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from grid
@@ -93,12 +98,36 @@ interpolated as (
         borders_merged,
         borders_changed,
         {% for variable in variables -%}
+        {% for part in indices.get(variable['source_column'], []) -%}
+        {%- set column = '"' ~ variable['name'] ~ '__' ~ part ~ '"' -%}
+        {{ interpolate(column, variable['interpolate']) }} as {{ column }},
+        {% endfor -%}
         {{ interpolate('"' ~ variable['name'] ~ '"', variable['interpolate']) }} as "{{ variable['name'] }}",
         {% if variable['interpolate'] != 'none' -%}
         "{{ variable['name'] }}" is null as "{{ variable['name'] }}__missing",
         {% endif -%}
         {% endfor %}
     from measured
+),
+
+{% for variable in variables if variable['source_column'] in indices -%}
+"{{ variable['name'] }}__weights" as (
+    {{ entropy_weights('interpolated', parts_of(variable, indices)) }}
+),
+
+{% endfor -%}
+indexed as (
+    select
+        interpolated.* replace (
+            {% for variable in variables if variable['source_column'] in indices -%}
+            {{ entropy_index(parts_of(variable, indices), '"' ~ variable['name'] ~ '__weights"') }} as "{{ variable['name'] }}",
+            {% endfor -%}
+            interpolated.year as year
+        )
+    from interpolated
+    {% for variable in variables if variable['source_column'] in indices -%}
+    cross join "{{ variable['name'] }}__weights"
+    {% endfor %}
 ),
 
 logged as (
@@ -111,7 +140,7 @@ logged as (
             {%- endfor %}
             year as year
         )
-    from interpolated
+    from indexed
 ),
 
 tails as (
@@ -160,3 +189,10 @@ select * from final order by city_code, year
 select * from {{ city_year }}, {{ scores_table }}, {{ policies }}, {{ cities }}, {{ studies }}, {{ variables_table }}
 {%- endif -%}
 {% endmacro %}
+
+{# The columns of a panel that hold the parts of an entropy index while it is made. #}
+{% macro parts_of(variable, indices) -%}
+    {%- set named = [] -%}
+    {%- for part in indices[variable['source_column']] -%}{%- do named.append(variable['name'] ~ '__' ~ part) -%}{%- endfor -%}
+    {{ return(named) }}
+{%- endmacro %}

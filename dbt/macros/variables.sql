@@ -72,3 +72,86 @@
             then ({{ cases }} / {{ gdp }}) / ({{ national_cases }} / {{ national_gdp }})
     end
 {%- endmacro %}
+
+{# The columns of city_year that are entropy indices of others, with their parts: more of each is better. #}
+{% macro entropy_parts() -%}
+    {{ return({
+        'digital_infrastructure': [
+            'information_employment_percent', 'internet_users_per_100', 'mobile_users_per_100', 'telecom_revenue_per_capita_yuan'
+        ],
+    }) }}
+{%- endmacro %}
+
+{#
+    A query of one row: for each column its lowest and highest value (<column>__low, <column>__high) and its weight by the
+    entropy method (<column>__weight), over the rows of `relation` in which all columns have a value. More is better.
+    Summed in order of size, so that the order of the rows changes nothing.
+#}
+{% macro entropy_weights(relation, columns) -%}
+    with complete as (
+        select * from {{ relation }} where {% for column in columns %}"{{ column }}" is not null{{ " and " if not loop.last }}{% endfor %}
+    ),
+
+    bounds as (
+        select
+            {% for column in columns -%}
+            min("{{ column }}") as "{{ column }}__low",
+            max("{{ column }}") as "{{ column }}__high",
+            {% endfor -%}
+            greatest(count(*), 2) as row_count
+        from complete
+    ),
+
+    scaled as (
+        select
+            {% for column in columns -%}
+            ("{{ column }}" - "{{ column }}__low") / nullif("{{ column }}__high" - "{{ column }}__low", 0) as "{{ column }}"{{ "," if not loop.last }}
+            {% endfor %}
+        from complete
+        cross join bounds
+    ),
+
+    totals as (
+        select
+            {% for column in columns -%}
+            sum("{{ column }}" order by "{{ column }}") as "{{ column }}"{{ "," if not loop.last }}
+            {% endfor %}
+        from scaled
+    ),
+
+    -- 1 - e, where 0 ln 0 is 0 and a column that does not vary says nothing
+    information as (
+        select
+            {% for column in columns -%}
+            case
+                when any_value(totals."{{ column }}") > 0 then 1 + sum(
+                    case when scaled."{{ column }}" > 0
+                        then scaled."{{ column }}" / totals."{{ column }}" * ln(scaled."{{ column }}" / totals."{{ column }}")
+                        else 0
+                    end order by scaled."{{ column }}"
+                ) / ln(any_value(bounds.row_count))
+                else 0
+            end as "{{ column }}"{{ "," if not loop.last }}
+            {% endfor %}
+        from scaled
+        cross join totals
+        cross join bounds
+    )
+
+    select
+        {% for column in columns -%}
+        bounds."{{ column }}__low",
+        bounds."{{ column }}__high",
+        information."{{ column }}" / nullif({% for other in columns %}information."{{ other }}"{{ " + " if not loop.last }}{% endfor %}, 0) as "{{ column }}__weight"{{ "," if not loop.last }}
+        {% endfor %}
+    from information
+    cross join bounds
+{%- endmacro %}
+
+{# Index of the entropy method, 0 to 1: the weighted sum of (x - lowest) / (highest - lowest), with `weights` from entropy_weights. #}
+{% macro entropy_index(columns, weights) -%}
+    {% for column in columns -%}
+    coalesce(("{{ column }}" - {{ weights }}."{{ column }}__low") / nullif({{ weights }}."{{ column }}__high" - {{ weights }}."{{ column }}__low", 0), "{{ column }}" * 0)
+        * {{ weights }}."{{ column }}__weight"{{ " + " if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}

@@ -16,6 +16,16 @@ from dagster_project.paths import DBT_PROJECT
 
 pytestmark = pytest.mark.xdist_group("dbt")
 
+#: Flags of city_year that every panel carries.
+BORDERS = ("borders_merged", "borders_changed")
+#: Entropy indices that a panel builds anew, and their parts.
+ENTROPY = {
+    "digital_infrastructure": [
+        *("information_employment_percent", "internet_users_per_100", "mobile_users_per_100"),
+        "telecom_revenue_per_capita_yuan",
+    ]
+}
+
 
 def refuse(message: str) -> None:
     raise ValueError(message)
@@ -133,6 +143,31 @@ def test_comparative_advantage_in_sql_is_the_one_in_python(macros):
     np.testing.assert_allclose(evaluate(sql, frame)["index"], expected, rtol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_entropy_index_in_sql_is_the_one_in_python(macros, seed):
+    rng = np.random.default_rng(seed)
+    columns = [*"abc", "the same"]
+    frame = pd.DataFrame(np.exp(rng.normal(size=(300, 3)) * [0.3, 1, 3]), columns=columns[:3])
+    frame["the same"] = 7.0
+    frame = frame.mask(rng.random(frame.shape) < 0.1)
+    weights = macros.entropy_weights("frame", columns)
+    index = macros.entropy_index(columns, "weights")
+    found = evaluate(f"select {index} as index from frame cross join ({weights}) as weights", frame)["index"]
+    np.testing.assert_allclose(found, indices.entropy_index(frame, columns), rtol=1e-12, equal_nan=True)
+    made = evaluate(weights, frame).iloc[0]
+    expected = indices.entropy_weights(frame, columns)
+    np.testing.assert_allclose([made[f"{name}__weight"] for name in columns], expected, rtol=1e-12)
+    again = evaluate(weights, frame.sample(frac=1, random_state=seed)).iloc[0]
+    assert made.equals(again), "the order of the rows must change nothing"
+
+
+def test_the_entropy_index_of_what_does_not_vary_is_missing(macros):
+    frame = pd.DataFrame({"a": [1.0, 1.0, 1.0], "b": [2.0, 2.0, np.nan]})
+    weights = macros.entropy_weights("frame", ["a", "b"])
+    sql = f"select {macros.entropy_index(['a', 'b'], 'w')} as index from frame cross join ({weights}) as w"
+    assert evaluate(sql, frame)["index"].isna().all()
+
+
 @pytest.fixture(scope="module")
 def panels(make_warehouse):
     """Random city-years and scores in the place of real ones, and every panel that dbt makes of them."""
@@ -144,6 +179,10 @@ def panels(make_warehouse):
     for column in spec.known().columns:
         frame[column] = np.exp(rng.normal(size=len(frame))) - 0.1
         frame.loc[rng.random(len(frame)) < 0.2, column] = np.nan
+    for flag in BORDERS:
+        frame[flag] = rng.random(len(frame)) < 0.1
+    for index, parts in ENTROPY.items():
+        frame[index] = frame[index].fillna(0).where(frame[parts].notna().all(axis=1))
     built.write("panels.city_year", frame)
     studies = [spec.load(path) for path in spec.catalogue().values()]
     wanted = {name: (study, years) for study in studies for name, years in panels_of(study).items()}
@@ -181,19 +220,25 @@ def expected_panel(
     cities = built.query(f"select city_code from raw.cities where {study.cities} = '1'").city_code
     panel = frame[frame.city_code.isin(cities) & frame.year.between(*years)].sort_values(["city_code", "year"])
     for made in study.efficiency:
-        mine = scores[(scores.study == name) & (scores.name == made.name) & (scores.frontier == made.frontier)]
-        panel = panel.drop(columns=made.name, errors="ignore").merge(
-            mine[["city_code", "year", "score"]].rename(columns={"score": made.name}), on=["city_code", "year"]
-        )
+        for frontier in ("contemporaneous", "global"):
+            own = made.name if frontier == made.frontier else f"{made.name}_{frontier}"
+            mine = scores[(scores.study == name) & (scores.name == made.name) & (scores.frontier == frontier)]
+            panel = panel.drop(columns=own, errors="ignore").merge(
+                mine[["city_code", "year", "score"]].rename(columns={"score": own}), on=["city_code", "year"]
+            )
     expected = panel[["city_code", "year"]].reset_index(drop=True)
     expected["adoption"] = expected.city_code.map(adopted(built, study.policy, study.policy_scope))
     expected[study.treatment] = (expected.year >= expected.adoption).astype(int)
     for other in study.policies:
         began = expected.city_code.map(adopted(built, other.policy, other.scope))
         expected[other.name] = (expected.year >= began).astype(int)
+    for flag in BORDERS:
+        expected[flag] = panel[flag].to_numpy()
     for variable in study.variables:
         values = expected[["city_code", "year"]].assign(v=panel[variable.source].to_numpy())
-        if variable.interpolate != "none":
+        if variable.source in ENTROPY:
+            values = values[["city_code", "year"]].join(rebuilt_index(panel, variable))
+        elif variable.interpolate != "none":
             values = values[["city_code", "year"]].join(
                 indices.interpolate(values, "v", unit="city_code", time="year", method=variable.interpolate)
             )
@@ -206,6 +251,15 @@ def expected_panel(
         if variable.interpolate != "none":
             expected[f"{variable.name}__imputed"] = values["v__imputed"] & values["v"].notna()
     return expected
+
+
+def rebuilt_index(panel: pd.DataFrame, variable) -> pd.DataFrame:
+    """An entropy index over the panel's own rows, its parts interpolated; imputed where a part was."""
+    parts = ENTROPY[variable.source]
+    panel = panel.reset_index(drop=True)
+    filled = indices.interpolate(panel, parts, unit="city_code", time="year", method=variable.interpolate)
+    index = indices.entropy_index(filled, parts)
+    return pd.DataFrame({"v": index, "v__imputed": panel[variable.source].isna()})
 
 
 def test_every_panel_is_what_the_yaml_of_its_study_says(panels):

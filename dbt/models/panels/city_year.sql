@@ -36,7 +36,7 @@ caliber as (
     group by city_code, year
 ),
 
-final as (
+measured as (
     select
         wide.city_code,
         wide.year,
@@ -98,9 +98,6 @@ final as (
         wide.mobile_users / (wide.population_resident * 100) as mobile_users_per_100,
         wide.telecom_revenue / wide.population_resident as telecom_revenue_per_capita_yuan,
         telephones.landlines_1984_per_100,
-        -- the entropy index over the three indicators above is not built: a study that needs it says so
-        null::double as digital_infrastructure,
-
         {{ revealed_comparative_advantage('cases.ip_cases', 'wide.gdp', 'cases.national_cases', 'cases.national_gdp') }}
             as ipp_index,
 
@@ -114,6 +111,25 @@ final as (
     left join cases on wide.city_code = cases.city_code and wide.year = cases.year
     left join telephones on wide.city_code = telephones.city_code
     left join caliber on wide.city_code = caliber.city_code and wide.year = caliber.year
+),
+
+{% for index, parts in entropy_parts().items() -%}
+{{ index }}_weights as (
+    {{ entropy_weights('measured', parts) }}
+),
+
+{% endfor -%}
+-- over all rows: a study's panel builds these anew over its own
+final as (
+    select
+        measured.*,
+        {% for index, parts in entropy_parts().items() -%}
+        {{ entropy_index(parts, index ~ '_weights') }} as {{ index }}{{ "," if not loop.last }}
+        {% endfor %}
+    from measured
+    {% for index in entropy_parts() -%}
+    cross join {{ index }}_weights
+    {% endfor %}
 )
 
 select * from final order by city_code, year
