@@ -270,7 +270,7 @@ def _intermediate_suites() -> list[Suite]:
         Suite(
             "intermediate.city_wide",
             "One row a city of the roster and year: parts beside their wholes.",
-            ("city_code", "year"),
+            ("city_code", "name_zh", "year"),
             frame,
             wide,
         ),

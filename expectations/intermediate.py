@@ -71,7 +71,7 @@ def city_wide(*, cities: int, years: tuple[int, int]) -> list[Rule]:
         name = " and ".join(parts).replace("_", " ")
         found.append(
             between(
-                f"{name} do not exceed {whole.replace('_', ' ')}",
+                f"{name} {'is' if len(parts) == 1 else 'together are'} at most {whole.replace('_', ' ')}",
                 _share(whole, parts),
                 0,
                 1,

@@ -17,6 +17,7 @@ with neighbours as (
 departures as (
     select
         neighbours.*,
+        cities.name_zh,
         case
             when value > 0 and before > 0 and after > 0 and year - year_before = 1 and year_after - year = 1
                 and sign(ln(value / before)) = sign(ln(value / after))
@@ -25,6 +26,7 @@ departures as (
         indicators.jump
     from neighbours
     inner join raw.indicators as indicators on neighbours.indicator = indicators.indicator
+    inner join raw.cities as cities on neighbours.city_code = cities.city_code
 ),
 
 counted as (
@@ -33,7 +35,7 @@ counted as (
         year,
         count(*) as cities,
         count(*) filter (where times > jump) as jumps,
-        arg_max(city_code, (times, city_code)) filter (where times > jump) as city_of_largest_jump,
+        arg_max(city_code || ' ' || name_zh, (times, city_code)) filter (where times > jump) as city_of_largest_jump,
         max(times) filter (where times > jump) as largest_jump
     from departures
     group by indicator, year

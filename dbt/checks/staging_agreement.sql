@@ -24,8 +24,10 @@ select
     count(*) as cities,
     median(times) as median_times,
     avg((abs(ln(times)) > 0.1)::integer) as share_apart,
-    arg_max(unit_code, (abs(ln(times)), unit_code)) as furthest_city,
+    arg_max(unit_code || ' ' || names.name, (abs(ln(times)), unit_code)) as furthest_city,
     arg_max(times, (abs(ln(times)), unit_code)) as furthest_times
 from pairs
+inner join (select city_code, any_value(name order by name) as name from raw.geographic_units group by city_code) as names
+    on pairs.unit_code = names.city_code
 group by indicator, trusted, other, year
 order by indicator, trusted, other, year

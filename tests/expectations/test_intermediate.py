@@ -36,14 +36,14 @@ def test_each_part_that_does_not_fit_breaks_its_own_rule(broken):
     found = broken(intermediate.with_sums(frame), rules, intermediate.KEYS)
     assert found == {
         "the three sectors add up to GDP within 1%": [4],
-        "industrial value added do not exceed gdp secondary": [5],
-        "population urban do not exceed population resident": [6],
-        "population urban district do not exceed population resident": [7],
-        "employees secondary and employees tertiary do not exceed employees": [8],
-        "employees information do not exceed employees tertiary": [9],
-        "degree holders do not exceed employees": [10],
-        "science expenditure and education expenditure do not exceed fiscal expenditure": [11],
-        "built up area do not exceed land area": [12],
+        "industrial value added is at most gdp secondary": [5],
+        "population urban is at most population resident": [6],
+        "population urban district is at most population resident": [7],
+        "employees secondary and employees tertiary together are at most employees": [8],
+        "employees information is at most employees tertiary": [9],
+        "degree holders is at most employees": [10],
+        "science expenditure and education expenditure together are at most fiscal expenditure": [11],
+        "built up area is at most land area": [12],
     }
 
 
