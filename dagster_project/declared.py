@@ -1,4 +1,4 @@
-"""What dbt models declare of their columns: the formula, or the records or committed file behind them.
+"""What dbt models declare of their columns: the formula, the parts of an index, or the records or file behind them.
 
 Each stands once, under `config: meta:` of the column in dbt/models; the warehouse gets them as a table, and
 `pilotcity sources` reads them as they are.
@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from dagster_project.paths import DBT_PROJECT
 
 #: Keys of a column's meta that say where its values come from.
-KINDS = ("formula", "records", "committed")
+KINDS = ("formula", "entropy", "records", "committed")
 COLUMNS = ["layer", "name", "kind", "formula", "unit", "description"]
 
 

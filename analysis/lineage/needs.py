@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.lineage import formula
 from analysis.studies.frame import columns_named, columns_used
@@ -19,25 +20,27 @@ NUMBERED = re.compile(r"(table|figure)_(\d+)")
 
 @dataclass(frozen=True)
 class Formulas:
-    """The declared formulas: column of city_year -> formula, and name used in formulas -> (kind, formula)."""
+    """The declared formulas: column of city_year, or name used in formulas -> (kind, formula)."""
 
-    panel: Mapping[str, str]
+    panel: Mapping[str, tuple[str, str]]
     intermediate: Mapping[str, tuple[str, str]]
 
     @classmethod
-    def of(cls, rows: Iterable[Mapping[str, str]]) -> Formulas:
+    def of(cls, rows: Iterable[Mapping[Any, Any]]) -> Formulas:
         """From rows with ``layer``, ``name``, ``kind`` and ``formula``."""
-        every = list(rows)
-        return cls(
-            {row["name"]: row["formula"] for row in every if row["layer"] == "panel"},
-            {row["name"]: (row["kind"], row["formula"]) for row in every if row["layer"] == "intermediate"},
-        )
+        layers: dict[str, dict[str, tuple[str, str]]] = {"panel": {}, "intermediate": {}}
+        for row in rows:
+            layers.setdefault(row["layer"], {})[row["name"]] = row["kind"], row["formula"]
+        return cls(layers["panel"], layers["intermediate"])
 
     def behind(self, column: str) -> frozenset[str]:
         """Indicators and kinds of records (patents, cases) that a column of city_year is made of."""
+        kind, text = self.panel.get(column, ("entropy", ""))
+        if kind == "entropy":
+            return frozenset(name for part in text.split(",") if part for name in self.behind(part.strip()))
         found: set[str] = set()
         seen: set[str] = set()
-        open_ = list(formula.names(self.panel[column])) if column in self.panel else []
+        open_ = list(formula.names(text))
         while open_:
             name = open_.pop()
             if name in seen:
@@ -52,7 +55,8 @@ class Formulas:
 
     def stand_ins(self, name: str) -> frozenset[str]:
         """Names of which a formula takes one where another is missing: growth rates for a real series."""
-        texts = [*self.panel.values(), *(text for kind, text in self.intermediate.values() if kind == "formula")]
+        declared = (*self.panel.values(), *self.intermediate.values())
+        texts = [text for kind, text in declared if kind == "formula"]
         return frozenset(other for text in texts for other in formula.alternatives(text).get(name, ()))
 
 

@@ -20,13 +20,21 @@ NATION = "100000"
 
 @dataclass(frozen=True)
 class Declared:
-    """A quantity as its description declares it; ``formula`` is the kind of records or file where it is no formula."""
+    """A quantity as its description declares it.
+
+    ``formula`` is what its kind needs: a formula, the parts of an entropy index, the kind of records, or a file.
+    """
 
     name: str
     kind: str
     formula: str
     unit: str
     description: str
+
+    @property
+    def parts(self) -> list[str]:
+        """The columns of city_year that an entropy index is made of; none for other kinds."""
+        return [part.strip() for part in self.formula.split(",")] if self.kind == "entropy" else []
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,11 @@ class Published:
     def treatments(self) -> list[Row]:
         """What the policy lists say of the city, by panel and column."""
         return _rows(self.read("lineage.treatments", None, [self.city]))
+
+    @cached_property
+    def scored(self) -> list[Row]:
+        """How each score was made, by panel, score, frontier and period."""
+        return self.rows("scores.provenance")
 
     @cached_property
     def variables(self) -> dict[tuple[str, str], Row]:

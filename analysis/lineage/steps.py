@@ -33,13 +33,14 @@ class Steps:
     limits: tuple[float, float] | None
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, source: str, variable: Row) -> Steps:
-        """The steps that the data dictionary states; ``rows`` are the panel's, with city_code, year and ``source``."""
+    def of(cls, rows: pd.DataFrame, source: str, variable: Row, parts: Sequence[str] = ()) -> Steps:
+        """The steps that the data dictionary states.
+
+        ``rows`` are the panel's, with city_code, year and ``source``; an entropy index is built anew from ``parts``.
+        """
         measured = rows[source]
-        filled = measured
-        if variable["interpolate"] != "none":
-            method = variable["interpolate"]
-            filled = indices.interpolate(rows, source, unit="city_code", time="year", method=method)[source]
+        columns = _filled(rows, list(parts) or [source], variable["interpolate"])
+        filled: pd.Series = indices.entropy_index(columns, parts) if parts else columns[source]
         logged = np.log(filled.where(filled > 0)) if variable["log"] else filled
         limits, final = None, logged
         if variable["winsorize_low"] is not None:
@@ -68,6 +69,19 @@ class Steps:
             moved = f"moved from {logged}" if self.winsorised(at) else "unchanged"
             done.append(f"winsorised at {shares} of all rows, {between}: {moved}")
         return done
+
+
+def _filled(rows: pd.DataFrame, columns: list[str], method: str) -> pd.DataFrame:
+    if method == "none":
+        return rows[columns]
+    return indices.interpolate(rows, columns, unit="city_code", time="year", method=method)[columns]
+
+
+def weighted(rows: pd.DataFrame, parts: Sequence[str], method: str = "none") -> str:
+    """A line that says how an entropy index weighs its parts over some rows."""
+    weights = indices.entropy_weights(_filled(rows, list(parts), method), parts)
+    told = ", ".join(f"{part} {number(weight)}" for part, weight in weights.items())
+    return f"entropy index over {len(rows):,} rows, weights {told}"
 
 
 def neighbours(known: Sequence[int], year: int) -> list[int]:

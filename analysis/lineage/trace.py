@@ -16,9 +16,9 @@ import pandas as pd
 from analysis import indices
 from analysis.lineage import formula
 from analysis.lineage.formula import Input, number
-from analysis.lineage.publication import Published, Row
+from analysis.lineage.publication import Declared, Published, Row
 from analysis.lineage.quantities import Quantities, with_unit, written
-from analysis.lineage.steps import Steps, between, differs, filled_in, neighbours
+from analysis.lineage.steps import Steps, between, differs, filled_in, neighbours, weighted
 from analysis.lineage.tree import Node
 
 ATTRIBUTES = ("name_zh", "name_en", "province_zh", "region")
@@ -49,17 +49,23 @@ class Trace:
 
     def _variable(self, panel: str, variable: Row, year: int, published: float) -> Node:
         name, source = variable["column_name"], variable["city_year_column"]
-        rows = self._rows(panel, source)
-        steps = Steps.of(rows, source, variable)
+        parts = self._parts(source)
+        rows = self._rows(panel, source, parts)
+        steps = Steps.of(rows, source, variable, parts)
         own = rows["city_code"] == self.published.city
         at = int(np.flatnonzero(own & (rows["year"] == year))[0])
         lines = [f"{variable['label_en']}; {variable['role']}; drawn from {source}", *steps.lines(at)]
         lines += differs(published, float(steps.final.iloc[at]))
         imputed = steps.imputed(at)
-        years = [year]
-        if imputed:
+        if parts:
+            lines.insert(1, weighted(rows, parts, variable["interpolate"]))
+            inputs = tuple(self._within(panel, part, year, variable["interpolate"]) for part in parts)
+        elif imputed:
             years = neighbours(rows[own & rows[source].notna()]["year"].tolist(), year)
             lines.insert(1, filled_in(source, year, years, variable["interpolate"]))
+            inputs = tuple(self._source(panel, source, t) for t in years)
+        else:
+            inputs = (self._source(panel, source, year),)
         details = {
             **{key: variable[key] for key in ("interpolate", "log", "winsorize_low", "winsorize_high")},
             "panel": panel,
@@ -67,11 +73,15 @@ class Trace:
             "winsorised": steps.winsorised(at),
         }
         title = f"{name} = {with_unit(published, variable['unit'])}, {year}{' (filled in)' if imputed else ''}"
-        inputs = tuple(self._source(panel, source, t) for t in years)
         return Node("panel", name, title, year, published, variable["unit"], tuple(lines), details, inputs)
 
-    def _rows(self, panel: str, source: str) -> pd.DataFrame:
-        """city_code, year and the source column for every row of the panel: what percentiles are taken over."""
+    def _parts(self, column: str) -> list[str]:
+        """The columns that a column of city_year is an entropy index of."""
+        declared = self.published.formulas.get(("panel", column))
+        return declared.parts if declared else []
+
+    def _rows(self, panel: str, source: str, parts: list[str]) -> pd.DataFrame:
+        """city_code, year, the source column and its parts for every row of the panel: what is pooled."""
         rows = self.published.read(f"panels.{panel}", ["city_code", "year"], None)
         how = self._specification(panel, source)
         if how:
@@ -79,17 +89,15 @@ class Trace:
             mine = scores[["study", "name", "frontier"]].eq([panel, how["name"], how["frontier"]]).all(axis=1)
             found = scores.loc[mine, ["city_code", "year", "score"]].rename(columns={"score": source})
         else:
-            found = self.published.read("panels.city_year", ["city_code", "year", source], None)
+            found = self.published.read("panels.city_year", ["city_code", "year", source, *parts], None)
         return rows.merge(found, on=["city_code", "year"], how="left").astype({source: float})
 
     def _specification(self, panel: str, source: str) -> dict[str, Any] | None:
         """How a score was made, with the frontier that ``source`` names, or None for what is no score."""
-        for row in self.published.rows("scores.provenance"):
-            how = dict(json.loads(row["specification"]))
-            if row["study"] == panel and source == row["name"]:
-                return how
-            if row["study"] == panel and source == f"{row['name']}_{row['frontier']}":
-                return {**how, "frontier": row["frontier"]}
+        for row in self.published.scored:
+            if row["study"] == panel and source in (row["name"], f"{row['name']}_{row['frontier']}"):
+                how = dict(json.loads(row["specification"]))
+                return how if source == row["name"] else {**how, "frontier": row["frontier"]}
         return None
 
     def _source(self, panel: str, source: str, year: int) -> Node:
@@ -121,9 +129,7 @@ class Trace:
         if found is None:
             return Node("score", name, f"{name} = no value, {year}: not scored", year, math.nan, "score")
         period = str(year) if how["frontier"] == "contemporaneous" else "all"
-        made = next(
-            row for row in self.published.rows("scores.provenance") if {**key, "period": period}.items() <= row.items()
-        )
+        made = next(row for row in self.published.scored if {**key, "period": period}.items() <= row.items())
         verdict = "efficient" if found["efficient"] else "not efficient"
         lines = (
             f"super-efficiency SBM with bad outputs: returns {how['returns']}, orientation {how['orientation']}, "
@@ -142,18 +148,22 @@ class Trace:
         """One variable of a score, filled within the panel's years as the specification says."""
         slack = self._one("scores.slacks", {**key, "year": year, "variable": column})
         held = f"; slack {number(slack['slack'])}" if slack else ""
-        span = self.published.read(f"panels.{key['study']}", ["year"], [self.published.city])["year"]
+        node = self._within(key["study"], column, year, how["interpolate"])
+        return node.replace(title=f"{role} {node.title}{held}", details={**node.details, "role": role})
+
+    def _within(self, panel: str, column: str, year: int, method: str) -> Node:
+        """A value of city_year, filled within the panel's years where it is missing."""
+        span = self.published.read(f"panels.{panel}", ["year"], [self.published.city])["year"]
         values = self.published.city_year[column].loc[span.min() : span.max()].dropna()
         around = [] if year in values.index else neighbours([int(t) for t in values.index], year)
-        if not around or how["interpolate"] == "none":
-            node = self.column(column, year)
-            return node.replace(title=f"{role} {node.title}{held}", details={**node.details, "role": role})
-        value = between(how["interpolate"], year, around, [float(values[t]) for t in around])
+        if not around or method == "none":
+            return self.column(column, year)
+        value = between(method, year, around, [float(values[t]) for t in around])
         unit = self.published.formulas["panel", column].unit
-        title = f"{role} {column} = {with_unit(value, unit)}, {year} (filled in){held}"
-        lines = (filled_in(column, year, around, how["interpolate"]),)
+        title = f"{column} = {with_unit(value, unit)}, {year} (filled in)"
+        lines = (filled_in(column, year, around, method),)
         inputs = tuple(self.column(column, t) for t in around)
-        return Node("column", column, title, year, value, unit, lines, {"role": role, "imputed": True}, inputs)
+        return Node("column", column, title, year, value, unit, lines, {"imputed": True}, inputs)
 
     def _one(self, table: str, wanted: Row) -> Row | None:
         """The city's row of a table with these values."""
@@ -176,10 +186,22 @@ class Trace:
         if own in self.quantities.shown:
             return Node("column", column, f"{title} (above)", year, published, declared.unit, details=details)
         self.quantities.shown.add(own)
-        reading = formula.evaluate(declared.formula, year, self.quantities.value)
-        lines = [*self.quantities.about(declared), *written(reading), *differs(published, reading.value)]
-        inputs = self.quantities.nodes(reading.inputs)
-        return Node("column", column, title, year, published, declared.unit, tuple(lines), details, inputs)
+        about = self.quantities.about(declared)
+        if declared.kind == "entropy":
+            lines, inputs = self._index(declared, year, published)
+        else:
+            reading = formula.evaluate(declared.formula, year, self.quantities.value)
+            lines = [*written(reading), *differs(published, reading.value)]
+            inputs = self.quantities.nodes(reading.inputs)
+        return Node("column", column, title, year, published, declared.unit, (*about, *lines), details, inputs)
+
+    def _index(self, declared: Declared, year: int, published: float) -> tuple[list[str], tuple[Node, ...]]:
+        """An entropy index over every row of city_year."""
+        rows = self.published.read("panels.city_year", ["city_code", "year", *declared.parts], None)
+        values = indices.entropy_index(rows, declared.parts)
+        own = (rows["city_code"] == self.published.city) & (rows["year"] == year)
+        lines = [weighted(rows, declared.parts), *differs(published, float(values[own].iloc[0]))]
+        return lines, tuple(self.column(part, year) for part in declared.parts)
 
     def _borders(self, column: str, year: int) -> list[str]:
         if column == "borders_merged":

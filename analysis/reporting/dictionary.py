@@ -90,8 +90,10 @@ class Origin:
             return set(self.sources.get(formula, ()))
         if kind == "committed":
             return {formula} | set(self.sources.get(name, ()))
-        words = re.findall(r"[a-z_][a-z0-9_]*", formula) if kind == "formula" else []
-        return set(self.sources.get(name, ())).union(*(self._behind(word, "intermediate", seen) for word in words))
+        words = re.findall(r"[a-z_][a-z0-9_]*", formula) if kind in ("formula", "entropy") else []
+        # an index is made of columns of city_year themselves
+        below = "panel" if kind == "entropy" else "intermediate"
+        return set(self.sources.get(name, ())).union(*(self._behind(word, below, seen) for word in words))
 
 
 def complete(
