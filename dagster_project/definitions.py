@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
 import dagster as dg
 
 from analysis.studies import spec
-from dagster_project.assets import efficiency, exports, publish, reports, sources, studies, warehouse
+from dagster_project import checks, runs, schedules, sensors
+from dagster_project.assets import audits, efficiency, exports, publish, reports, sources, studies, warehouse, years
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import dbt_project, dbt_resource
@@ -18,28 +23,45 @@ def build(paths: Paths) -> dg.Definitions:
     found = contracts.load_all(CONTRACTS)
     loaded = [spec.load(path) for path in spec.catalogue().values()]
     project = dbt_project(paths)
-    exhibits = studies.study_assets(paths, loaded)
-    return dg.Definitions(
-        assets=[
-            *sources.source_assets(paths, found),
-            *warehouse.dbt_models(paths, project, found, efficiency.score_keys(loaded)),
-            *efficiency.score_assets(paths, loaded),
-            publish.candidate(paths, loaded),
-            *exhibits,
-            publish.estimates(paths, loaded),
+    assets = [
+        *sources.source_assets(paths, found),
+        *warehouse.dbt_models(paths, project, found, efficiency.score_keys(loaded)),
+        *efficiency.score_assets(paths, loaded),
+        publish.candidate(paths, loaded),
+        *studies.study_assets(paths, loaded),
+        publish.estimates(paths, loaded),
+        *audits.audit_assets(paths, loaded),
         *exports.export_assets(paths, loaded),
-            reports.data_docs(paths, loaded),
-            reports.site(paths, loaded),
-            publish.published(paths),
+        reports.data_docs(paths, loaded),
+        reports.site(paths, loaded),
+        publish.published(paths),
+    ]
+    refresh = dg.define_asset_job(
+        REFRESH,
+        # years can be backfilled one by one; raw/<source> takes in all of them (see assets/years)
+        dg.AssetSelection.all() - dg.AssetSelection.assets(*(years.key_of(c) for c in found.values())),
+        description="Raw files to report: everything, in order.",
+    )
+    return dg.Definitions(
+        assets=_with_links(dg.map_asset_specs(lambda spec: schedules.by_itself(spec, found), assets)),
+        asset_checks=[*checks.layer_checks(paths, found), *warehouse.panel_checks(paths, loaded)],
+        jobs=[refresh],
+        schedules=schedules.schedules(found),
+        sensors=[
+            sensors.raw_folder(paths, found, refresh),
+            sensors.failed_refresh(paths),
+            schedules.automation(),
         ],
-        asset_checks=warehouse.panel_checks(paths, loaded),
-        jobs=[
-            dg.define_asset_job(
-                REFRESH, dg.AssetSelection.all(), description="Raw files to report: everything, in order."
-            )
-        ],
+        executor=runs.one_at_a_time(paths),
         resources={"dbt": dbt_resource(project)},
     )
+
+
+def _with_links(assets: Sequence[dg.AssetsDefinition]) -> Sequence[Any]:
+    """Assets with the file and line that they are defined at; the function is marked beta, which is no news here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.with_source_code_references(assets)
 
 
 @dg.definitions

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_project import status
 from dagster_project.fingerprint import fingerprint
 from dagster_project.paths import Paths
 
@@ -28,21 +29,81 @@ DATABASE_SCHEMAS = ("panels", "scores", "estimates", "quality")
 WORK = ".work"
 
 
-def begin(paths: Paths) -> Path:
-    """An empty candidate folder."""
+def begin(paths: Paths, run: str = "") -> Path:
+    """An empty candidate folder that belongs to a run."""
+    _state(paths).unlink(missing_ok=True)
     shutil.rmtree(paths.candidate, ignore_errors=True)
     paths.candidate.mkdir(parents=True)
+    _claim(paths, run)
     return paths.candidate
 
 
-def open_candidate(paths: Paths) -> Path:
-    """The candidate of this run; where a single study is materialised alone, a copy of what is published."""
-    if not (paths.candidate / "publication.json").exists():
-        if not paths.published.exists():
-            raise FileNotFoundError("Nothing is published yet: materialise everything once (make run).")
-        shutil.rmtree(paths.candidate, ignore_errors=True)
-        shutil.copytree(paths.published.resolve(), paths.candidate)
+def open_candidate(paths: Paths, run: str = "") -> Path:
+    """The candidate to go on with: this run's own, or what a run that came to its end left to be published.
+
+    Anything else (a run that failed or was killed, a publication since then) is thrown away, and work goes on with a
+    copy of what is published.
+    """
+    state = json.loads(_state(paths).read_text()) if _state(paths).exists() else {}
+    whole = (paths.candidate / "publication.json").exists()
+    mine = state.get("run") == run
+    handed_on = bool(state.get("settled")) and state.get("after") == _current(paths)
+    if whole and (mine or handed_on):
+        _claim(paths, run)
+        return paths.candidate
+    if not paths.published.exists():
+        raise FileNotFoundError("Nothing is published yet: materialise everything once (make run).")
+    _state(paths).unlink(missing_ok=True)
+    shutil.rmtree(paths.candidate, ignore_errors=True)
+    shutil.copytree(paths.published.resolve(), paths.candidate)
+    _restore_results(paths)
+    _claim(paths, run)
     return paths.candidate
+
+
+def settle(paths: Paths) -> None:
+    """A run has come to its end: what it left unpublished may be gone on with."""
+    if _state(paths).exists():
+        state = json.loads(_state(paths).read_text())
+        _write(_state(paths), {**state, "settled": True})
+
+
+def _claim(paths: Paths, run: str) -> None:
+    _write(_state(paths), {"run": run, "settled": False, "after": _current(paths)})
+
+
+def _current(paths: Paths) -> str:
+    return paths.published.resolve().name if paths.published.exists() else ""
+
+
+def _state(paths: Paths) -> Path:
+    """Whose the candidate is; beside it, as it is no part of what is published."""
+    return paths.publications / "candidate.json"
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def _keep_results(paths: Paths, number: int) -> None:
+    """Keep the results behind the exhibits, so that one exhibit alone does not mean to compute all of them anew."""
+    shutil.rmtree(paths.results, ignore_errors=True)
+    if (paths.candidate / WORK).is_dir():
+        about = json.loads((paths.candidate / "publication.json").read_text())
+        shutil.move(paths.candidate / WORK, paths.results)
+        _write(paths.results / "of.json", {"publication": str(number), "code": about.get("code_sha256")})
+
+
+def _restore_results(paths: Paths) -> None:
+    """Put them back beside a copy of their publication, unless other code would read them."""
+    of = paths.results / "of.json"
+    if of.exists():
+        kept = json.loads(of.read_text())
+        if kept == {"publication": _current(paths), "code": fingerprint(paths)["code"]}:
+            shutil.copytree(paths.results, paths.candidate / WORK)
+            (paths.candidate / WORK / "of.json").unlink()
 
 
 def describe(paths: Paths) -> dict[str, object]:
@@ -151,14 +212,16 @@ def publish(paths: Paths) -> int:
     Where an input has changed since the candidate was begun, no fingerprint is recorded: the next run has work to do.
     """
     number = max(numbers(paths), default=0) + 1
-    shutil.rmtree(paths.candidate / WORK, ignore_errors=True)
+    _keep_results(paths, number)
     hashes = fingerprint(paths)
     begun = json.loads((paths.candidate / "publication.json").read_text())["version"]
     recorded = hashes if hash_of(hashes) == begun else {}
     (paths.candidate / "fingerprint.json").write_text(json.dumps(recorded, indent=1))
     target = paths.publications / str(number)
+    _state(paths).unlink(missing_ok=True)
     paths.candidate.rename(target)
     point(paths, number)
+    status.published(paths)
     current = paths.published.resolve()
     for old in numbers(paths)[:-KEPT]:
         if paths.publications / str(old) != current:

@@ -15,9 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
+from dagster import DagsterInvariantViolationError
 from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 from packaging.version import Version
 
+from dagster_project import postgres
 from dagster_project.fingerprint import hash_folder
 from dagster_project.ingest import records
 from dagster_project.paths import DBT_PROJECT, ROOT, Paths
@@ -30,12 +33,19 @@ WAREHOUSE_POOL = "warehouse"
 
 DBT = str(Path(sys.executable).parent / "pilotcity-dbt")
 
+
+def memory_limit() -> str:
+    """What DuckDB may take, PILOTCITY_MEMORY; what does not fit goes to disk beside the warehouse."""
+    return os.environ.get("PILOTCITY_MEMORY") or "4GB"
+
+
 INSTANCE_SETTINGS = """\
 # Written by pilotcity at every start; edit dagster_project/resources.py instead.
 telemetry: {enabled: false}
 nux: {enabled: false}
 concurrency:
   pools: {default_limit: 1, granularity: op}
+  runs: {max_concurrent_runs: 1}
 run_monitoring: {enabled: true, start_timeout_seconds: 180, free_slots_after_run_end_seconds: 60}
 retention:
   schedule: {purge_after_days: 90}
@@ -72,6 +82,10 @@ def exclusive(path: Path, busy: str | None = None) -> Iterator[None]:
         yield
 
 
+class WarehouseBusy(RuntimeError):
+    """Another program has the warehouse open: it may let go, so that a later attempt is worth while."""
+
+
 def _open(path: Path, patience: float = 10.0) -> duckdb.DuckDBPyConnection:
     """Open the warehouse; another process that is just letting go of it (a dbt that ends, a reader) is waited for."""
     import duckdb
@@ -79,15 +93,44 @@ def _open(path: Path, patience: float = 10.0) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return duckdb.connect(str(path), config={"threads": 2})
+            return duckdb.connect(str(path), config={"threads": 2, "memory_limit": memory_limit()})
         except duckdb.IOException as error:
-            if "lock" not in str(error) or time.monotonic() > deadline:
+            said = str(error).splitlines()[0]
+            if "lock" not in str(error):
                 raise RuntimeError(
-                    f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]} "
-                    "If another program has it open, close it there; if the file is damaged, delete it: the next run "
+                    f"The warehouse {path} cannot be opened: {said} If it is damaged, the next run sets it aside and "
                     "builds it anew from the raw files."
                 ) from error
+            if time.monotonic() > deadline:
+                raise WarehouseBusy(
+                    f"The warehouse {path} cannot be opened: {said} Close it in the program that has it open."
+                ) from error
             time.sleep(0.2)
+
+
+@contextmanager
+def retried(attempts: int = 4, first_wait: float = 5.0) -> Iterator[None]:
+    """Within a step: ask for the step to be tried again while another program has the warehouse, each time later.
+
+    Nothing else is tried again: data that fail a rule fail it the next time too.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, WarehouseBusy) and "Could not set lock on file" not in str(error):
+            raise
+        tried = _retry_number()
+        if tried is None:
+            raise
+        raise dg.RetryRequested(max_retries=attempts, seconds_to_wait=first_wait * 2**tried) from error
+
+
+def _retry_number() -> int | None:
+    """How often the current step was tried again; None outside a step."""
+    try:
+        return dg.OpExecutionContext.get().retry_number
+    except DagsterInvariantViolationError:
+        return None
 
 
 @contextmanager
@@ -95,7 +138,8 @@ def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
     """An open connection to the warehouse with its raw tables in place; one at a time on this machine."""
     with exclusive(paths.warehouse.with_suffix(".lock")):
         paths.warehouse.parent.mkdir(parents=True, exist_ok=True)
-        connection = _open(paths.warehouse)
+        with retried():
+            connection = _open(paths.warehouse)
         try:
             connection.execute(TABLES)
             records.show_all(connection)
@@ -108,8 +152,12 @@ def prepare_instance(paths: Paths) -> None:
     """Make DAGSTER_HOME with the project's settings and point this process at it."""
     paths.home.mkdir(parents=True, exist_ok=True)
     settings = paths.home / "dagster.yaml"
-    if not settings.exists() or settings.read_text() != INSTANCE_SETTINGS:
-        settings.write_text(INSTANCE_SETTINGS)
+    content = INSTANCE_SETTINGS + postgres.settings(paths)
+    if not settings.exists() or settings.read_text() != content:
+        settings.write_text(content)
+    server = postgres.given()
+    if server:
+        os.environ[postgres.VARIABLE] = postgres.with_driver(server)
     os.environ["DAGSTER_HOME"] = str(paths.home)
     os.environ["DO_NOT_TRACK"] = "1"
 
@@ -128,6 +176,7 @@ def dbt_environment(paths: Paths) -> dict[str, str]:
         "PILOTCITY_WAREHOUSE": str(paths.warehouse),
         "DBT_TARGET_PATH": str(paths.dbt_target),
         "PILOTCITY_SQL": hash_folder(DBT_PROJECT),
+        "PILOTCITY_MEMORY": memory_limit(),
         "DO_NOT_TRACK": "1",
     }
 
@@ -174,4 +223,6 @@ def dbt_resource(project: DbtProject) -> OfflineDbt:
     )
 
 
-TRANSLATOR_SETTINGS = DagsterDbtTranslatorSettings(enable_asset_checks=True, enable_source_tests_as_checks=True)
+TRANSLATOR_SETTINGS = DagsterDbtTranslatorSettings(
+    enable_asset_checks=True, enable_source_tests_as_checks=True, enable_code_references=True
+)

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent, ScalarEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+_DEEPEST = 50
 _SCALARS = YAML(typ="safe", pure=True).constructor
 
 
@@ -122,8 +123,12 @@ def read(path: Path) -> Mark:
 
 
 def _refuse_tags(text: str, path: Path) -> None:
+    depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
         place = f"{path.name}, line {event.start_mark.line + 1}"
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"{place}: lists and keys stand more than {_DEEPEST} deep in each other.")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise ValueError(f"{place}: anchors (&) and aliases (*) are not used in studies; write the values out.")
         # Quoted text carries the tag "!" in some versions of the parser; only a tag somebody wrote is longer.

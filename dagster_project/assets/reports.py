@@ -1,5 +1,6 @@
 """What people read: Data Docs of the expectations, and the site with every table, figure and doubt."""
 
+import dataclasses
 import datetime
 import json
 import pickle
@@ -10,10 +11,11 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import exports
+from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
-from dagster_project.assets.warehouse import checks_table
+from dagster_project.checks import checks_table
 from dagster_project.fingerprint import files_below
 from dagster_project.paths import Paths
 
@@ -45,7 +47,8 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         from expectations import runner
 
         folder = candidate_of_this_run(paths) / "site" / "data_docs"
-        index = runner.build_data_docs(paths.expectations_store, folder, notice=SAMPLE_NOTE if paths.is_sample else "")
+        notice = SAMPLE_NOTE if paths.is_sample else ""
+        index = runner.build_data_docs(paths.expectations_store, folder, notice, report="../index.html")
         return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
 
     return asset
@@ -54,7 +57,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["report", "site"],
-        deps=[DATA_DOCS, ESTIMATES, EXPORTS],
+        deps=[DATA_DOCS, ESTIMATES, EXPORTS, *(audit_key(study.name) for study in studies)],
         group_name=GROUP,
         kinds={"html"},
         owners=OWNERS,
@@ -100,7 +103,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         results[exhibit.name] = found[0]
         if found[1] is not None:
             truths.append(found[1])
-    return StudyReport.from_panel(
+    report = StudyReport.from_panel(
         study,
         panel,
         is_sample=paths.is_sample,
@@ -109,6 +112,8 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         downloads=exports.downloads(candidate, study.name),
         citation=exports.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )
+    found, reproduced = judged(paths, candidate, study)
+    return dataclasses.replace(report, audit=found, replication=reproduced)
 
 
 def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":

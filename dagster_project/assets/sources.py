@@ -1,7 +1,9 @@
 """Raw files, reference data and study specifications into schema raw: an asset a source; only what changed is read."""
 
 import csv
+import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from dagster_project import declared
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts, files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
-from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, Paths
+from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, SAMPLES, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 GROUP = "raw"
 OWNERS = ["team:pilotcity"]
 SAMPLE = dg.AssetKey(["raw", "sample_world"])
+#: Share of what AI zones save that their neighbours save too, in the second sample world.
+SPILLOVER = 0.5
 READERS = sorted((ROOT / "dagster_project" / "ingest").glob("*.py"))
 
 #: Committed tables: name in schema raw -> file.
@@ -49,12 +53,15 @@ NUMBERS = {
 
 def source_assets(paths: Paths, found: dict[str, Contract]) -> list[dg.AssetsDefinition]:
     """Every asset of the raw layer."""
+    from dagster_project.assets import years
+
     return [
         sample_world(paths),
         reference(paths, found),
         policies(paths),
         studies(paths),
         *(source(paths, contract) for contract in found.values()),
+        *(years.by_year(paths, contract) for contract in found.values() if contract.kind != "yearbook"),
     ]
 
 
@@ -91,6 +98,7 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
                 clusters=frames["clusters"],
                 ai_zones=frames["ai_zones"],
                 courts=frames["courts"],
+                spillover=SPILLOVER if paths.raw.name == SAMPLES["spillovers"] else 0.0,
                 seed=0,
                 progress=context.log.info,
             )
@@ -110,10 +118,13 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
 
 def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     """The asset of one contract: files by its patterns, unchanged ones left alone, removed ones taken out."""
+    from dagster_project.assets import years
+
+    dated = contract.kind != "yearbook"
 
     @dg.asset(
         key=["raw", contract.source],
-        deps=[SAMPLE],
+        deps=[SAMPLE, *([years.key_of(contract)] if dated else [])],
         group_name=GROUP,
         kinds={"duckdb", "excel" if contract.kind == "yearbook" else "csv"},
         owners=OWNERS,
@@ -124,24 +135,44 @@ def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with warehouse(paths) as connection:
-            read, kept, gone = refresh(connection, paths.raw, contract, context.log.info)
+            done = refresh(connection, paths.raw, contract, context.log.info)
             ledger = connection.execute(
-                "select file, sheets, rows, cells, rejects from raw.ledger where source = ? order by file",
+                "select file, sheets, rows, cells, rejects, sha256, contract_sha256, reader_sha256 from raw.ledger "
+                "where source = ? order by file",
                 [contract.source],
             ).df()
+            shown = _look(connection, _table_of(contract), contract.source)
+        if dated:
+            for event in years.materialised(contract, done.read):
+                context.log_event(event)
+        hashes = ["sha256", "contract_sha256", "reader_sha256"]
+        content = ledger[["file", *hashes]].to_csv(index=False)
+        ledger = ledger.drop(columns=hashes)
         return dg.MaterializeResult(
+            # the same files, read by the same rules, are no news to what comes after
+            data_version=dg.DataVersion(hashlib.sha256(content.encode()).hexdigest()),
             metadata={
+                **shown,
                 "files": dg.MetadataValue.md(ledger.to_markdown(index=False) if len(ledger) else "no file found"),
                 "dagster/row_count": int(ledger["rows"].sum()),
                 "files_found": len(ledger),
-                "files_read": read,
-                "files_unchanged": kept,
-                "files_removed": gone,
+                "files_read": len(done.read),
+                "files_unchanged": len(done.unchanged),
+                "files_removed": len(done.removed),
                 "rejects_of_the_reader": int(ledger["rejects"].sum()),
-            }
+            },
         )
 
     return asset
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """Files of a source: read, left alone because nothing had changed, and taken out because they are gone."""
+
+    read: list[str]
+    unchanged: list[str]
+    removed: list[str]
 
 
 def refresh(
@@ -150,14 +181,11 @@ def refresh(
     contract: Contract,
     progress: Any,
     years: Collection[int] | None = None,
-) -> tuple[int, int, int]:
-    """Bring one source up to date in the warehouse; returns files read, left alone, and taken out.
-
-    With ``years``, a file whose name names another year is not even opened.
-    """
+) -> Refreshed:
+    """Bring one source up to date in the warehouse. With ``years``, only files whose name names one of them are opened."""
 
     def wanted(file: str) -> bool:
-        return years is None or records.year_of(file) is None or records.year_of(file) in years
+        return years is None or records.year_of(file) in years
 
     found = {
         str(PurePosixPath(path.relative_to(raw))): path
@@ -178,7 +206,7 @@ def refresh(
     hashes = {file: files.sha256(path) for file, path in found.items()}
     stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
     gone = [file for file in known if file not in found]
-    tables = ["raw.reader_rejects", "raw.ledger", *(["raw.yearbook_cells"] if contract.kind == "yearbook" else [])]
+    tables = ["raw.reader_rejects", "raw.ledger", *([_table_of(contract)] if contract.kind == "yearbook" else [])]
     units = frozenset(row["unit"] for row in _rows(CONTRACTS / "measurement_units.csv"))
     connection.execute("begin")
     for file in [*stale, *gone]:
@@ -207,7 +235,7 @@ def refresh(
     connection.execute("commit")
     if contract.kind != "yearbook":
         records.sweep(connection, contract.kind, store)
-    return len(stale), len(found) - len(stale), len(gone)
+    return Refreshed(stale, [file for file in found if file not in stale], gone)
 
 
 def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
@@ -293,7 +321,7 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
                 "studies": "One row a study: policy, treatment, sample of cities, years.",
                 "study_variables": "One row a study and panel column: its source column and transformations.",
                 "study_policies": "One row a study and policy beside the studied one.",
-                "study_efficiency": "One row a study and efficiency variable, with the frontier that counts.",
+                "study_efficiency": "One row a study and column of scores: the score and its frontier.",
             }.items()
         ],
         pool=WAREHOUSE_POOL,
@@ -309,6 +337,20 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
             yield _replace(connection, "study_efficiency", spec.study_efficiency_table(loaded))
 
     return assets
+
+
+def _table_of(contract: Contract) -> str:
+    return "raw.yearbook_cells" if contract.kind == "yearbook" else f"raw.{contract.kind}"
+
+
+def _look(connection: "duckdb.DuckDBPyConnection", table: str, source: str) -> dict[str, Any]:
+    """Columns of a raw table and the first rows of a source, for its page in the web UI."""
+    head = connection.execute(f"select * exclude (source) from {table} where source = ? limit 5", [source]).df()
+    columns = connection.execute(f"describe {table}").fetchall()
+    return {
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(column[0], column[1]) for column in columns]),
+        "preview": dg.MetadataValue.md(head.to_markdown(index=False) if len(head) else "no row yet"),
+    }
 
 
 def _rows(path: Path) -> Iterable[dict[str, str]]:
@@ -340,6 +382,9 @@ def _replace(
         asset_key=["raw", name] if keyed else None,
         metadata={
             "dagster/row_count": len(frame),
+            "dagster/column_schema": dg.TableSchema(
+                [dg.TableColumn(str(column), str(kind)) for column, kind in frame.dtypes.items()]
+            ),
             "preview": dg.MetadataValue.md(frame.head(10).to_markdown(index=False)),
         },
     )

@@ -28,6 +28,17 @@ def study_assets(paths: Paths, studies: list["Study"]) -> list[dg.AssetsDefiniti
     return [_exhibit(paths, study, exhibit.name) for study in studies for exhibit in study.exhibits]
 
 
+def candidate_of_this_run(paths: Paths) -> Path:
+    """The candidate that the run of the current step goes on with; a run repeated from its failure is the same run."""
+    return publication.open_candidate(paths, this_run())
+
+
+def this_run() -> str:
+    """The run of the current step, or the one that it repeats."""
+    run = dg.AssetExecutionContext.get().run
+    return run.root_run_id or run.run_id
+
+
 def read_panel(candidate: Path, study: str) -> pd.DataFrame:
     """A study's panel from the candidate."""
     return pd.read_parquet(candidate / "data" / "panels" / f"{study}.parquet")
@@ -57,7 +68,7 @@ def _other_panels(paths: Paths, study: "Study", exhibit: str) -> dict[str, pd.Da
     named = {model.panel for model in study.exhibit(exhibit).models if model.panel}
     if not named:
         return {}
-    candidate = publication.open_candidate(paths)
+    candidate = candidate_of_this_run(paths)
     held = [name for name in sorted(named) if (candidate / "data" / "panels" / f"{name}.parquet").exists()]
     return {name: read_panel(candidate, name) for name in held}
 
@@ -78,7 +89,7 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
         from analysis.reporting import figures, tables
         from analysis.studies.published import published
 
-        candidate = publication.open_candidate(paths)
+        candidate = candidate_of_this_run(paths)
         result, truth = compute(paths, study, name, read_panel(candidate, study.name))
         folder = candidate / "exhibits" / study.name
         folder.mkdir(parents=True, exist_ok=True)

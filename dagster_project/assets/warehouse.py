@@ -1,6 +1,5 @@
 """The dbt models as assets, and the gate behind them: expectations on the panels that block what follows."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +7,10 @@ import dagster as dg
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from dagster_project import checks
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import POLICIES, REFERENCE, Paths
-from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, warehouse
+from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retried, warehouse
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,7 +86,8 @@ def _dbt_run(
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         # dbt has closed the file once its events are all in; only then can rows be counted and shown
-        events = list(dbt.cli(["build"], context=context).stream())
+        with retried():
+            events = list(dbt.cli(["build"], context=context).stream())
         with warehouse(paths) as connection:
             for event in events:
                 if isinstance(event, dg.Output):
@@ -110,7 +111,7 @@ def _look(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> d
 
 
 def panel_checks(paths: Paths, studies: Sequence["Study"]) -> list[dg.AssetChecksDefinition]:
-    """A blocking and a warning check on each panel of each study and on city_year."""
+    """A blocking and a warning check on each panel of each study and on city_year, and one of what has moved."""
     panels = [
         _study_check(paths, study, panel, years)
         for study in studies
@@ -124,16 +125,22 @@ def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
         from expectations import panels
 
         years = int(frame["year"].min()), int(frame["year"].max())
-        return panels.city_year(cities=frame["city_code"].nunique(), years=years)
+        return panels.city_year(cities=len(pd.read_csv(REFERENCE / "cities.csv")), years=years)
 
-    return _checks(paths, "city_year", lambda frame: frame, rules)
+    def prepare(frame: Any) -> Any:
+        from expectations import panels
+
+        return panels.with_years(frame)
+
+    about = "One row a city of the roster and year: every variable, as measured."
+    return _checks(paths, "city_year", about, prepare, rules)
 
 
 def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int]) -> dg.AssetChecksDefinition:
     def prepare(frame: Any) -> Any:
         from expectations import panels
 
-        return panels.with_checks(frame, study.treatment)
+        return panels.with_checks(panels.with_years(frame), study.treatment)
 
     def rules(frame: Any) -> "list[Rule]":
         from expectations import panels
@@ -150,7 +157,8 @@ def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int
             shares=shares,
         )
 
-    return _checks(paths, panel, prepare, rules)
+    about = f"One row a city and year of the study {study.name}: {study.title.en}."
+    return _checks(paths, panel, about, prepare, rules)
 
 
 def promised(study: "Study") -> tuple[int, int]:
@@ -163,68 +171,16 @@ def promised(study: "Study") -> tuple[int, int]:
     return len(sample), len(sample & set(pilots["city_code"]))
 
 
-def _checks(paths: Paths, table: str, prepare: Any, rules: Any) -> dg.AssetChecksDefinition:
-    key = dg.AssetKey(["panels", table])
-    specs = [
-        dg.AssetCheckSpec(
-            "expectations", asset=key, blocking=True, description="Rules that a panel must keep to be published."
-        ),
-        dg.AssetCheckSpec("warnings", asset=key, description="Rules that deserve a look and stop nothing."),
-    ]
+def _checks(paths: Paths, table: str, about: str, prepare: Any, rules: Any) -> dg.AssetChecksDefinition:
+    keys = ("city_code", "year")
 
-    @dg.multi_asset_check(name=f"expectations_{table}", specs=specs, pool=WAREHOUSE_POOL)
-    def check() -> Iterator[dg.AssetCheckResult]:
-        from expectations import panels, runner
+    def frame(connection: "duckdb.DuckDBPyConnection") -> pd.DataFrame:
+        return prepare(connection.execute(f"select * from panels.{table} order by city_code, year").df())
 
-        with warehouse(paths) as connection:
-            frame = prepare(connection.execute(f"select * from panels.{table} order by city_code, year").df())
-        outcomes = runner.validate(
-            f"panels.{table}", frame, rules(frame), keys=panels.KEYS, store=paths.expectations_store
-        )
-        _keep_outcomes(paths, table, outcomes)
-        severity = {True: dg.AssetCheckSeverity.ERROR, False: dg.AssetCheckSeverity.WARN}
-        for name, blocking in (("expectations", True), ("warnings", False)):
-            mine = [outcome for outcome in outcomes if outcome.blocking is blocking]
-            failed = [outcome for outcome in mine if not outcome.passed]
-            yield dg.AssetCheckResult(
-                asset_key=key,
-                check_name=name,
-                passed=not failed,
-                severity=severity[blocking],
-                description="; ".join(f"{outcome.rule}: {outcome.observed}" for outcome in failed) or None,
-                metadata={
-                    "rules": dg.MetadataValue.md(_rules_table(mine)),
-                    **{outcome.rule: dg.MetadataValue.md(_failing(outcome)) for outcome in failed},
-                },
-            )
-
-    return check
-
-
-def _keep_outcomes(paths: Paths, table: str, outcomes: Sequence[Any]) -> None:
-    """Leave the outcomes of a table's checks where the report finds them."""
-    rows = [
-        {
-            "table": f"panels.{table}",
-            "rule": outcome.rule,
-            "holds": "yes" if outcome.passed else "NO" if outcome.blocking else "no (warning)",
-            "observed": outcome.observed,
-        }
-        for outcome in outcomes
-    ]
-    (paths.expectations_store / f"{table}.json").write_text(json.dumps(rows, ensure_ascii=False))
-
-
-def checks_table(paths: Paths) -> pd.DataFrame:
-    """The latest outcome of every rule on every panel."""
-    kept = sorted(paths.expectations_store.glob("*.json"))
-    return pd.DataFrame([row for path in kept for row in json.loads(path.read_text())])
-
-
-def _rules_table(outcomes: Sequence[Any]) -> str:
-    lines = ["| rule | holds | observed |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {o.rule} | {'yes' if o.passed else '**no**'} | {o.observed} |" for o in outcomes)])
-
-
-def _failing(outcome: Any) -> str:
-    return outcome.failing.to_markdown(index=False) if len(outcome.failing) else outcome.observed
+    return checks.definition(
+        paths,
+        table,
+        {"": dg.AssetKey(["panels", table])},
+        [checks.Suite(f"panels.{table}", about, keys, frame, rules)],
+        drift=[checks.drift_suite(paths, table, keys)],
+    )

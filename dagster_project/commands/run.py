@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dagster_project.paths import Paths, shown
 
 HELP = "raw files to report; says so when nothing has changed"
-PID_TAG = "pilotcity/pid"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +31,24 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print("Run anyway with: pilotcity run --force")
         return 0
     from dagster_project.resources import exclusive
+    from dagster_project.runs import BUSY
 
-    with exclusive(
-        paths.run_lock, busy="Another run is going on for this data folder; it will publish when it is done."
-    ):
+    with exclusive(paths.run_lock, busy=BUSY), _said_plainly(paths):
         return _run(paths)
+
+
+@contextmanager
+def _said_plainly(paths: Paths) -> Iterator[None]:
+    """A disk that takes no more, in one sentence: the history of runs is written too, and fails in its own words."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, OSError) and not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        raise RuntimeError(
+            f"{shown(paths.data)} could not be written: {str(error).splitlines()[0]} Is the disk full? Nothing was "
+            "published and readers keep what they had; make room and run again."
+        ) from error
 
 
 def _run(paths: Paths) -> int:
@@ -45,29 +57,23 @@ def _run(paths: Paths) -> int:
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
     import dagster as dg
 
-    from dagster_project.resources import forget_dbt_runs, prepare_instance
+    from dagster_project import runs, status
+    from dagster_project.resources import prepare_instance
 
     prepare_instance(paths)
-    forget_dbt_runs(paths)
-    from dagster_project.definitions import REFRESH, build
-
-    definitions = build(paths)
-    job = definitions.resolve_job_def(REFRESH)
     with dg.DagsterInstance.get() as instance:
-        bury_dead_runs(instance)
-        run_id = str(uuid.uuid4())
-        steps = len(list(job.nodes))
-        progress = Progress(steps)
-        instance.add_event_listener(run_id, progress)
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={PID_TAG: str(os.getpid())},
-        )
+        said = runs.prepare(paths, instance)
+        if said:
+            print(f"  {said}", flush=True)
+        progress = _execute(paths, instance)
+        # a damage that shows only when a table is read: the rest of a warehouse can be read, so it was opened
+        said = runs.set_aside_if_damaged(paths, "\n".join(progress.failures))
+        if said:
+            print(f"  {said}", flush=True)
+            progress = _execute(paths, instance)
     seconds = time.monotonic() - started
-    if not result.success:
+    if not progress.success:
+        status.failed(paths, progress.failures[0] if progress.failures else "The run ended without a reason.")
         print(
             f"\nThe run failed after {seconds:.0f} s; nothing was published and readers keep what they had.",
             file=sys.stderr,
@@ -81,11 +87,30 @@ def _run(paths: Paths) -> int:
     return 0
 
 
+def _execute(paths: Paths, instance: Any) -> Progress:
+    from dagster_project.definitions import REFRESH, build
+    from dagster_project.runs import PID_TAG, WHOLE, this_process
+
+    job = build(paths).resolve_job_def(REFRESH)
+    run_id = str(uuid.uuid4())
+    progress = Progress(len(list(job.nodes)))
+    instance.add_event_listener(run_id, progress)
+    result = job.execute_in_process(
+        instance=instance,
+        run_id=run_id,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags=WHOLE | {PID_TAG: this_process()},
+    )
+    progress.success = result.success
+    return progress
+
+
 class Progress:
     """Prints one line a finished step; collects what failed and what warns."""
 
     def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
+        self.steps, self.done, self.success = steps, 0, False
         self.failures: list[str] = []
         self.warnings: list[str] = []
         self.since: dict[str, float] = {}
@@ -117,25 +142,3 @@ class Progress:
 
     def say(self, text: str) -> None:
         print(text, flush=True)
-
-
-def bury_dead_runs(instance: Any) -> None:
-    """Report runs of dead processes as failed and free their pool slots, which nobody else would ever release."""
-    import dagster as dg
-
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        pid = run.tags.get(PID_TAG)
-        if pid and not Path(f"/proc/{pid}").exists() and not _alive(int(pid)):
-            instance.report_run_failed(run, "The process of this run died before it was done.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

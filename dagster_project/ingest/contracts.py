@@ -17,11 +17,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
 #: Names that pydantic puts into the place of an error for the form that a value has.
 FORMS = {"Text", "FromText", "FromColumn", "str", "list[str]"}
 WORDING = {"extra_forbidden": "no such key exists here", "missing": "this key is required"}
+#: More values than any contract states, aliases written out.
+MOST_VALUES = 100_000
+DEEPEST = 50
 UNIT_IN_HEADER = re.compile(r"[(\[](?P<unit>[^()\[\]]+)[)\]]")
 
 
@@ -217,6 +221,7 @@ def load(path: Path) -> Contract:
     """Read and check one contract. Raises ContractError naming file, line and key."""
     text = path.read_bytes()
     try:
+        _refuse_bombs(text.decode("utf-8"), path)
         tree = YAML(typ="rt").load(text.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{path.name}: not readable as YAML: {' '.join(str(error).split())}") from error
@@ -234,6 +239,38 @@ def load(path: Path) -> Contract:
     if contract.kind == "yearbook" and not contract.tables:
         raise ContractError(f"{path.name}: a yearbook contract needs `tables`.")
     return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(text).hexdigest()})
+
+
+def _refuse_bombs(text: str, path: Path) -> None:
+    """A tag could name code to run, and ten lines of aliases of aliases can stand for a billion values.
+
+    An alias of plain values is fine: contracts say once how all their tables are keyed.
+    """
+    sizes: dict[str, int] = {}
+    open_anchors: list[tuple[str | None, int]] = []
+    total = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        place = f"{path.name}, line {event.start_mark.line + 1}"
+        tag = getattr(event, "tag", None)
+        if tag and str(tag) != "!" and not (isinstance(event, ScalarEvent) and event.implicit[0]):
+            raise ContractError(f"{place}: the tag {str(tag)!r} is not used in contracts; write the plain value.")
+        if isinstance(event, AliasEvent):
+            total += sizes.get(event.anchor, MOST_VALUES)  # an anchor that is still open holds itself
+        elif isinstance(event, CollectionStartEvent):
+            open_anchors.append((event.anchor, total))
+            total += 1
+            if len(open_anchors) > DEEPEST:
+                raise ContractError(f"{place}: lists and keys stand more than {DEEPEST} deep in each other.")
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_anchors.pop()
+            if anchor:
+                sizes[anchor] = total - before
+        elif isinstance(event, ScalarEvent):
+            total += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        if total > MOST_VALUES:
+            raise ContractError(f"{place}: its aliases (*) stand for more than {MOST_VALUES:,} values; write them out.")
 
 
 def load_all(folder: Path) -> dict[str, Contract]:

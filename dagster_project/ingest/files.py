@@ -11,11 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-#: A workbook that unpacks to more than this is refused unread.
-MAXIMUM_UNPACKED_BYTES = 2 * 1024**3
+from dagster_project.ingest import workbook
+
+#: A workbook that unpacks to more than this is refused unread; yearbooks unpack to a few megabytes. With it, reading
+#: any file below it takes less than MEMORY_BOUND.
+MAXIMUM_UNPACKED_BYTES = 256 * 1024**2
+#: A text file that is read at once, and so a yearbook's, may not be larger.
+MAXIMUM_TEXT_BYTES = 512 * 1024**2
+MEMORY_BOUND = 4 * 1024**3
+#: No more than so many bytes come of one: the bound of the format (RFC 1951).
+DEFLATE_RATIO = 1032
 SUFFIXES = {".xlsx", ".xlsm", ".xls", ".csv", ".dta", ".parquet"}
 
 
@@ -59,9 +68,9 @@ def _refusing(suffix: str) -> Iterator[None]:
     """The readers raise dozens of types; each means the same to the person who sent the file."""
     try:
         yield
-    except UnreadableFile:
+    except (UnreadableFile, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic of a reader written in Rust is no Exception
         raise UnreadableFile(f"cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from error
 
 
@@ -94,32 +103,72 @@ def as_text(value: object) -> str:
     return str(value)
 
 
+def refuse_width(first: str | bytes) -> None:
+    """Raise UnreadableFile for a first line with more separators than a spreadsheet has columns, before it is split."""
+    columns = first.count("," if isinstance(first, str) else b",") + 1  # type: ignore[arg-type]
+    if columns > workbook.MOST_COLUMNS:
+        raise UnreadableFile(f"has {columns:,} columns; a table may have {workbook.MOST_COLUMNS:,}")
+
+
 def _csv(path: Path, encoding: str | None) -> Sheet:
+    if path.stat().st_size > MAXIMUM_TEXT_BYTES:
+        raise UnreadableFile(
+            f"is larger than {MAXIMUM_TEXT_BYTES / 1024**2:.0f} MiB, more than a yearbook's table may be"
+        )
     text = decode(path.read_bytes(), encoding)
-    return Sheet("", lambda: iter(csv.reader(io.StringIO(text, newline=""))))
+
+    def rows() -> Iterator[list[str]]:
+        lines = io.StringIO(text, newline="")
+        for line in lines:
+            refuse_width(line)
+        lines.seek(0)
+        yield from csv.reader(lines)
+
+    return Sheet("", rows)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise UnreadableFile for a workbook that unpacks to too much, whatever its table of contents says of it."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        stated = sum(entry.file_size for entry in entries)
+        if stated > MAXIMUM_UNPACKED_BYTES:
+            raise UnreadableFile(f"unpacks to {stated / 1024**3:.1f} GiB, more than a workbook may")
+        at_most = path.stat().st_size * len(entries) * DEFLATE_RATIO
+        if at_most > MAXIMUM_UNPACKED_BYTES and _unpacked(archive, entries) > MAXIMUM_UNPACKED_BYTES:
+            limit = f"{MAXIMUM_UNPACKED_BYTES / 1024**2:.0f} MiB"
+            raise UnreadableFile(f"unpacks to more than {limit}, more than a workbook may, and states less")
+
+
+def _unpacked(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> int:
+    """Count what really comes out, piece by piece, and stop at the limit."""
+    total = 0
+    for entry in entries:
+        stated = entry.file_size
+        entry.file_size = MAXIMUM_UNPACKED_BYTES + 1  # else what is stated is all that is unpacked
+        with archive.open(entry) as stream:
+            while total <= MAXIMUM_UNPACKED_BYTES and (piece := stream.read(1 << 20)):
+                total += len(piece)
+        entry.file_size = stated
+        if total > MAXIMUM_UNPACKED_BYTES:
+            break
+    return total
 
 
 def _workbook(path: Path) -> list[Sheet]:
     """By its content, whatever the suffix says: workbooks are often renamed from xlsx to xls."""
-    import python_calamine
-
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MAXIMUM_UNPACKED_BYTES:
-            raise UnreadableFile(f"unpacks to {unpacked / 1024**3:.1f} GiB, more than a workbook may")
-    book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
+        _refuse_bomb(path)
+    try:
+        found = workbook.sheets(path)
+    except workbook.Unreadable as error:
+        raise UnreadableFile(str(error)) from error
 
-    def sheet(name: str) -> Sheet:
-        opened = book.get_sheet_by_name(name)
-        ranges = tuple((top, left, bottom, right) for (top, left), (bottom, right) in opened.merged_cell_ranges or [])
-        return Sheet(
-            name,
-            lambda: ([as_text(cell) for cell in row] for row in opened.to_python(skip_empty_area=False)),
-            ranges,
-        )
+    def sheet(name: str, merged: list[tuple[tuple[int, int], tuple[int, int]]], rows: list[list[Any]]) -> Sheet:
+        ranges = tuple((top, left, bottom, right) for (top, left), (bottom, right) in merged)
+        return Sheet(name, lambda: ([as_text(cell) for cell in row] for row in rows), ranges)
 
-    return [sheet(name) for name in book.sheet_names]
+    return [sheet(*one) for one in found]
 
 
 def _frame(path: Path) -> Sheet:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pytest
 
-from dagster_project import publication
+from dagster_project import definitions, publication
 from dagster_project.paths import Paths
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c", "lock_sha256": "l"}
@@ -19,6 +20,13 @@ ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_
 def paths(tmp_path: Path) -> Paths:
     """An installation in a folder of its own, on the sample world."""
     return Paths(tmp_path / "data", tmp_path / "data" / "sample", is_sample=True)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """The real definitions; whoever uses them is in the test group "definitions", as they take seconds to make."""
+    data = tmp_path_factory.mktemp("data")
+    return definitions.build(Paths(data, data / "sample", is_sample=True))
 
 
 @pytest.fixture

@@ -12,18 +12,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project import definitions
-from dagster_project.paths import Paths
-
 pytestmark = pytest.mark.xdist_group("definitions")
 
 SNAPSHOT = Path(__file__).parent / "assets.json"
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory) -> dg.AssetGraph:
-    data = tmp_path_factory.mktemp("data")
-    return definitions.build(Paths(data, data / "sample", is_sample=True)).resolve_asset_graph()
+def graph(built) -> dg.AssetGraph:
+    return built.resolve_asset_graph()
 
 
 def described(graph: dg.AssetGraph) -> dict[str, dict]:

@@ -75,7 +75,7 @@ def test_every_process_writes_the_same_database_to_the_byte(candidate):
 
 
 def test_a_published_database_cannot_be_written_and_opens_no_other_file(paths, candidate):
-    from dagster_project.cli import connect_published
+    from dagster_project.publication import connect_published
 
     candidate(1)
     publication.publish(paths)
@@ -188,7 +188,7 @@ def test_both_links_lead_somewhere_after_every_single_step_of_a_swap(paths, cand
 
 
 def test_an_open_reader_keeps_what_it_opened_while_others_see_the_new_one(paths, candidate):
-    from dagster_project.cli import connect_published
+    from dagster_project.publication import connect_published
 
     candidate(1)
     publication.publish(paths)

@@ -1,0 +1,218 @@
+"""What starts or follows a run: the raw folder's sensor, and the one that tells readers of a failed refresh.
+
+`look` and `whole` know nothing of Dagster's clock and can be tried alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project import runs, status
+from dagster_project.fingerprint import changed, files_below
+from dagster_project.ingest.contracts import Contract
+from dagster_project.ingest.files import sha256
+from dagster_project.paths import Paths
+from dagster_project.resources import exclusive
+
+EVERY_SECONDS = 30
+#: After so many looks at which a file stayed as it is without a valid end, it is no copy on its way but a bad file,
+#: and the readers say so.
+PATIENCE = 20
+ENDS = {".xlsx": "zip", ".xlsm": "zip", ".zip": "zip", ".parquet": "parquet"}
+
+
+@dataclass
+class Seen:
+    """A file at the last look: size, time of change, looks since it last changed, and the hash of its content."""
+
+    size: int
+    changed: int
+    looks: int = 1
+    sha256: str = ""
+
+
+@dataclass
+class Memory:
+    """What the sensor keeps between looks.
+
+    ``files``: every file there is. ``gone``: looks since a published file was missed. ``asked``: what a run was asked
+    for, file -> hash, "" if removed. ``requests``: how many runs were asked for.
+    """
+
+    files: dict[str, Seen] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    requests: int = 0
+
+    @classmethod
+    def load(cls, text: str | None) -> Memory:
+        kept = json.loads(text or "{}")
+        files = {name: Seen(**seen) for name, seen in kept.get("files", {}).items()}
+        return cls(files, kept.get("gone", {}), kept.get("asked", {}), kept.get("requests", 0))
+
+    def dump(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found: files that changed (file -> hash, "" if removed), their sources, files not whole yet."""
+
+    touched: dict[str, str]
+    sources: set[str]
+    waiting: list[str]
+
+
+def whole(path: Path) -> bool:
+    """Whether a file has the end that its kind must have; kinds without one always have it."""
+    kind = ENDS.get(path.suffix.lower())
+    if kind == "zip":
+        # Excel's old format under a new name is a whole file too
+        with path.open("rb") as stream:
+            start = stream.read(4)
+        return zipfile.is_zipfile(path) if start.startswith(b"PK") or not start else True
+    if kind == "parquet":
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - 4))
+            return stream.read() == b"PAR1"
+    return True
+
+
+def look(raw: Path, found: Mapping[str, Contract], published: Mapping[str, tuple[str, str]], memory: Memory) -> Look:
+    """Compare the raw folder with what is published and with what was asked for; updates ``memory``.
+
+    ``published`` maps a file to its source and the hash of the content that the publication was made of. A source is
+    left alone while any of its files is still being copied, so that no half file is read. What no contract claims
+    touches nothing.
+    """
+    settled = _settled(raw, memory)
+    memory.gone = {name: memory.gone.get(name, 0) + 1 for name in published if name not in memory.files}
+    claimed = {name: _claimant(name, found) for name in memory.files}
+    now = {name: memory.files[name].sha256 for name in settled if claimed[name]}
+    now |= {name: "" for name, looks in memory.gone.items() if looks > 1}
+    before = {name: sha for name, (_, sha) in published.items()}
+    memory.asked = {name: sha for name, sha in memory.asked.items() if now.get(name, sha) != before.get(name)}
+    waiting = sorted(name for name, source in claimed.items() if source and name not in settled)
+    held = {claimed[name] for name in waiting} | {
+        published[name][0] for name, looks in memory.gone.items() if looks == 1
+    }
+    touched = {
+        name: sha
+        for name, sha in now.items()
+        if sha != before.get(name) and memory.asked.get(name) != sha and _source(name, claimed, published) not in held
+    }
+    return Look(touched, {_source(name, claimed, published) for name in touched}, waiting)
+
+
+def _claimant(name: str, found: Mapping[str, Contract]) -> str | None:
+    return next((key for key, contract in found.items() if contract.matches(PurePosixPath(name))), None)
+
+
+def _source(name: str, claimed: Mapping[str, str | None], published: Mapping[str, tuple[str, str]]) -> str:
+    return claimed.get(name) or published[name][0]
+
+
+def _settled(raw: Path, memory: Memory) -> set[str]:
+    """Take note of every file; names of those that were the same at two looks and have a valid end, with their hash."""
+    now: dict[str, Seen] = {}
+    settled = set()
+    for path in files_below(raw):
+        name = str(PurePosixPath(path.relative_to(raw)))
+        try:
+            about = path.stat()
+            before = memory.files.get(name)
+            if before and (before.size, before.changed) == (about.st_size, about.st_mtime_ns):
+                seen = Seen(before.size, before.changed, before.looks + 1, before.sha256)
+            else:
+                seen = Seen(about.st_size, about.st_mtime_ns)
+            if seen.looks > 1 and (seen.sha256 or whole(path) or seen.looks > PATIENCE):
+                seen.sha256 = seen.sha256 or sha256(path)
+                settled.add(name)
+        except FileNotFoundError:  # gone between the listing and here
+            continue
+        now[name] = seen
+    memory.files = now
+    return settled
+
+
+def published_files(paths: Paths) -> dict[str, tuple[str, str]]:
+    """File -> source and hash of its content, of what readers see now."""
+    table = paths.published / "data" / "quality" / "files.parquet"
+    if not table.exists():
+        return {}
+    rows = pd.read_parquet(table, columns=["file", "source", "sha256"]).astype(str)
+    return {file: (source, sha) for file, source, sha in rows.itertuples(index=False, name=None)}
+
+
+def raw_folder(
+    paths: Paths, found: dict[str, Contract], refresh: dg.UnresolvedAssetJobDefinition
+) -> dg.SensorDefinition:
+    """The sensor on the raw folder."""
+
+    @dg.sensor(
+        name="raw_folder",
+        job=refresh,
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Looks at the raw folder every half minute. A new, changed or removed file starts its source and all that "
+            "comes after, in one run that ends in a publication; a file still being copied is left until it is whole."
+        ),
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        runs.bury_dead_runs(context.instance)
+        try:
+            with exclusive(paths.run_lock, busy=runs.BUSY):
+                pass
+        except RuntimeError:
+            return dg.SkipReason(runs.BUSY)
+        memory = Memory.load(context.cursor)
+        seen = look(paths.raw, found, published_files(paths), memory)
+        waiting = f"Still being copied: {', '.join(seen.waiting)}. " if seen.waiting else ""
+        request = _request(paths, seen, memory, context.repository_def) if seen.touched else None
+        if request is None:
+            return dg.SensorResult(skip_reason=f"{waiting}No file has changed.", cursor=memory.dump())
+        return dg.SensorResult(run_requests=[request], cursor=memory.dump())
+
+    return sensor
+
+
+def _request(paths: Paths, seen: Look, memory: Memory, repository: dg.RepositoryDefinition | None) -> dg.RunRequest:
+    """A run of the touched sources and all that comes after; of everything where more than files has changed."""
+    memory.asked |= seen.touched
+    memory.requests += 1
+    everything = repository is None or bool({"code", "lock"} & set(changed(paths)))
+    what = ", ".join(sorted(seen.touched))
+    # the number tells two requests for the same content apart: a file may change back
+    key = f"{memory.requests}:{hashlib.sha256(json.dumps(sorted(seen.touched.items())).encode()).hexdigest()[:16]}"
+    tags = {"pilotcity/files": what[:200]}
+    if everything or repository is None:
+        return dg.RunRequest(run_key=key, tags=tags)
+    sources = dg.AssetSelection.assets(*(["raw", source] for source in sorted(seen.sources)))
+    selected = sorted(sources.downstream().resolve(repository.asset_graph))
+    return dg.RunRequest(run_key=key, asset_selection=selected, tags=tags)
+
+
+def failed_refresh(paths: Paths) -> dg.SensorDefinition:
+    """The sensor that tells readers of a failed run."""
+
+    @dg.run_failure_sensor(
+        name="failed_refresh",
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Says on every page of the report that a later refresh failed, when and why.",
+    )
+    def sensor(context: dg.RunFailureSensorContext) -> None:
+        steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
+        causes = [(error.cause or error).message for error in steps if error]
+        status.failed(paths, causes[0] if causes else context.failure_event.message or "no reason was recorded")
+
+    return sensor

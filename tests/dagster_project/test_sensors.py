@@ -1,0 +1,218 @@
+"""The raw folder's sensor: what a changed file starts, and that a file is left alone until it is whole."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from dagster_project import runs, sensors
+from dagster_project.ingest import contracts
+from dagster_project.ingest.files import sha256
+from dagster_project.paths import CONTRACTS
+from dagster_project.resources import exclusive
+from dagster_project.sensors import Memory, look, whole
+
+FOUND = contracts.load_all(CONTRACTS)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Two years of patents and one yearbook."""
+    folder = tmp_path / "raw"
+    (folder / "patents").mkdir(parents=True)
+    (folder / "yearbook").mkdir()
+    for year in (2010, 2011):
+        (folder / "patents" / f"{year}.csv").write_text(f"{year}")
+    book(folder / "yearbook" / "2012年地级市统计年鉴.xlsx")
+    return folder
+
+
+def book(path, text: str = "cells"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/sheet.xml", text * 100)
+
+
+def publish(raw):
+    """What the publication says it was made of, when it was made of this folder."""
+    names = {path: str(path.relative_to(raw)) for path in raw.rglob("*") if path.is_file()}
+    sources = {"patents": "patent_records", "yearbook": "city_yearbook"}
+    return {name: (sources[path.parent.name], sha256(path)) for path, name in names.items()}
+
+
+def looks(raw, published, memory, times: int):
+    """The last of several looks; between two, the memory is text."""
+    for _ in range(times):
+        kept = Memory.load(memory.dump())
+        seen = look(raw, FOUND, published, kept)
+        memory.__dict__.update(kept.__dict__)
+    return seen
+
+
+def test_a_folder_that_is_published_starts_nothing(raw):
+    assert not looks(raw, publish(raw), Memory(), 3).touched
+
+
+def test_a_changed_file_touches_its_source_alone_at_the_second_look_that_finds_it_the_same(raw):
+    published, memory = publish(raw), Memory()
+    looks(raw, published, memory, 2)
+    (raw / "patents" / "2011.csv").write_text("2011 and more")
+    first = looks(raw, published, memory, 1)
+    assert (first.sources, first.waiting) == (set(), ["patents/2011.csv"])
+    second = looks(raw, published, memory, 1)
+    assert second.sources == {"patent_records"}
+    assert list(second.touched) == ["patents/2011.csv"]
+
+
+def test_a_file_that_was_only_touched_has_not_changed(raw):
+    published, memory = publish(raw), Memory()
+    looks(raw, published, memory, 2)
+    os.utime(raw / "patents" / "2011.csv", (4e9, 4e9))
+    assert not looks(raw, published, memory, 3).touched
+
+
+def test_a_file_that_grows_is_waited_for_and_so_is_its_source(raw):
+    published, memory = publish(raw), Memory()
+    looks(raw, published, memory, 2)
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    for size in range(4):
+        (raw / "patents" / "2012.csv").write_text("2012" * (size + 1))
+        seen = looks(raw, published, memory, 1)
+        assert not seen.touched
+        assert "patents/2012.csv" in seen.waiting
+    assert set(looks(raw, published, memory, 1).touched) == {"patents/2010.csv", "patents/2012.csv"}
+
+
+def test_half_a_workbook_is_left_until_it_is_whole_however_long_the_copy_pauses(raw):
+    published, memory = publish(raw), Memory()
+    book(raw / "yearbook" / "new.xlsx", "many cells")
+    content = (raw / "yearbook" / "new.xlsx").read_bytes()
+    name = "2013年地级市统计年鉴.xlsx"
+    (raw / "yearbook" / "new.xlsx").unlink()
+    (raw / "yearbook" / name).write_bytes(content[: len(content) // 2])
+    seen = looks(raw, published, memory, sensors.PATIENCE // 2)
+    assert (seen.touched, seen.waiting) == ({}, [f"yearbook/{name}"])
+    (raw / "yearbook" / name).write_bytes(content)
+    assert looks(raw, published, memory, 2).sources == {"city_yearbook"}
+
+
+def test_a_bad_workbook_is_handed_to_the_readers_in_the_end(raw):
+    (raw / "yearbook" / "2013年地级市统计年鉴.xlsx").write_bytes(b"PK\x03\x04 and no end")
+    published = {name: about for name, about in publish(raw).items() if "2013" not in name}
+    assert looks(raw, published, Memory(), sensors.PATIENCE + 1).sources == {"city_yearbook"}
+
+
+def test_a_removed_file_is_noticed_at_the_second_look(raw):
+    published, memory = publish(raw), Memory()
+    looks(raw, published, memory, 2)
+    (raw / "patents" / "2010.csv").unlink()
+    assert not looks(raw, published, memory, 1).touched
+    seen = looks(raw, published, memory, 1)
+    assert (seen.touched, seen.sources) == ({"patents/2010.csv": ""}, {"patent_records"})
+
+
+def test_a_file_that_no_contract_claims_starts_nothing(raw):
+    published = publish(raw)
+    (raw / "notes.docx").write_text("notes")
+    assert not looks(raw, published, Memory(), 3).touched
+
+
+def test_what_was_asked_for_is_not_asked_again_until_it_changes_again(raw):
+    published, memory = publish(raw), Memory()
+    file = raw / "patents" / "2010.csv"
+    original = file.read_text()
+    for content in ("bad", "bad again", "bad"):
+        file.write_text(content)
+        seen = looks(raw, published, memory, 2)
+        assert seen.touched, content
+        memory.asked |= seen.touched
+        assert not looks(raw, published, memory, 2).touched
+        file.write_text(original)
+        assert not looks(raw, published, memory, 2).touched
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", b"", True),
+        ("a.xlsx", b"", False),
+        ("a.xlsx", b"PK\x03\x04rest", False),
+        ("a.xlsx", b"\xd0\xcf\x11\xe0 the old format", True),
+        ("a.parquet", b"PAR1...", False),
+        ("a.parquet", b"PAR1...PAR1", True),
+    ],
+)
+def test_a_file_is_whole_when_it_has_the_end_of_its_kind(tmp_path, name, content, expected):
+    (tmp_path / name).write_bytes(content)
+    assert whole(tmp_path / name) is expected
+
+
+@pytest.fixture
+def ticks(paths, raw, monkeypatch):
+    """Ticks of the sensor itself on that folder, published; the graph stands in for the real one."""
+
+    @dg.asset(key=["raw", "patent_records"])
+    def patents() -> None: ...
+
+    @dg.asset(key=["raw", "city_yearbook"])
+    def yearbook() -> None: ...
+
+    @dg.asset(key=["panels", "city_year"], deps=[patents, yearbook])
+    def panel() -> None: ...
+
+    job = dg.define_asset_job("refresh", dg.AssetSelection.all())
+    here = replace(paths, raw=raw, is_sample=False)
+    sensor = sensors.raw_folder(here, FOUND, job)
+    defs = dg.Definitions(assets=[patents, yearbook, panel], jobs=[job], sensors=[sensor])
+    folder = here.publications / "1" / "data" / "quality"
+    folder.mkdir(parents=True)
+    rows = [(name, source, sha) for name, (source, sha) in publish(raw).items()]
+    pd.DataFrame(rows, columns=["file", "source", "sha256"]).to_parquet(folder / "files.parquet")
+    here.published.symlink_to("publications/1")
+    changed: list[str] = ["raw"]
+    monkeypatch.setattr(sensors, "changed", lambda paths: changed)
+    instance = dg.DagsterInstance.ephemeral()
+    cursor = None
+
+    def tick():
+        nonlocal cursor
+        context = dg.build_sensor_context(
+            instance=instance, cursor=cursor, repository_def=defs.get_repository_def(), sensor_name="raw_folder"
+        )
+        result = sensor.evaluate_tick(context)
+        cursor = result.cursor or cursor
+        return result
+
+    return here, tick, changed
+
+
+def test_a_changed_file_starts_its_source_and_what_comes_after_in_one_run(ticks, raw):
+    _, tick, _ = ticks
+    assert not tick().run_requests
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    assert "patents/2010.csv" in tick().skip_message
+    (request,) = tick().run_requests
+    assert {key.to_user_string() for key in request.asset_selection} == {"raw/patent_records", "panels/city_year"}
+    assert not tick().run_requests
+
+
+def test_where_the_code_has_changed_too_everything_is_run(ticks, raw):
+    _, tick, changed = ticks
+    changed.append("code")
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    tick()
+    (request,) = tick().run_requests
+    assert request.asset_selection is None
+
+
+def test_while_a_run_goes_on_nothing_is_started(ticks, raw):
+    here, tick, _ = ticks
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    tick()
+    with exclusive(here.run_lock):
+        assert tick().skip_message == runs.BUSY
+    assert tick().run_requests

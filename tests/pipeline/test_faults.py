@@ -1,0 +1,360 @@
+"""What happens to a run, and what readers and the next run make of it.
+
+After each fault: readers see a whole publication, the next run succeeds unaided, and what it publishes equals an
+undisturbed run's byte for byte. The faults happen to a graph of a few steps (tiny.py); one kill, in the middle of dbt,
+happens to the whole pipeline, and the forced run of test_sample.py, which comes after it, is the run that must succeed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+import xlsxwriter
+
+from dagster_project.paths import ROOT, Paths
+
+tiny = pytest.mark.xdist_group("tiny")
+HERE = Path(__file__).parent
+#: Kills at random moments: in CI, and in `make torture`.
+FEW, MANY = 3, 30
+
+
+#: There is no dbt in the tiny graph, and to import it takes longer than everything else together.
+WITHOUT_DBT = """
+import sys, types
+without = types.ModuleType("dagster_dbt")
+for name in ("DagsterDbtTranslatorSettings", "DbtCliResource", "DbtProject"):
+    setattr(without, name, type(name, (), {"__init__": lambda self, **settings: None}))
+sys.modules["dagster_dbt"] = without
+import tiny
+"""
+
+
+class Tiny:
+    """An installation of the tiny graph in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        raw = folder / "raw"
+        self.paths = Paths(folder / "data", raw, is_sample=False)
+        (raw / "patents").mkdir(parents=True)
+        for year in (2010, 2011, 2012):
+            self.write_patents(year, 4000)
+        with xlsxwriter.Workbook(raw / "汇率.xlsx") as book:
+            book.set_properties({"created": datetime.datetime(2020, 1, 1)})  # the same bytes every time
+            sheet = book.add_worksheet("Sheet1")
+            sheet.write_row(0, 0, ["年份", "1美元兑人民币（元）"])
+            sheet.write_row(1, 0, [2010, 6.77])
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PILOTCITY_", "DAGSTER_"))}
+        self.environment = kept | {
+            "PILOTCITY_DATA": str(self.paths.data),
+            "PILOTCITY_RAW": str(raw),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def write_patents(self, year: int, rows: int) -> Path:
+        path = self.paths.raw / "patents" / f"{year}.csv"
+        lines = ["申请号,专利类型,申请日,授权公告日,IPC分类号,申请人,地址"]
+        lines += [f"CN{year}{row},发明,{year}-03-04,,H02J3/38,某公司,北京市{row % 7}号" for row in range(rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def start(self, *arguments: str, before: str = "", limit: int | None = None) -> subprocess.Popen[str]:
+        """`pilotcity run --force` in the background; ``before`` is code that comes first, ``limit`` a largest file."""
+        program = f"{WITHOUT_DBT}\n{before}\nsys.exit(tiny.main())"
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *(arguments or ("run", "--force"))],
+            cwd=ROOT,
+            env=self.environment | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limit and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))),
+        )
+
+    def run(self, *arguments: str, before: str = "", limit: int | None = None) -> tuple[int, str]:
+        process = self.start(*arguments, before=before, limit=limit)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out + err
+
+    def seen(self) -> dict[str, str]:
+        """What readers see, opened as they open it: every file's hash; the database must answer."""
+        published = self.paths.published.resolve()
+        assert (self.paths.reports / "index.html").read_text() == "the report"
+        with duckdb.connect(str(published / "pilotcity.duckdb"), read_only=True) as connection:
+            assert connection.execute("select sum(patents) from panels.city_year").fetchall()[0][0]
+        # the record of inputs names the raw folder's content, which a fault may change on purpose
+        files = [path for path in published.rglob("*") if path.is_file() and path.name != "fingerprint.json"]
+        return {str(path.relative_to(published)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def recovers(self, undisturbed: dict[str, str]) -> None:
+        """Readers see the last publication whole; the next run succeeds and publishes the same bytes."""
+        assert self.seen() == undisturbed
+        code, said = self.run()
+        assert code == 0, said
+        assert "Traceback" not in said
+        assert self.seen() == undisturbed
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """An installation, what its first run published, and how long a run takes."""
+    installation = Tiny(tmp_path_factory.mktemp("tiny"))
+    code, said = installation.run()
+    assert code == 0, said
+    first = installation.seen()
+    started = time.monotonic()
+    code, said = installation.run()
+    assert code == 0, said
+    assert installation.seen() == first
+    return installation, first, time.monotonic() - started
+
+
+def kill_at(installation: Tiny, after: float) -> str:
+    """Start a run and kill it -9 after so many seconds; returns how far it came."""
+    process = installation.start()
+    try:
+        process.communicate(timeout=after)
+        return "finished"
+    except subprocess.TimeoutExpired:
+        process.kill()
+    out, _ = process.communicate()
+    return f"killed after {out.count(' s' + chr(10))} steps"
+
+
+def kills(installation: Tiny, first: dict[str, str], seconds: float, times: int) -> list[str]:
+    moments = random.Random(2024)
+    found = []
+    for _ in range(times):
+        found.append(kill_at(installation, moments.uniform(0.4, 1.0) * seconds))
+        installation.recovers(first)
+    return found
+
+
+@tiny
+def test_a_run_killed_at_a_random_moment_costs_nothing_but_itself(undisturbed):
+    found = kills(*undisturbed, times=FEW)
+    assert any(text.startswith("killed") for text in found), found
+
+
+@pytest.mark.torture
+@tiny
+def test_thirty_runs_killed_at_random_moments(undisturbed):
+    found = kills(*undisturbed, times=MANY)
+    print(f"\nkill -9: {len(found)} times, survived {len(found)}: {', '.join(sorted(set(found)))}")
+    assert sum(text.startswith("killed") for text in found) > MANY / 2
+
+
+def garbage(path: Path, start: int, length: int) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(os.urandom(length))
+
+
+def spoil_blocks(path: Path) -> None:
+    for start in range(3 * 4096 + 1000, path.stat().st_size, 262144):
+        garbage(path, start, 4000)
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "the header overwritten": lambda path: garbage(path, 0, 3 * 4096),
+    "every block overwritten in part": spoil_blocks,
+    "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "emptied": lambda path: os.truncate(path, 0),
+}
+
+
+@tiny
+@pytest.mark.parametrize("damage", ["every block overwritten in part", "emptied"])
+def test_a_damaged_warehouse_is_set_aside_and_built_anew_unaided(undisturbed, damage):
+    damaged(*undisturbed[:2], damage)
+
+
+@pytest.mark.torture
+@tiny
+@pytest.mark.parametrize("damage", sorted(DAMAGES))
+def test_each_kind_of_damaged_warehouse(undisturbed, damage):
+    damaged(*undisturbed[:2], damage)
+
+
+def damaged(installation: Tiny, first: dict[str, str], damage: str) -> None:
+    DAMAGES[damage](installation.paths.warehouse)
+    bad = installation.paths.warehouse.read_bytes()
+    code, said = installation.run()
+    assert code == 0, said
+    assert "The warehouse was damaged" in said
+    kept = installation.paths.warehouse.with_suffix(".damaged.duckdb")
+    assert kept.name in said
+    assert len(kept.read_bytes()) == len(bad)
+    assert installation.seen() == first
+
+
+@tiny
+@pytest.mark.parametrize("limit", [40_000, 600_000])
+def test_a_full_disk_ends_a_run_with_a_sentence(undisturbed, limit):
+    installation, first, _ = undisturbed
+    installation.paths.warehouse.unlink(missing_ok=True)
+    code, said = installation.run(limit=limit)
+    assert code == 1, said
+    assert "Traceback" not in said
+    assert "too large" in said.lower() or "disk" in said.lower(), said
+    installation.recovers(first)
+
+
+@pytest.mark.torture
+@tiny
+def test_a_disk_that_is_really_full(tmp_path, undisturbed):
+    _, first, _ = undisturbed
+    installation = Tiny(tmp_path / "tiny")
+    data = installation.paths.data
+    data.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(data)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no tmpfs can be mounted here; the limit on a file's size stands in for it")
+    try:
+        code, said = installation.run()
+        assert code == 0, said
+        assert installation.seen() == first
+        fill = data / "fill"
+        failed = 0
+        for free in (50_000, 1_000_000, 4_000_000):
+            room = os.statvfs(data)
+            fill.write_bytes(b"\0" * max(0, room.f_bavail * room.f_frsize - free))
+            code, said = installation.run()
+            failed += code != 0
+            assert "Traceback" not in said, said
+            fill.unlink()
+            installation.recovers(first)
+        assert failed, "the disk was never full"
+    finally:
+        subprocess.run(["umount", str(data)], check=True)
+
+
+@tiny
+def test_a_file_that_vanishes_while_it_is_read_is_named(undisturbed):
+    installation, first, _ = undisturbed
+    path = installation.paths.raw / "patents" / "2012.csv"
+    content = path.read_bytes()
+    path.write_bytes(content + b"CN1,,2012-01-01,,,,x\n")
+    # gone between the hash and the reader
+    vanish = (
+        "from dagster_project.ingest import files\n"
+        "true = files.sha256\n"
+        "def sha256(path):\n    found = true(path)\n    path.name == '2012.csv' and path.unlink()\n    return found\n"
+        "files.sha256 = sha256"
+    )
+    code, said = installation.run(before=vanish)
+    assert code == 1, said
+    assert "2012.csv" in said
+    assert "Traceback" not in said
+    path.write_bytes(content)
+    installation.recovers(first)
+
+
+@tiny
+def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(undisturbed):
+    installation, first, _ = undisturbed
+    before = int(installation.paths.published.resolve().name)
+    processes = [installation.start() for _ in range(2)]
+    ended = [(*process.communicate(), process.returncode) for process in processes]
+    assert sorted(code for *_, code in ended) == [0, 1], ended
+    refused = next(err for _, err, code in ended if code)
+    assert "Another run is going on" in refused
+    assert int(installation.paths.published.resolve().name) == before + 1
+    assert installation.seen() == first
+
+
+@tiny
+def test_ten_readers_see_one_publication_whole_or_the_other(undisturbed):
+    installation, first, _ = undisturbed
+    done = threading.Event()
+    answers: list[int] = []
+    refused: list[str] = []
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                with duckdb.connect(
+                    str(installation.paths.published.resolve() / "pilotcity.duckdb"), read_only=True
+                ) as db:
+                    answers.append(db.execute("select sum(patents) from panels.city_year").fetchall()[0][0])
+                assert (installation.paths.reports / "index.html").read_text() == "the report"
+            except Exception as error:
+                refused.append(repr(error))
+            time.sleep(0.3)
+
+    readers = [threading.Thread(target=read) for _ in range(10)]
+    for reader in readers:
+        reader.start()
+    code, said = installation.run()
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert code == 0, said
+    assert refused == []
+    assert set(answers) == {12000}
+    assert len(answers) > 50
+    assert installation.seen() == first
+
+
+BACKWARDS = "import time\ntrue = time.time\ntime.time = lambda: true() - 400 * 86400"
+
+
+@tiny
+def test_a_clock_that_went_backwards_changes_nothing(undisturbed):
+    installation, first, _ = undisturbed
+    future = time.time() + 10 * 365 * 86400
+    for path in (*installation.paths.raw.rglob("*"), installation.paths.warehouse):
+        os.utime(path, (future, future))
+    code, said = installation.run(before=BACKWARDS)
+    assert code == 0, said
+    assert installation.seen() == first
+    installation.recovers(first)
+
+
+@pytest.mark.xdist_group("sample")
+def test_a_run_killed_in_the_middle_of_dbt_leaves_no_dbt_behind_and_readers_what_they_had(sample):
+    """The next run on this installation is the forced one of test_sample.py: it must succeed, with the same bytes."""
+    before = sample.paths.published.resolve()
+    process = sample.start("run", "--force")
+    child = None
+    try:
+        deadline = time.monotonic() + 300
+        while child is None and process.poll() is None and time.monotonic() < deadline:
+            child = next((pid for pid in children(process.pid) if "pilotcity-dbt" in command_of(pid)), None)
+            time.sleep(0.2)
+        assert child, "the run never came to dbt"
+        time.sleep(2)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and "pilotcity-dbt" in command_of(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "pilotcity-dbt" not in command_of(child)
+    assert sample.paths.published.resolve() == before
+    assert len(sample.query("from panels.publication")) == 1
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(text) for text in listed.read_text().split()] if listed.exists() else []
+
+
+def command_of(pid: int | None) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
