@@ -32,6 +32,7 @@ def _environment() -> Environment:
     )
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     environment.globals["script"] = Markup((TEMPLATES / "script.js").read_text(encoding="utf-8"))
+    environment.globals["map_script"] = Markup((TEMPLATES / "map.js").read_text(encoding="utf-8"))
     environment.filters["typeset"] = typeset
     environment.filters["both"] = pass_context(both)
     environment.filters["label"] = pass_context(label)

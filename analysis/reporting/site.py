@@ -21,6 +21,7 @@ from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, display_name, number
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
+from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, year_map
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
 from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
@@ -49,6 +50,7 @@ class StudyReport:
     is_sample : whether the panel is from the sample world.
     downloads : "zip", "dta", "parquet", "csv", "citation" -> path below the site.
     citation : what to cite.
+    map : the study on the map by year, or None.
     audit, replication : what a referee would raise and what comes out again, with a page of their own; or None.
     """
 
@@ -62,6 +64,7 @@ class StudyReport:
     truth: pd.DataFrame | None = None
     downloads: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
+    map: YearMap | None = None
     audit: Audit | None = None
     replication: Replication | None = None
 
@@ -92,6 +95,7 @@ class StudyReport:
             truth=truth,
             downloads=dict(downloads or {}),
             citation=citation,
+            map=year_map(study, panel, cities) if cities is not None else None,
         )
 
 
@@ -343,12 +347,22 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "facts": _facts(report),
         "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
         "citation": report.citation,
+        **_map(report),
         "audit": page_name(study) if report.audit is not None else None,
         "findings": len(report.audit.findings) if report.audit is not None else 0,
         "sections": sections,
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
     }
+
+
+def _map(report: StudyReport) -> dict[str, Any]:
+    """The map by year and what its script is given; nothing where there is none."""
+    if report.map is None:
+        return {"map": None}
+    label = report.map.outcome
+    column = [label.en, label.zh] if report.map.column else None
+    return {"map": report.map, "payload": {**report.map.data, "column": column}, "width": WIDTH, "height": HEIGHT}
 
 
 #: What the files of a whole study are called on its page.

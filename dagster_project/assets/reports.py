@@ -17,7 +17,7 @@ from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
 from dagster_project.checks import checks_table
 from dagster_project.fingerprint import files_below
-from dagster_project.paths import Paths
+from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.reporting.site import StudyReport, WarehouseReport
@@ -109,6 +109,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         is_sample=paths.is_sample,
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,
+        cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
         downloads=exports.downloads(candidate, study.name),
         citation=exports.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )

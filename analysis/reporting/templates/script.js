@@ -16,6 +16,11 @@
     });
   }
 
+  // the notice of a failed refresh lies beside the site only after one: without it, its place is not kept free
+  document.addEventListener("error", function (event) {
+    if (event.target.classList && event.target.classList.contains("refresh")) { event.target.hidden = true; }
+  }, true);
+
   show();
   document.addEventListener("DOMContentLoaded", function () {
     show();

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.reporting.dictionary import Origin, complete
 from analysis.reporting.site import StudyReport, WarehouseReport, build
+from analysis.studies.spec import DATA
 
 sys.path.insert(0, str(Path(__file__).parent))
 import browser as chromium
@@ -80,9 +81,9 @@ def site(tmp_path_factory, study, panel, results, truth) -> Path:
         is_sample=True,
     )
     downloads = {kind: f"exports/trial.{kind}" for kind in ("zip", "dta", "parquet", "csv", "citation")}
-    report = StudyReport.from_panel(
-        study, panel, is_sample=True, truth=truth, results=results, downloads=downloads, citation="Cite " + "this " * 30
-    )
+    cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
+    shown = {"truth": truth, "results": results, "downloads": downloads, "cities": cities}
+    report = StudyReport.from_panel(study, panel, is_sample=True, citation="Cite " + "this " * 30, **shown)
     about = {"version": "7", "refreshed": "2024-05-01", "raw_sha256": "ab" * 32}
     build(folder, studies=[report], warehouse=warehouse, publication=about, dictionary=dictionary)
     return folder
@@ -146,6 +147,34 @@ def test_the_switch_comes_after_the_menu_works_by_keyboard_and_is_remembered(bro
     assert browser.ask("document.documentElement.lang") == "zh-Hans"
     browser.ask("document.getElementById('language').click()")
     assert browser.ask("localStorage.getItem('pilotcity-language')") == "en"
+
+
+def test_the_map_goes_through_the_years_and_tells_of_a_city(browser, site) -> None:
+    shade = "document.querySelector('path[data-code=\"110000\"]').getAttribute('class')"
+    browser.open(site / "trial.html", 1200, "?language=en")
+    assert browser.ask(shade) == "pilot"
+    browser.ask("document.querySelector('#map-figure input[type=range]').focus()")
+    for _ in range(4):  # from 2008 to the year before its adoption
+        browser.press("ArrowLeft")
+    assert browser.ask("document.querySelector('#map-figure output').textContent") == "2004"
+    assert browser.ask(shade) == "later"
+    browser.ask("document.querySelector('#map-figure input[value=values]').click()")
+    assert re.fullmatch(r"level[1-5]", browser.ask(shade))
+    assert "never a pilot" not in browser.ask("document.querySelector('#map-figure figcaption').innerText")
+    place = "(e => (e.scrollIntoView(), (r => [r.x + r.width / 2, r.y + r.height / 2])(e.getBoundingClientRect())))"
+    x, y = browser.ask(f"{place}(document.querySelector('path[data-code=\"110000\"]'))")
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    told = "document.querySelector('#map-figure .told').textContent"
+    assert re.fullmatch(r"Beijing 北京市, pilot since 2005; 50% of y_1 2004: -?[\d.]+", browser.ask(told))
+    browser.ask("document.getElementById('language').click()")
+    assert re.fullmatch(r"北京市，2005年起试点；结果 2004：-?[\d.]+", browser.ask(told))
+    browser.ask("document.getElementById('language').click()")
+
+
+def test_no_place_is_kept_free_for_a_notice_that_is_not_there(browser, site) -> None:
+    browser.open(site / "index.html", 1200)
+    top = browser.ask("document.querySelector('.sample').getBoundingClientRect().top")
+    assert top - browser.ask("document.querySelector('header').getBoundingClientRect().bottom") < 40
 
 
 @pytest.mark.parametrize("page", PAGES)
