@@ -62,7 +62,7 @@ class Published:
                 row["name"],
                 row["kind"],
                 row["formula"] or "",
-                (row["unit"] or "").replace("10k_", "10,000 ").replace("_", " "),
+                _unit(row["unit"] or ""),
                 row["description"],
             )
             for row in self.rows("lineage.formulas")
@@ -131,6 +131,11 @@ class Published:
     def rows(self, table: str) -> list[Row]:
         """Every row of a small table."""
         return _rows(self.read(table, None, None))
+
+
+def _unit(text: str) -> str:
+    """A unit as it stands in the middle of a line."""
+    return (text[:1].lower() + text[1:]).replace("10k_", "10,000 ").replace("_", " ")
 
 
 def _rows(frame: pd.DataFrame) -> list[Row]:

@@ -140,8 +140,8 @@ class Quantities:
     def _measured(self, declared: Declared, year: int) -> tuple[list[str], Row, tuple[Node, ...]]:
         """An indicator: the cells it is made of, then those that did not count."""
         cells = self._cells(declared, year)
-        inputs = [self._cell(cell, declared.unit) for cell in cells]
         used = [cell for cell in cells if cell["used"]]
+        inputs = [self._cell(cell, declared.unit, self._why_not(cell, year, used)) for cell in cells]
         held = self.published.committed.get((declared.name, year)) if declared.kind == "committed" else None
         lines = []
         if len(used) > 1:
@@ -174,7 +174,20 @@ class Quantities:
             if used and part["changed_in"] > year and part["unit_code"] in apart - inside
         ]
 
-    def _cell(self, cell: Row, unit: str) -> Node:
+    def _why_not(self, cell: Row, year: int, used: list[Row]) -> list[str]:
+        """Why a cell does not count, in one line; nothing for a cell that does."""
+        if cell["used"]:
+            return []
+        if cell["rule"]:
+            return [f"set aside ({cell['rule']}): {cell['message']}"]
+        if cell["unit_code"] in [other["unit_code"] for other in used]:
+            return ["not counted: a more trusted source has it"]
+        if used:
+            return ["not counted: rates are not added, or the city's own value holds it already"]
+        apart = [part["name"] for part in self.published.parts if part["changed_in"] > year]
+        return [f"not counted: in the borders of today the city needs every part, with {' and '.join(apart)}"]
+
+    def _cell(self, cell: Row, unit: str, why_not: list[str]) -> Node:
         """A cell of a raw file: where it stands, what is printed there, what it became."""
         sheet = f", sheet {cell['sheet']}" if cell["sheet"] else ""
         place = f"{cell['place']}: " if cell["unit_code"] not in (self.published.city, NATION) else ""
@@ -183,9 +196,7 @@ class Quantities:
         if not cell["rule"]:
             factor = "" if cell["factor"] == 1 else f" × {number(cell['factor'])}"
             title += f"{factor} = {with_unit(cell['value'], unit)}"
-        lines = [] if cell["used"] else [_why_not(cell)]
-        if cell["definition"]:
-            lines.append(f"under this header: {cell['definition']}")
+        lines = [*why_not, *([f"under this header: {cell['definition']}"] if cell["definition"] else [])]
         details = {key: cell[key] for key in PLACE}
         kind = "cell" if cell["used"] else "set_aside"
         return Node(kind, "", f"{title} [{cell['source']}]", None, cell["value"], unit, tuple(lines), details)
@@ -228,11 +239,3 @@ def _unrolled(node: Node) -> tuple[Node, ...]:
     earlier = tuple(found for found in node.inputs if found.name == node.name)
     rest = tuple(found for found in node.inputs if found.name != node.name)
     return (*earlier, node.replace(inputs=rest))
-
-
-def _why_not(cell: Row) -> str:
-    if cell["rule"]:
-        return f"set aside ({cell['rule']}): {cell['message']}"
-    if cell["treatment"] == "sum":
-        return f"not counted: rates of {cell['name']} cannot be added, or another part is missing"
-    return "not counted: a more trusted source has it, or a part is missing"
