@@ -403,7 +403,8 @@ def _dictionary(dictionary: pd.DataFrame, studies: Sequence[StudyReport], output
         title = titles.get(str(name), f"Panel {name}")
         table = rows[list(_DICTIONARY)].rename(columns=_DICTIONARY)
         parts.append({"id": str(name), "title": title, "table": listing(table, title)})
-    chinese = {str(row.label_en): str(row.label_zh) for row in dictionary.itertuples() if row.label_en != row.label_zh}
+    labels = dict(zip(dictionary["label_en"].astype(str), dictionary["label_zh"].astype(str), strict=True))
+    chinese = {english: zh for english, zh in labels.items() if english != zh}
     return {"title": "Data dictionary", "parts": parts, "labels": chinese}
 
 

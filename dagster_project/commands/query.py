@@ -28,7 +28,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
             raise ValueError("The query is empty: write one SQL statement, for example from panels.publication.")
         answer = executed.df()
     if options.csv:
-        print(answer.to_csv(index=False), end="")
+        from analysis.reporting.tables import safe_csv
+
+        print(safe_csv(answer).replace("\r\n", "\n"), end="")
     else:
         print(answer.to_string(index=False, max_colwidth=60))
     return 0

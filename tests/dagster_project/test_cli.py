@@ -48,7 +48,12 @@ def test_a_query_prints_a_table(published, capsys):
 
 def test_a_query_prints_csv_with_nothing_around_it(published, capsys):
     assert cli.main(["query", "--csv", "select city_code, gdp from panels.city_year order by 1"]) == 0
-    assert capsys.readouterr().out == "city_code,gdp\n110000,3.0\n310000,\n"
+    assert capsys.readouterr().out == "city_code,gdp\n110000,3\n310000,\n"
+
+
+def test_text_in_that_csv_cannot_run_as_a_formula_and_numbers_keep_their_sign(published, capsys):
+    assert cli.main(["query", "--csv", "select '=1+1' as a, -1.5 as b"]) == 0
+    assert capsys.readouterr().out == "a,b\n'=1+1,-1.5\n"
 
 
 @pytest.mark.parametrize(

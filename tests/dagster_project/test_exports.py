@@ -1,0 +1,142 @@
+"""What a publication hands out beside its site, on a candidate of one small study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from analysis.reporting.archive import unpack
+from analysis.studies import spec
+from analysis.studies.new import new_study
+from analysis.studies.run import run_study
+from dagster_project import cli, exports, publication
+
+ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c" * 64, "lock_sha256": "l"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> spec.Study:
+    """Table 1 and 2 of the template, on a committed list of pilots."""
+    root = tmp_path_factory.mktemp("project")
+    path = new_study("carbon_market", root)[0]
+    text = path.read_text(encoding="utf-8")
+    text = text[: text.index("  figure_1:")].replace("policy: carbon_market", "policy: ai_pilot_zones")
+    path.write_text(text, encoding="utf-8")
+    return spec.load(path)
+
+
+@pytest.fixture
+def candidate(tmp_path, study) -> Path:
+    folder = tmp_path / "candidate"
+    for name in ("panels", "quality", "estimates"):
+        (folder / "data" / name).mkdir(parents=True)
+    (folder / "publication.json").write_text(json.dumps(ABOUT))
+    panel = pd.MultiIndex.from_product([range(110100, 110130), range(2006, 2010)], names=["city_code", "year"])
+    frame = panel.to_frame(index=False).astype({"city_code": str})
+    frame["adoption"] = frame["city_code"].map(lambda code: 2008.0 if code < "110115" else None)
+    frame["treated"] = (frame["year"] >= frame["adoption"]).astype(int)
+    for number, variable in enumerate(study.variables):
+        frame[variable.name] = (frame.index * (7 + 4 * number) % 31) / 31 + number
+    frame.to_parquet(folder / "data" / "panels" / "carbon_market.parquet", index=False)
+    world = frame[["city_code", "year"]].assign(trade_share=0.5)
+    world.to_parquet(folder / "data" / "panels" / "city_year.parquet", index=False)
+    base = spec.variables_table([study]).rename(columns={"name": "column_name"})
+    base[["study", "position", "column_name"]].to_parquet(folder / "data" / "panels" / "data_dictionary.parquet")
+    files = pd.DataFrame({"source": ["city_yearbook"], "file": ["a.xlsx"]})
+    files.to_parquet(folder / "data" / "quality" / "files.parquet", index=False)
+    results = run_study(study, frame, is_sample=True)
+    estimates = pd.concat([result.estimates for result in results.values()], ignore_index=True)
+    estimates.to_parquet(folder / "data" / "estimates" / "estimates.parquet", index=False)
+    (folder / "exhibits" / "carbon_market").mkdir(parents=True)
+    (folder / "exhibits" / "carbon_market" / "table_1.tex").write_text("SAMPLE DATA")
+    return folder
+
+
+def export(candidate: Path, study: spec.Study) -> dict[str, str]:
+    dictionary = exports.complete_dictionary(candidate, [study], is_sample=True)
+    return exports.export_study(candidate, study, dictionary)
+
+
+def test_a_study_is_exported_in_every_kind_below_the_site_and_found_beside_the_data(candidate, study) -> None:
+    written = export(candidate, study)
+    assert set(written) == set(exports.KINDS)
+    assert all((candidate / "site" / path).is_file() for path in written.values())
+    assert (candidate / "exports").is_symlink()
+    assert (candidate / "exports" / "carbon_market.zip").is_file()
+    assert "SAMPLE DATA" in (candidate / "exports" / "carbon_market.citation.txt").read_text()
+    assert exports.downloads(candidate, "other") == {}
+
+
+def test_exporting_twice_gives_the_same_bytes_also_where_a_copy_holds_a_folder(candidate, study, tmp_path) -> None:
+    export(candidate, study)
+    copy = tmp_path / "copy"
+    shutil.copytree(candidate, copy)  # follows links, as a candidate made from a publication does
+    assert not (copy / "exports").is_symlink()
+    export(copy, study)
+    assert (copy / "exports").is_symlink()
+    for suffix in exports.KINDS.values():
+        name = f"carbon_market.{suffix}"
+        assert (copy / "exports" / name).read_bytes() == (candidate / "exports" / name).read_bytes(), suffix
+
+
+def test_the_zip_holds_what_a_stranger_needs_and_replicates(candidate, study, capsys) -> None:
+    export(candidate, study)
+    zipped = candidate / "exports" / "carbon_market.zip"
+    archive = unpack(zipped.read_bytes())
+    assert {
+        *("study/carbon_market.yaml", "data/reference/cities.csv", "data/policies/ai_pilot_zones.csv"),
+        *("panels/carbon_market.parquet", "panels/carbon_market.dta", "estimates.parquet", "estimates.csv"),
+        *("tables/table_1.tex", "dictionary.csv", "CITATION.txt", "README.txt"),
+    } == set(archive.files)
+    assert archive.about["code"]["code_sha256"] == "c" * 64
+    assert cli.main(["replicate", str(zipped)]) == 0
+    said = capsys.readouterr().out
+    assert "figures of 2 tables and figures came out again" in said
+    assert "warning: the code here is not what made the archive" in said
+    assert "SAMPLE DATA" in said
+
+
+def test_an_estimate_that_does_not_come_out_ends_in_an_error_that_names_it(candidate, study, capsys) -> None:
+    path = candidate / "data" / "estimates" / "estimates.parquet"
+    estimates = pd.read_parquet(path)
+    wrong = estimates.index[(estimates["exhibit"] == "table_2") & (estimates["term"] == "treated")][0]
+    estimates.loc[wrong, "estimate"] *= 1.01
+    estimates.to_parquet(path, index=False)
+    export(candidate, study)
+    assert cli.main(["replicate", str(candidate / "exports" / "carbon_market.zip")]) == 1
+    assert "table_2   (1) treated estimate" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_a_sentence(capsys) -> None:
+    assert cli.main(["replicate", "nowhere.zip"]) == 1
+    assert capsys.readouterr().err == "pilotcity: There is no file nowhere.zip.\n"
+
+
+def test_the_descriptor_describes_every_file_with_types(candidate, study) -> None:
+    exports.complete_dictionary(candidate, [study], is_sample=True)
+    package = json.loads(exports.write_descriptor(candidate).read_text(encoding="utf-8"))
+    panel = next(r for r in package["resources"] if r["name"] == "panels.carbon_market")
+    types = {field["name"]: field["type"] for field in panel["schema"]["fields"]}
+    assert (types["city_code"], types["year"], types["ln_pgdp"]) == ("string", "integer", "number")
+    assert next(f for f in panel["schema"]["fields"] if f["name"] == "fin")["title"] == "Financial development"
+
+
+def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None:
+    table = exports.complete_dictionary(candidate, [study], is_sample=True)
+    path = candidate / "data" / "panels" / "data_dictionary.parquet"
+    table.assign(
+        definition=table["definition"].where(table["column_name"] != "fin", "A city's \"own\"; it's so.")
+    ).to_parquet(path)
+    with duckdb.connect(str(publication.write_database(candidate)), read_only=True) as connection:
+        found = dict(
+            connection.execute(
+                "select column_name, comment from duckdb_columns() where table_name = 'carbon_market'"
+            ).fetchall()
+        )
+    assert found["fin"].endswith("A city's \"own\"; it's so.")
+    assert found["city_code"] == "SAMPLE DATA. City code / 城市代码 [text]. Six-digit GB/T 2260 code as of 2021."
