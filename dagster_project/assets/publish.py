@@ -136,12 +136,13 @@ def _refuse_what_failed(paths: Paths, tables: set[str]) -> None:
     """Hold the gate also where this asset is materialised alone, without the checks before it."""
     outcomes = checks_table(paths)
     if len(outcomes):
-        broken = outcomes[outcomes["table"].isin(tables) & (outcomes["holds"] == "NO")]
+        earlier = ~outcomes["table"].str.startswith("panels.")
+        broken = outcomes[(outcomes["table"].isin(tables) | earlier) & (outcomes["holds"] == "NO")]
         if len(broken):
             first = broken.iloc[0]
             raise ValueError(
                 f"{len(broken)} blocking rules do not hold, the first on {first['table']}: {first['rule']} "
-                f"({first['observed']}). Materialise the panels again, with their checks."
+                f"({first['observed']}). Materialise what they are about again, with its checks."
             )
 
 

@@ -387,6 +387,25 @@ def test_faulty_patents_are_listed_with_their_rule(rejects):
     assert patents.message.str.match(r"patents/all\.csv, row \d+, column \w+: '.*' is set aside: .*\.$").all()
 
 
+def test_rows_in_and_out_add_up_from_raw_files_to_counts(world):
+    steps = world.query("select * from quality.layers order by position").set_index("table_name")
+    flow = steps[steps.rows_in.notna()]
+    assert (flow.rows_in == flow.rejected + flow.left_out + flow.rows_out).all()
+    assert (flow.left_out >= 0).all()
+    planted = sum(rule is not None for sheet in sheets() for _, rule in sheet.rows)
+    assert flow[flow.data == "yearbooks"].rejected.sum() == planted
+    patents = flow[flow.data == "patents"]
+    assert patents.rows_in.iloc[0] == len(patent_records()) - 1
+    rejected = world.query("select count(*) as n from staging.stg_patents where rule is not null").n[0]
+    assert patents.rejected.sum() == rejected
+    counted = world.query(
+        "select sum(green_invention_applications + green_utility_applications) as n from intermediate.int_green_patents"
+    ).n[0]
+    assert patents.rows_out.iloc[-1] == counted
+    for before, after in zip(patents.rows_out, patents.rows_in[1:], strict=False):
+        assert before == after
+
+
 def test_the_columns_described_are_the_columns_there_are(world):
     from ruamel.yaml import YAML
 
