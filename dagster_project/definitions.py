@@ -39,7 +39,7 @@ def build(paths: Paths) -> dg.Definitions:
     refresh = dg.define_asset_job(
         REFRESH,
         # years can be backfilled one by one; raw/<source> takes in all of them (see assets/years)
-        dg.AssetSelection.all() - dg.AssetSelection.assets(*(years.key_of(c) for c in found.values())),
+        dg.AssetSelection.all() - dg.AssetSelection.assets(*years.keys(found)),
         description="Raw files to report: everything, in order.",
     )
     return dg.Definitions(

@@ -93,7 +93,9 @@ def _open(path: Path, patience: float = 10.0) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return duckdb.connect(str(path), config={"threads": 2, "memory_limit": memory_limit()})
+            connection = duckdb.connect(str(path), config={"threads": 2, "memory_limit": memory_limit()})
+            connection.execute("set enable_progress_bar = false")
+            return connection
         except duckdb.IOException as error:
             said = str(error).splitlines()[0]
             if "lock" not in str(error):

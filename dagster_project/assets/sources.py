@@ -182,7 +182,7 @@ def refresh(
     progress: Any,
     years: Collection[int] | None = None,
 ) -> Refreshed:
-    """Bring one source up to date in the warehouse. With ``years``, only files whose name names one of them are opened."""
+    """Bring one source up to date in the warehouse; with ``years``, only files whose name names one are opened."""
 
     def wanted(file: str) -> bool:
         return years is None or records.year_of(file) in years

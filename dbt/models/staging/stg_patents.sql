@@ -129,8 +129,8 @@ telling_lists as (
     select
         ipc,
         bool_or(telling_symbols.green) as green,
-        count(*) filter (where telling_symbols.green) > 0 or count(*) < any_value(symbols) as readable
-    from (select ipc, unnest(string_split(ipc, ';')) as symbol, len(string_split(ipc, ';')) as symbols from lists) as listed
+        count(*) filter (where telling_symbols.green) > 0 or count(*) < len(string_split(ipc, ';')) as readable
+    from (select ipc, unnest(string_split(ipc, ';')) as symbol from lists) as listed
     inner join telling_symbols using (symbol)
     group by ipc
 ),
@@ -148,7 +148,9 @@ typed as not materialized (
 
 starts as (
     select located.start, located.place, places.unit_code
-    from (select distinct start, {{ place_in('start') }} as place from typed where start is not null) as located
+    from (
+        select start, {{ place_in('start') }} as place from (select distinct start from typed)
+    ) as located
     left join places using (place)
 ),
 

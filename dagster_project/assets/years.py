@@ -1,0 +1,82 @@
+"""Records by year: a partition a year, so that a backfill of one year opens that year's files and no others.
+
+Why these stand beside raw/<source> instead of replacing it: a job that holds both partitioned and unpartitioned assets
+and is run without a partition reports success and materialises no partition; and nearly everything here is
+unpartitioned. So `refresh` (make run, the schedules, the raw folder's sensor) takes raw/<source>, which brings every
+year up to date by the ledger and reports the years that it read as partitions of the asset here. A backfill on the web
+page takes the asset here; raw/<source> and what follows, materialised with it or after it, then find nothing else to
+read, and dbt judges and counts the files of that year alone (dbt/macros/by_file.sql). Both ways call `sources.refresh`
+and lead to the same warehouse.
+
+A file belongs to the year that its name names. One that names none, or several, has no partition; raw/<source> reads
+it.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+
+import dagster as dg
+
+from dagster_project.assets import sources
+from dagster_project.ingest import records
+from dagster_project.ingest.contracts import Contract
+from dagster_project.paths import Paths
+from dagster_project.resources import WAREHOUSE_POOL, warehouse
+
+#: China's patent law came into force in 1985; the year that is going on is the last one.
+YEARS = dg.TimeWindowPartitionsDefinition(start="1985", fmt="%Y", cron_schedule="0 0 1 1 *", end_offset=1)
+
+
+def key_of(contract: Contract) -> dg.AssetKey:
+    """The partitioned asset of a source of records."""
+    return dg.AssetKey(["raw", f"{contract.source}_by_year"])
+
+
+def keys(found: Mapping[str, Contract]) -> list[dg.AssetKey]:
+    """The partitioned asset of every source of records."""
+    return [key_of(contract) for contract in found.values() if contract.kind != "yearbook"]
+
+
+def by_year(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
+    """The files of a source of records, a partition a year; a backfill of many years is one run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies are marked beta, which is no news here
+        return _by_year(paths, contract)
+
+
+def _by_year(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key_of(contract),
+        deps=[sources.SAMPLE],
+        group_name=sources.GROUP,
+        kinds={"parquet", "csv"},
+        owners=sources.OWNERS,
+        pool=WAREHOUSE_POOL,
+        partitions_def=YEARS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description=(
+            f"{contract.title.en} ({contract.title.zh}) by the year that the file's name names. Backfill a year to "
+            f"read its files alone; {contract.source} takes in every year."
+        ),
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        years = {int(year) for year in context.partition_keys}
+        with warehouse(paths) as connection:
+            done = sources.refresh(connection, paths.raw, contract, context.log.info, years)
+        return dg.MaterializeResult(
+            metadata={
+                "files_read": len(done.read),
+                "files_unchanged": len(done.unchanged),
+                "files_removed": len(done.removed),
+                "files": dg.MetadataValue.json(sorted([*done.read, *done.unchanged])),
+            }
+        )
+
+    return asset
+
+
+def materialised(contract: Contract, files: Iterable[str]) -> Iterator[dg.AssetMaterialization]:
+    """Events that show the years of files as materialised partitions."""
+    known = set(YEARS.get_partition_keys())
+    for year in sorted({str(records.year_of(file)) for file in files} & known):
+        yield dg.AssetMaterialization(key_of(contract), partition=year)
