@@ -15,6 +15,8 @@ defined as (
             [headers.header, replace(headers.header, '(' || headers.unit_text || ')', ''), replace(headers.header, '[' || headers.unit_text || ']', '')],
             definitions.header
         )
+    -- a header that is written with its unit and without it counts once
+    qualify row_number() over (partition by headers.source, file, sheet, "column", headers.indicator, unit_text order by definitions.header) = 1
 ),
 
 final as (
