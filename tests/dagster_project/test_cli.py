@@ -64,6 +64,18 @@ def test_text_in_that_csv_cannot_run_as_a_formula_and_numbers_keep_their_sign(pu
         ("select * from panels.nothing", "nothing does not exist"),
         ("create table panels.x as select 1", "read-only"),
         ("select * from read_csv('/etc/hostname')", "disabled"),
+        ("from '/etc/hostname'", "does not exist"),
+        ("select * from read_text('/etc/hostname')", "disabled"),
+        ("select * from read_parquet('/tmp/*.parquet')", "disabled"),
+        ("select * from glob('/*')", "disabled"),
+        ("copy (select 1) to '/tmp/leak.csv'", "disabled"),
+        ("export database '/tmp/leak'", "disabled"),
+        ("attach '/tmp/other.duckdb' as other", "disabled"),
+        ("install httpfs", "disabled"),
+        ("load httpfs", "disabled"),
+        ("set enable_external_access = true", "running"),
+        ("drop table panels.city_year", "read-only"),
+        ("delete from panels.city_year", "read-only"),
         ("", ""),
         (";", ""),
         ("-- nothing", ""),
@@ -71,6 +83,15 @@ def test_text_in_that_csv_cannot_run_as_a_formula_and_numbers_keep_their_sign(pu
 )
 def test_a_query_that_cannot_be_answered_says_why(published, capsys, sql, said):
     assert said in refuses(capsys, "query", sql)
+
+
+def test_the_web_page_is_bound_to_this_machine_alone(data, monkeypatch):
+    started = []
+    monkeypatch.setattr("os.execv", lambda program, arguments: started.extend(arguments))
+    monkeypatch.setattr("os.chdir", lambda folder: None)
+    cli.main(["ui", "--port", "4321"])
+    assert started[started.index("-h") + 1] == "127.0.0.1"
+    assert started[started.index("-p") + 1] == "4321"
 
 
 @pytest.mark.parametrize("command", [["query", "select 1"], ["sql"], ["rollback"]])
