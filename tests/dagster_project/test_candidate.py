@@ -1,4 +1,4 @@
-"""Whose the candidate is: what a run may go on with, what it must throw away, and what readers are told of a failure."""
+"""Whose the candidate is: what a run goes on with, what it throws away, and what readers are told of a failure."""
 
 from __future__ import annotations
 

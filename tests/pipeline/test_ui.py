@@ -1,0 +1,188 @@
+"""The web page and its daemon on the tiny graph: one asset materialised ends in a publication, a changed file starts
+what it touches, a failed run is told to readers, and a killed daemon costs nothing.
+
+In `make torture`, as it takes minutes: sensors look at things every so often.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from pipeline.tiny_installation import HERE, Tiny
+
+from dagster_project.paths import ROOT
+from dagster_project.resources import prepare_instance
+
+pytestmark = [pytest.mark.torture, pytest.mark.xdist_group("ui")]
+
+LAUNCH = """
+mutation ($assets: [AssetKeyInput!]!) {
+  launchRun(executionParams: {mode: "default", runConfigData: {}, selector: {
+    jobName: "__ASSET_JOB", repositoryName: "__repository__", repositoryLocationName: "tiny", assetSelection: $assets
+  }}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+
+
+class Ui:
+    """`dagster dev` on an installation, asked through its web page's interface."""
+
+    def __init__(self, installation: Tiny) -> None:
+        self.installation = installation
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        dagster = Path(sys.executable).parent / "dagster"
+        environment = installation.environment | {
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
+            "DAGSTER_HOME": str(installation.paths.home),
+        }
+        self.log = (installation.paths.data / "ui.log").open("w")
+        self.process = subprocess.Popen(
+            [str(dagster), "dev", "-m", "tiny", "-h", "127.0.0.1", "-p", str(self.port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        eventually(self.answers, 120, "the web page does not answer")
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("{ version }"))
+        except OSError:
+            return False
+
+    def materialize(self, *path: str) -> str:
+        launched = self.ask(LAUNCH, assets=[{"path": list(path)}])["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def status(self, run: str) -> str:
+        return self.ask("query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }", run=run)[
+            "runOrError"
+        ]["status"]
+
+    def kill(self, how: int = signal.SIGKILL) -> None:
+        """Every process of the session that was started: web page, daemon, code server."""
+        os.killpg(self.process.pid, how)
+        self.process.wait(timeout=60)
+        self.log.close()
+
+
+def eventually(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.5)
+
+
+def number(installation: Tiny) -> int:
+    return int(installation.paths.published.resolve().name)
+
+
+def patents(installation: Tiny) -> int:
+    with duckdb.connect(str(installation.paths.published.resolve() / "pilotcity.duckdb"), read_only=True) as connection:
+        return connection.execute("select sum(patents) from panels.city_year").fetchall()[0][0]
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory):
+    made = Tiny(tmp_path_factory.mktemp("ui"))
+    code, said = made.run()
+    assert code == 0, said
+    prepare_instance(made.paths)
+    return made
+
+
+@pytest.fixture(scope="module")
+def ui(installation):
+    """Running, and with its sensors past the looks at which they only take note."""
+    started = Ui(installation)
+    time.sleep(40)
+    yield started
+    if started.process.poll() is None:
+        started.kill(signal.SIGTERM)
+
+
+def test_one_asset_materialised_in_the_page_ends_in_a_publication(ui, installation):
+    before, seen = number(installation), installation.seen()
+    run = ui.materialize("tiny", "table")
+    eventually(lambda: ui.status(run) in {"SUCCESS", "FAILURE"}, 90, "the run never ended")
+    assert ui.status(run) == "SUCCESS"
+    eventually(lambda: number(installation) > before, 150, "nothing was published after it")
+    assert installation.seen() == seen
+
+
+def test_the_page_of_an_asset_shows_in_a_browser(ui):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no browser here")
+    page = subprocess.run(
+        [
+            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom"),
+            f"http://127.0.0.1:{ui.port}/assets/publication/published",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    ).stdout
+    assert "published" in page
+    assert "What readers see" in page
+
+
+def test_a_changed_file_starts_what_it_touches_up_to_the_publication(ui, installation):
+    before = number(installation)
+    installation.write_patents(2012, 5000)
+    eventually(lambda: number(installation) > before, 150, "the changed file started nothing")
+    assert patents(installation) == 13_000
+    time.sleep(45)
+    assert number(installation) == before + 1  # nothing is published twice
+
+
+def test_a_run_that_fails_is_told_to_readers_who_keep_what_they_had(ui, installation):
+    before, seen = number(installation), installation.seen()
+    path = installation.write_patents(2011, 4000)
+    path.write_text(path.read_text(encoding="utf-8").replace("某公司", "stop"), encoding="utf-8")
+    told = installation.paths.refresh_failed
+    eventually(told.exists, 150, "nobody was told")
+    assert "An applicant is called stop" in told.read_text(encoding="utf-8")
+    assert (number(installation), installation.seen()) == (before, seen)
+    installation.write_patents(2011, 4000)
+    code, said = installation.run()
+    assert code == 0, said
+    assert not told.exists()
+
+
+def test_a_killed_daemon_costs_nothing(ui, installation):
+    seen = installation.seen()
+    run = ui.materialize("publication", "candidate")
+    eventually(lambda: ui.status(run) == "STARTED", 60, "the run never started")
+    ui.kill()
+    assert installation.seen() == seen
+    code, said = installation.run()
+    assert code == 0, said
+    assert installation.seen() == seen
