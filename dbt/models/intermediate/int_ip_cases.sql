@@ -1,19 +1,19 @@
 -- grain: one city of the roster and year that the case files cover; intellectual property cases concluded, beside the nation's
 with cases as (
-    select * from {{ ref('stg_cases') }} where rule is null and intellectual_property
+    select * from {{ ref('int_case_counts') }} where intellectual_property
 ),
 
 covered as (
-    select distinct year from {{ ref('stg_cases') }} where rule is null
+    select distinct year from {{ ref('int_case_counts') }}
 ),
 
 -- the nation's cases include those of courts that belong to no city of the roster
 nation as (
-    select year, count(*) as national_cases from cases group by year
+    select year, sum(cases.cases)::bigint as national_cases from cases group by year
 ),
 
 counted as (
-    select geography.city_code, cases.year, count(*) as ip_cases
+    select geography.city_code, cases.year, sum(cases.cases)::bigint as ip_cases
     from cases
     inner join {{ ref('int_geography') }} as geography using (unit_code)
     group by all

@@ -1,13 +1,34 @@
 -- grain: one published judgment or ruling, typed, with its court's city and the rule by which it does not count, if any
+{%- set raw_cases = source('raw', 'cases') -%}
+{%- set decided_by = [source('raw', 'courts'), source('raw', 'geographic_units'), source('raw', 'ip_causes')] -%}
+{%- set stamps -%}
+    select file, md5(concat_ws(' ', sha256, contract_sha256, reader_sha256, {{ project_hash() }}, {{ content_of(decided_by) }})) as stamp
+    from {{ source('raw', 'ledger') }}
+    where starts_with(stored, 'cases/')
+{%- endset -%}
+{#- files that share a case with what has changed, before or after -#}
+{%- set also -%}
+    select distinct file
+    from {{ this }}
+    where not (__changed__) and number in (
+        select number from {{ this }} where __changed__
+        union all
+        select coalesce({{ clean_name('case_number') }}, '') from {{ raw_cases }} where __changed__
+    )
+    order by file
+{%- endset -%}
+{%- set due = due_files(stamps, also) %}
+{{ due_note(due) }}
+
 with records as (
-    select * from {{ source('raw', 'cases') }}
+    select * from {{ raw_cases }} where {{ is_due(due) }}
 ),
 
 cleaned as (
     select
         *,
         {{ clean_name('court') }} as court_name,
-        {{ clean_name('case_number') }} as number,
+        coalesce({{ clean_name('case_number') }}, '') as number,
         {{ clean_name('cause') }} as cause_name,
         coalesce(try_cast(concluded as date), try_strptime(concluded, ['%Y年%-m月%-d日', '%Y/%-m/%-d'])::date) as concluded_on,
         coalesce(try_cast(filed as date), try_strptime(filed, ['%Y年%-m月%-d日', '%Y/%-m/%-d'])::date) as filed_on
@@ -67,28 +88,40 @@ judged as (
         on located.cause_name = {{ clean_name('causes.cause') }} and causes.is_ip = '1'
 ),
 
--- one case has one number in one court: its first document counts, later ones repeat or correct it
+-- one case has one number in one court: its first document counts, later ones repeat or correct it, whichever files
+-- they stand in
+surplus as (
+    select file, row
+    from (
+        select known_court, number, concluded_on, file, row from judged where own_rule is null
+        {%- if not due.rebuild %}
+        union all
+        select known_court, number, concluded_on, file, row
+        from {{ this }}
+        where not ({{ is_due(due) }}) and coalesce(rule, 'duplicate_case') = 'duplicate_case'
+            and number in (select number from judged)
+        {%- endif %}
+    )
+    qualify row_number() over (partition by known_court, number order by concluded_on, file, row) > 1
+),
+
 final as (
     select
-        source,
-        file,
-        row,
-        case_number,
-        court,
-        known_court,
-        cause,
-        unit_code,
-        year(concluded_on) as year,
-        intellectual_property,
-        coalesce(
-            own_rule,
-            case
-                when row_number() over (
-                    partition by own_rule is null, known_court, number order by concluded_on, file, row
-                ) > 1 then 'duplicate_case'
-            end
-        ) as rule
+        judged.source,
+        judged.file,
+        judged.row,
+        judged.case_number,
+        judged.number,
+        judged.court,
+        judged.known_court,
+        judged.cause,
+        judged.unit_code,
+        judged.concluded_on,
+        year(judged.concluded_on) as year,
+        judged.intellectual_property,
+        coalesce(judged.own_rule, case when surplus.row is not null then 'duplicate_case' end) as rule
     from judged
+    left join surplus on judged.file = surplus.file and judged.row = surplus.row
 )
 
 select * from final
