@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.reporting import all_estimates
 from analysis.reporting.audit_page import audit_page, page_name
 from analysis.reporting.compare import compare
 from analysis.reporting.figures import describe, write_figure
@@ -348,12 +349,22 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
         "citation": report.citation,
         **_map(report),
+        **_all_estimates(report, output),
         "audit": page_name(study) if report.audit is not None else None,
         "findings": len(report.audit.findings) if report.audit is not None else 0,
         "sections": sections,
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
     }
+
+
+def _all_estimates(report: StudyReport, output: Path) -> dict[str, Any]:
+    """The picture of every estimate side by side; nothing where there are too few."""
+    study, folder = report.study, Path("files") / report.study.name
+    printed = published(study.name, study.file.parent / "published")
+    paths, words = all_estimates.write(study, report.results, printed, output / folder, is_sample=report.is_sample)
+    files = [(suffix.upper(), (folder / path.name).as_posix()) for suffix, path in paths.items()]
+    return {"all_estimates": files, "all_estimates_alt": words}
 
 
 def _map(report: StudyReport) -> dict[str, Any]:
