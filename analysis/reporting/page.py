@@ -30,7 +30,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    environment.globals["style"] = Markup(style)
+    environment.globals["plain_style"] = Markup(without_variables(style))
     environment.globals["script"] = Markup((TEMPLATES / "script.js").read_text(encoding="utf-8"))
     environment.globals["map_script"] = Markup((TEMPLATES / "map.js").read_text(encoding="utf-8"))
     environment.filters["typeset"] = typeset
@@ -38,6 +40,12 @@ def _environment() -> Environment:
     environment.filters["label"] = pass_context(label)
     environment.tests["chinese"] = lambda text: re.search("[\u4e00-\u9fff]", text) is not None
     return environment
+
+
+def without_variables(style: str) -> str:
+    """A style sheet with the value in the place of each variable: word processors know no variables."""
+    values = dict(re.findall(r"(--[a-z]+):\s*([^;}]+)", style))
+    return re.sub(r"var\((--[a-z]+)\)", lambda found: values[found[1]].strip(), style)
 
 
 def typeset(text: str) -> str:

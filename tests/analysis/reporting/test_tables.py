@@ -178,3 +178,9 @@ def test_the_files_are_written_the_same_twice(results, study, printed, truth, tm
 def test_a_truth_table_with_a_repeated_key_is_an_error(results, printed, truth) -> None:
     with pytest.raises(ValueError, match="one row for each"):
         compare(results["table_2"].estimates, printed.table, pd.concat([truth, truth]))
+
+
+def test_a_table_for_a_word_processor_has_its_rules_without_variables_that_it_would_not_know() -> None:
+    text = html_document(UGLY)
+    assert "var(" not in text
+    assert "border-top: 2px solid #1c1c1c" in text
