@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run test ui sql replicate lint lock check benchmark torture clean
+.PHONY: help setup run test ui team sql replicate lint lock check benchmark torture clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -33,6 +33,9 @@ test: $(STAMP) ## all tests
 
 ui: $(STAMP) ## Dagster's web page on this project, loopback only
 	@$(BIN)/pilotcity ui
+
+team: $(STAMP) ## webserver, daemon and code server with the run history in PostgreSQL, loopback only
+	@$(BIN)/pilotcity team
 
 sql: $(STAMP) ## a SQL prompt on the published data
 	@$(BIN)/pilotcity sql
@@ -52,10 +55,10 @@ coverage: $(STAMP) ## intervals against known truth on simulated panels, half an
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/study.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/spatial.py
 
 torture: $(STAMP) ## kill runs at random moments and see what readers see
-	@$(BIN)/python -m pytest -m torture -s tests/pipeline
+	@$(BIN)/python -m pytest -m torture -s tests
 
 lock: $(STAMP) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -o requirements.lock
 
 clean: ## remove the environment and everything generated
-	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home dbt/target dbt/logs
+	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home data/postgres dbt/target dbt/logs

@@ -51,14 +51,29 @@ def after_what_it_reads() -> Condition:
     ).with_label("after what it reads")
 
 
+def after_a_backfill() -> Condition:
+    """Run when years of a source of records were read in a run without the source itself.
+
+    Most years have no file and were never read, so that missing partitions are no reason to wait.
+    """
+    new = (
+        Condition.newly_updated()
+        & ~Condition.executed_with_root_target()
+        & ~Condition.executed_with_tags(tag_values=WHOLE)
+    ).with_label("years read in a run without this")
+    moved = Condition.any_deps_match(new).since_last_handled()
+    return (moved & ~Condition.any_deps_in_progress() & ~Condition.in_progress()).with_label("after a backfill")
+
+
 def by_itself(spec: dg.AssetSpec, found: dict[str, Contract]) -> dg.AssetSpec:
     """An asset with its condition and its freshness policy: raw ones by the clock, others after what they read."""
     layer, name = spec.key.path[0], spec.key.path[-1]
     if layer == "raw":
         if name not in found:
             return spec
-        policy = YEARBOOKS_AT_LATEST if found[name].kind == "yearbook" else RECORDS_AT_LATEST
-        return spec.replace_attributes(freshness_policy=policy)
+        if found[name].kind == "yearbook":
+            return spec.replace_attributes(freshness_policy=YEARBOOKS_AT_LATEST)
+        return spec.replace_attributes(freshness_policy=RECORDS_AT_LATEST, automation_condition=after_a_backfill())
     fresh = PUBLISHED_AT_LATEST if spec.key == PUBLISHED else None
     return spec.replace_attributes(automation_condition=after_what_it_reads(), freshness_policy=fresh)
 

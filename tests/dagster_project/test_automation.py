@@ -15,7 +15,6 @@ from dagster_project import runs, schedules
 pytestmark = pytest.mark.xdist_group("definitions")
 
 PUBLISHED = "publication/published"
-REST = {"publication/estimates", "report/site", PUBLISHED}
 
 
 def key(text: str) -> dg.AssetKey:
@@ -33,7 +32,7 @@ class Daemon:
         self.run({asset.to_user_string() for asset in definitions.resolve_asset_graph().get_all_asset_keys()})
         self.tick()
 
-    def run(self, assets, *, selected=None, content: str | None = None, tags=None) -> None:
+    def run(self, assets, *, selected=None, content: str | None = None, tags=None, partition=None) -> None:
         """A run that was to materialise ``selected`` and came as far as ``assets``."""
         selection = frozenset(key(name) for name in selected or assets)
         made = create_run_for_test(
@@ -42,7 +41,9 @@ class Daemon:
         self.version += 1
         for name in sorted(assets):
             version = {"dagster/data_version": content or str(self.version)}
-            self.report(made, StepMaterializationData(dg.AssetMaterialization(key(name), tags=version)))
+            self.report(
+                made, StepMaterializationData(dg.AssetMaterialization(key(name), tags=version, partition=partition))
+            )
 
     def report(self, run, data) -> None:
         kind = DagsterEventType.ASSET_MATERIALIZATION.value
@@ -51,7 +52,9 @@ class Daemon:
     def check(self, check: dg.AssetCheckKey, passed: bool) -> None:
         """The outcome of a check on what was materialised last."""
         (last,) = self.instance.fetch_materializations(check.asset_key, limit=1).records
-        target = AssetCheckEvaluationTargetMaterializationData(last.storage_id, last.run_id, last.timestamp)
+        target = AssetCheckEvaluationTargetMaterializationData(
+            storage_id=last.storage_id, run_id=last.run_id, timestamp=last.timestamp
+        )
         self.instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
                 asset_key=check.asset_key,
@@ -75,20 +78,34 @@ def daemon(built):
     return Daemon(built)
 
 
+def below(daemon: Daemon, name: str) -> set[str]:
+    """Everything that an asset feeds."""
+    graph = daemon.definitions.resolve_asset_graph()
+    found = dg.AssetSelection.assets(name).downstream(include_self=False).resolve(graph)
+    return {asset.to_user_string() for asset in found}
+
+
 def test_one_exhibit_alone_is_followed_by_what_publishes_it_and_by_nothing_else(daemon):
     daemon.run({"innovative_clusters/table_4"})
-    assert daemon.tick() == REST
+    started = daemon.tick()
+    assert started == below(daemon, "innovative_clusters/table_4")
+    assert {"publication/estimates", "report/site", PUBLISHED} <= started
+    assert not any(name.startswith(("raw/", "staging/", "panels/")) for name in started)
     assert daemon.tick() == set()
 
 
 def test_a_source_with_new_content_is_followed_by_all_it_feeds_up_to_the_publication(daemon):
     daemon.run({"raw/patent_records"})
     started = daemon.tick()
-    graph = daemon.definitions.resolve_asset_graph()
-    below = dg.AssetSelection.assets("raw/patent_records").downstream(include_self=False).resolve(graph)
-    assert started == {asset.to_user_string() for asset in below}
+    assert started == below(daemon, "raw/patent_records")
     assert PUBLISHED in started
     assert "scores/tables" not in started
+    assert daemon.tick() == set()
+
+
+def test_a_year_that_was_read_alone_is_followed_by_its_source_and_all_that_feeds(daemon):
+    daemon.run({"raw/patent_records_by_year"}, partition="2012")
+    assert daemon.tick() == below(daemon, "raw/patent_records_by_year")
     assert daemon.tick() == set()
 
 

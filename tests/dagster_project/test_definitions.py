@@ -52,6 +52,7 @@ def test_every_asset_says_what_it_is_who_keeps_it_and_where_it_belongs(graph):
         assert node.owners, name
         assert node.kinds, name
         assert node.group_name not in (None, "default"), name
+        assert node.metadata["dagster/code_references"].code_references, name
 
 
 def test_every_panel_has_a_check_that_blocks_and_one_that_warns(graph):
