@@ -334,7 +334,10 @@ def _result(key: dg.AssetKey, kind: str, checked: Iterable[Checked]) -> dg.Asset
 
 def _sentence(outcome: "Outcome") -> str:
     """What failed, on which row first, and what to do."""
-    first = " ".join(str(value) for value in outcome.failing.head(1).to_numpy().flatten().tolist())
+    from expectations import pages
+
+    rows = outcome.failing.head(1).to_dict("records")
+    first = ", ".join(f"{column} {pages.text(value)}" for row in rows for column, value in row.items())
     where = f" (first: {first})" if first else ""
     return f"{outcome.rule}: {outcome.observed}{where}. {outcome.advice}".strip()
 

@@ -104,7 +104,7 @@ def _broken(rule: Mapping[str, Any]) -> list[str]:
         if rule["broken"] > shown:
             parts.append(f"<p>The first {shown} of {rule['broken']:,} rows:</p>")
         heads = [str(column).replace("_", " ") for column in failing["columns"]]
-        parts.append(_table(heads, [[escape(_text(value)) for value in row] for row in failing["data"]]))
+        parts.append(_table(heads, [[escape(text(value)) for value in row] for row in failing["data"]]))
     return parts
 
 
@@ -120,8 +120,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<table class="checks"><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table>'
 
 
-def _text(value: Any) -> str:
-    if value is None:
+def text(value: Any) -> str:
+    """A value as a reader sees it: whole from a thousand on, else four digits; nothing where it is missing."""
+    if value is None or value != value:
         return ""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

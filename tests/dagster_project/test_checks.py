@@ -57,7 +57,9 @@ def test_each_asset_gets_the_rows_that_are_its_own(paths):
 
 def test_a_failure_names_the_rule_the_row_and_what_to_do(paths):
     found = results(paths)["two", "expectations"]
-    assert found.description.startswith("no place of a file is read twice: 1 of 2 rows (first: two e 2). Two tables")
+    assert found.description.startswith(
+        "no place of a file is read twice: 1 of 2 rows (first: source two, file e, read_twice 2). Two tables"
+    )
     shown = found.metadata["raw.files: no place of a file is read twice"].value
     assert "| two" in shown
     assert "narrow their sheets" in shown
