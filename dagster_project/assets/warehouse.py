@@ -60,6 +60,8 @@ def dbt_models(
         "raw/yearbook_cells": yearbooks,
         "raw/patents": patents,
         "raw/cases": cases,
+        "raw/patents_files": patents,
+        "raw/cases_files": cases,
         "raw/reader_rejects": [*yearbooks, *records],
         "raw/ledger": [*yearbooks, *records],
         "scores/efficiency": [dg.AssetKey(["scores", "tables"]), *scores],

@@ -60,7 +60,11 @@ def stored_name(contract: Contract, *made_of: str) -> str:
 
 
 def show(connection: duckdb.DuckDBPyConnection, kind: str, folder: Path) -> None:
-    """Make raw.<kind> the view of the files that the ledger names."""
+    """Make raw.<kind> the view of the files that the ledger names, and raw.<kind>_files that of their entries."""
+    connection.execute(
+        f"create or replace view raw.{kind}_files as select source, file, sha256, contract_sha256, reader_sha256 "
+        f"from raw.ledger where starts_with(stored, '{kind}/')"
+    )
     names = connection.execute(
         "select stored from raw.ledger where starts_with(stored, $1) order by file", [f"{kind}/"]
     ).fetchall()
@@ -83,7 +87,7 @@ def show_all(connection: duckdb.DuckDBPyConnection) -> None:
     for kind in FIELDS:
         if (kind,) in tables:  # records were kept in tables once
             connection.execute(f"drop table raw.{kind}")
-        elif kind in views and ("read_parquet" not in views[kind] or str(folder) in views[kind]):
+        elif f"{kind}_files" in views and ("read_parquet" not in views[kind] or str(folder) in views[kind]):
             continue
         show(connection, kind, folder)
 

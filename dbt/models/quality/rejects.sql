@@ -29,7 +29,7 @@ faulty_patents as (
             when 'duplicate_key' then 'the application number stands in another row too, which is counted'
         end as reason
     from {{ ref('stg_patents') }} as judged
-    inner join {{ source('raw', 'ledger') }} as files on judged.file = files.file and starts_with(files.stored, 'patents/')
+    inner join {{ source('raw', 'patents_files') }} as files on judged.file = files.file
     where judged.rule is not null
 ),
 

@@ -3,8 +3,7 @@
 {%- set decided_by = [source('raw', 'courts'), source('raw', 'geographic_units'), source('raw', 'ip_causes')] -%}
 {%- set stamps -%}
     select file, md5(concat_ws(' ', sha256, contract_sha256, reader_sha256, {{ project_hash() }}, {{ content_of(decided_by) }})) as stamp
-    from {{ source('raw', 'ledger') }}
-    where starts_with(stored, 'cases/')
+    from {{ source('raw', 'cases_files') }}
 {%- endset -%}
 {#- files that share a case with what has changed, before or after -#}
 {%- set also -%}

@@ -3,8 +3,7 @@
 {%- set decided_by = [source('raw', 'patent_kinds'), source('raw', 'city_names'), source('raw', 'geographic_units'), source('raw', 'green_ipc')] -%}
 {%- set stamps -%}
     select file, md5(concat_ws(' ', sha256, contract_sha256, reader_sha256, {{ project_hash() }}, {{ content_of(decided_by) }})) as stamp
-    from {{ source('raw', 'ledger') }}
-    where starts_with(stored, 'patents/')
+    from {{ source('raw', 'patents_files') }}
 {%- endset -%}
 {#- an application may be listed at its publication and again at its grant: the row that knows of the grant counts -#}
 {%- set order_of_rivals = "partition by application_number order by coalesce(grant_date, '') = '', file, row" -%}
