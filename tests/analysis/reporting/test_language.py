@@ -90,6 +90,7 @@ def test_a_table_in_chinese_has_the_same_numbers_in_the_same_places(results, stu
             "[a] 'x'取自panels.city_year的y，没有原始数据来源提供y。",
         ),
         ("not computed [b]", "未计算 [b]"),
+        ("Table 6 (balance). Weight", "表6（平衡性）权重"),
         ("-0.5**", "-0.5**"),
         ("Nobody wrote this down.", "Nobody wrote this down."),
     ],

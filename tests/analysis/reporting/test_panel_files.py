@@ -55,7 +55,9 @@ def test_stata_carries_labels_in_utf8_and_the_mark_of_sample_data(panel: pd.Data
     assert labels["log_x_"].startswith("log(x): xxx")
     assert max(map(len, labels.values())) == 80
     assert reader.value_labels()["did__imputed"] == {0: "measured", 1: "filled in"}
+    assert reader.time_stamp == "01 Jan 2000 00:00"
     assert read(stata(panel, LABELS, "A title", is_sample=False))[1].data_label == "A title"
+    assert read(stata(panel, LABELS, "long " * 40, is_sample=True))[1].data_label.startswith("SAMPLE DATA: long")
 
 
 def test_names_are_valid_for_stata_and_differ() -> None:
