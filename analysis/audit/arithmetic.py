@@ -276,8 +276,8 @@ def sample_years(material: Material) -> Iterator[Found]:
         )
         columns = dict.fromkeys(i.label for i in material.coefficients if i.exhibit == item.exhibit and i.n == n)
         yield Found(
-            f"The study has {cities} cities in {years} years, {said(cities * years)} rows; {spans}"
-            f"{', so these columns rest on other years' if whole else ''}.",
+            f"The study has {cities} cities in {years} years, {said(cities * years)} rows; "
+            f"{spans}{', so these columns rest on other years' if whole else ''}.",
             item.exhibit,
             ", ".join(columns),
             severity=None if whole else ERROR,
@@ -386,8 +386,8 @@ def list_and_table(material: Material) -> Iterator[Found]:
     mean, half = material.moments[treatment].get("mean", np.nan), material.moment_half(treatment, "mean")
     if abs(mean - share) > half + 1e-12:
         yield Found(
-            f"{material.treated_cities} cities of the list, {len(rows):,} rows: {said(share)} of them are treated; the "
-            f"printed mean of the treatment is {said(mean)}.",
+            f"{material.treated_cities} cities of the list, {len(rows):,} rows: {said(share)} of them are treated; "
+            f"the printed mean of the treatment is {said(mean)}.",
             material.table_of_moments(),
             variable=treatment,
         )

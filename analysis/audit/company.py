@@ -86,8 +86,7 @@ def standard_error_out_of_line(material: Material) -> Iterator[Found]:
             yield Found(
                 f"{said(item.se)} on {said(item.n)} rows (t = {abs(item.estimate) / item.se:.1f}); the other columns "
                 f"for {outcome} have {', '.join(said(other.se) for other in whole if other is not item)}, which at "
-                f"this "
-                f"n would be about {said(expected)}.",
+                f"this n would be about {said(expected)}.",
                 item.exhibit,
                 item.label,
                 outcome,
@@ -108,8 +107,7 @@ def group_standard_errors(material: Material) -> Iterator[Found]:
             words.append(f"{groups} in {', '.join(i.label for i in items)} and {said(whole.se)} in {whole.where}")
         yield Found(
             f"By {column}, standard errors are {'; '.join(words)}. No part of the rows can tell the effect more "
-            f"sharply than "
-            "all of them, unless the variance is computed in another way.",
+            "sharply than all of them, unless the variance is computed in another way.",
             key,
             ", ".join(item.label for items, _ in splits for item in items),
             column,
@@ -136,12 +134,11 @@ def group_fit(material: Material) -> Iterator[Found]:
             beside = "" if ours is None else f", here {ours:.0%}"
             words.append(
                 f"{', '.join(said(i.r2) for i in items)} in {', '.join(i.label for i in items)} and {said(whole.r2)} "
-                f"in "
-                f"{whole.where}, so at least {between:.0%} of the variance would lie between groups{beside}"
+                f"in {whole.where}, so at least {between:.0%} of the variance would lie between groups{beside}"
             )
         yield Found(
             f"By {column}, R² is {'; '.join(words)}. R² within cities beside R² that counts city effects would "
-            f"explain it.",
+            "explain it.",
             key,
             ", ".join(item.label for items, *_ in splits for item in items),
             column,
@@ -202,8 +199,7 @@ def omitted_variable(material: Material) -> Iterator[Found]:
                 delta = float(np.mean(siblings[0][3]))
                 hint = (
                     f" {siblings[0][0].label} gives delta = {delta:.2f} on the same rows; with it the coefficient "
-                    f"would be "
-                    f"{said(short.estimate - delta * other.estimate)}."
+                    f"would be {said(short.estimate - delta * other.estimate)}."
                 )
             yield Found(
                 f"Adding {policy} ({said(other.estimate)}) moves the effect from {said(short.estimate)} to "
@@ -282,7 +278,7 @@ def constant_moved(material: Material) -> Iterator[Found]:
     for exhibit, columns in hits.items():
         yield Found(
             f"The constant is {'; '.join(columns.values())}: the controls do not have the coefficients of the whole "
-            f"sample.",
+            "sample.",
             exhibit,
             ", ".join(columns),
             "const",
@@ -309,8 +305,8 @@ def decomposition_mean(material: Material) -> Iterator[Found]:
         for item in alone[:1]:
             if abs(item.estimate - mean) > slack + item.half:
                 yield Found(
-                    f"The printed comparisons have the weighted mean {said(mean)}; the regression without controls is "
-                    f"{said(item.estimate)} ({item.where}), and the two are equal by construction.",
+                    f"The printed comparisons have the weighted mean {said(mean)}; the regression without controls "
+                    f"is {said(item.estimate)} ({item.where}), and the two are equal by construction.",
                     key,
                     variable=outcome,
                     severity=ERROR,
@@ -323,8 +319,8 @@ def decomposition_mean(material: Material) -> Iterator[Found]:
             yield Found(
                 f"The printed comparisons have the weighted mean {said(mean)}; the baseline is {said(base.estimate)} "
                 f"({base.where}), {gap / base.se:.1f} standard errors away. A decomposition without controls "
-                f"explains the "
-                f"effect without controls: the controls account for {gap / abs(base.estimate):.0%} of the baseline.",
+                f"explains the effect without controls: the controls account for {gap / abs(base.estimate):.0%} of "
+                "the baseline.",
                 key,
                 variable=outcome,
             )
@@ -351,10 +347,9 @@ def autocorrelation_precision(material: Material) -> Iterator[Found]:
             neighbours = 2 * cities * years * (item.se - item.half) ** 2
             if neighbours > 2 * PLANAR:
                 yield Found(
-                    f"rho has a standard error of {said(item.se)}; that of a matrix of neighbours over {cities} cities "
-                    f"and {years} years is near {said(np.sqrt(6 / (2 * cities * years)))}. The printed one fits a "
-                    f"matrix "
-                    f"with about {neighbours:.0f} neighbours a city.",
+                    f"rho has a standard error of {said(item.se)}; that of a matrix of neighbours over {cities} "
+                    f"cities and {years} years is near {said(np.sqrt(6 / (2 * cities * years)))}. The printed one "
+                    f"fits a matrix with about {neighbours:.0f} neighbours a city.",
                     key,
                     item.label,
                     "rho",
@@ -378,10 +373,9 @@ def _moran_precision(material: Material, key: str, name: str, cities: int) -> It
     if hits:
         largest, item, p = max(hits, key=lambda hit: hit[0])
         yield Found(
-            f"In {len(hits)} of the printed rows I and p need a standard deviation of at most {said(largest)} "
-            f"(for example {item.label}: I = {said(item.estimate, 3)}, p = {p.estimate:.3f}); over {cities} cities a "
-            f"matrix of "
-            f"neighbours has one near {said(np.sqrt(2 / (6 * cities)))}, so such a p needs about "
+            f"In {len(hits)} of the printed rows I and p need a standard deviation of at most {said(largest)} (for "
+            f"example {item.label}: I = {said(item.estimate, 3)}, p = {p.estimate:.3f}); over {cities} cities a "
+            f"matrix of neighbours has one near {said(np.sqrt(2 / (6 * cities)))}, so such a p needs about "
             f"{2 / (cities * largest**2):.0f} neighbours a city.",
             key,
             variable=name,
@@ -402,10 +396,8 @@ def instrument_strength(material: Material) -> Iterator[Found]:
         treated = "" if material.panel is None else f", close to the {material.treated_cities} treated cities"
         yield Found(
             f"The first-stage F is {said(item.estimate, 1)} and the LM statistic {said(lm.estimate, 1)}. A clustered "
-            f"LM "
-            f"is bounded by the clusters that carry it{treated}: the instrument moves with the treatment in those "
-            f"cities "
-            "almost by construction, for example because its time dummy is each city's own adoption.",
+            f"LM is bounded by the clusters that carry it{treated}: the instrument moves with the treatment in those "
+            "cities almost by construction, for example because its time dummy is each city's own adoption.",
             item.exhibit,
             item.label,
             "iv",

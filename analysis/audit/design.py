@@ -36,8 +36,7 @@ def interaction_is_treatment(material: Material) -> Iterator[Found]:
         equals = "equals the treatment" if inside else "is zero everywhere"
         yield Found(
             f"All {inside + outside} treated cities have {interaction.group} = {int(bool(inside))}: {name} {equals} "
-            f"and "
-            "tells nothing of differences between groups.",
+            "and tells nothing of differences between groups.",
             key,
             ", ".join(labels),
             name,
@@ -56,8 +55,7 @@ def interaction_alone(material: Material) -> Iterator[Found]:
         )
         yield Found(
             f"The interaction stands without the treatment itself. {words}. Its coefficient is the effect in one "
-            f"group, not "
-            "the difference between groups.",
+            "group, not the difference between groups.",
             key,
             ", ".join(model.label for model, _ in models),
         )
@@ -99,8 +97,8 @@ def undersized_group(material: Material) -> Iterator[Found]:
     for (key, where), (labels, treated, cities) in told.items():
         if treated < SMALL_GROUP:
             yield Found(
-                f"{treated} treated cities of {cities} have {where}: the group's effect is that of these cities, and a "
-                "clustered standard error from so few is far too small.",
+                f"{treated} treated cities of {cities} have {where}: the group's effect is that of these cities, and "
+                "a clustered standard error from so few is far too small.",
                 key,
                 labels,
                 where,
@@ -127,8 +125,8 @@ def few_treated_clusters(material: Material) -> Iterator[Found]:
         ]
     words = f" Here: {'; '.join(beside)}." if beside else ""
     yield Found(
-        f"{treated} of {material.grid[0]} cities are ever treated. Normal theory by cluster needs about {FEW_TREATED} "
-        f"treated ones and tends to reject too often with fewer (MacKinnon and Webb 2017).{words}",
+        f"{treated} of {material.grid[0]} cities are ever treated. Normal theory by cluster needs about "
+        f"{FEW_TREATED} treated ones and tends to reject too often with fewer (MacKinnon and Webb 2017).{words}",
         variable=material.study.treatment,
         from_data=bool(beside),
     )
@@ -147,8 +145,8 @@ def partly_treated_city(material: Material) -> Iterator[Found]:
         names = part["name_en"] if "name_en" in part else part[UNIT]
         yield Found(
             f"{part[UNIT].nunique()} of {inside[UNIT].nunique()} treated cities are pilots in a part only "
-            f"({', '.join(names.astype(str))}, "
-            f"{', '.join(sorted(set(part['scope'])))}), but the whole prefecture is coded as treated.",
+            f"({', '.join(names.astype(str))}, {', '.join(sorted(set(part['scope'])))}), but the whole prefecture is "
+            "coded as treated.",
             variable=material.study.treatment,
         )
 
@@ -162,8 +160,8 @@ def anticipation_not_shown(material: Material) -> Iterator[Found]:
             if leads and printed and not printed & set(leads):
                 yield Found(
                     f"{model.label} adds leads of {', '.join(map(str, model.leads))} years and prints only the "
-                    f"treatment. "
-                    "Anticipation is a matter of the leads' coefficients; the treatment's says nothing of it.",
+                    "treatment. Anticipation is a matter of the leads' coefficients; the treatment's says nothing "
+                    "of it.",
                     key,
                     model.label,
                     ", ".join(leads),
@@ -181,8 +179,7 @@ def forbidden_comparisons(material: Material) -> Iterator[Found]:
     yield Found(
         f"{forbidden:.1%} of the two-way estimate compares cities with ones treated before them, most of it "
         f"({first['weight']:.1%}) cohort {first['cohort']} with cohort {first['control']}; if effects grow, that "
-        f"part has "
-        "the wrong sign.",
+        "part has the wrong sign.",
         variable=material.study.treatment,
         severity=WARNING if forbidden >= FORBIDDEN else None,
     )
@@ -213,8 +210,7 @@ def negative_weights(material: Material) -> Iterator[Found]:
         largest = max(total for *_, total in hits)
         yield Found(
             f"Weights of the treated rows sum to one; negative are {words}. Where effects differ between cities and "
-            f"years, "
-            "these rows push the estimate the wrong way.",
+            "years, these rows push the estimate the wrong way.",
             variable=material.study.treatment,
             severity=WARNING if largest >= FORBIDDEN else None,
             from_data=True,

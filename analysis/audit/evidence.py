@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +18,7 @@ from analysis.did.pretest import pretest_power
 from analysis.did.regression import Design, design_matrix, fit
 from analysis.results import Estimate
 from analysis.studies.methods import ADOPTION, TIME, UNIT
-from analysis.studies.records import Model
+from analysis.studies.records import EfficiencySpecification, Model
 
 SIZE = 0.05
 #: Share of the effect that an unseen trend must be able to explain, at the power that planners of trials ask for.
@@ -29,6 +30,8 @@ NEIGHBOURS = 5
 #: Longest run of periods of the event study behind the pre-test.
 LEADS, LAGS = 6, 5
 DRAWS = 999
+#: Cities whose scores are computed twice, and the change of a score that is rounding.
+SCORED, TIE = 60, 1e-6
 
 
 def pretrend(material: Material) -> Iterator[Found]:
@@ -38,11 +41,9 @@ def pretrend(material: Material) -> Iterator[Found]:
     for outcome, study in studies.items():
         if adjusted[outcome] < SIZE:
             yield Found(
-                f"{outcome}: leads {', '.join(map(str, study.pretrend.terms))} are jointly zero with "
-                f"{_p(adjusted[outcome])} "
-                f"(F = {study.pretrend.f:.2f}; by Holm over {len(studies)} outcomes): treated cities were on another "
-                f"path "
-                "before.",
+                f"{outcome}: the test that leads {', '.join(map(str, study.pretrend.terms))} are all zero has "
+                f"{_p(adjusted[outcome])} (F = {study.pretrend.f:.2f}; by Holm over {len(studies)} outcomes): treated "
+                "cities were on another path before.",
                 variable=outcome,
                 from_data=True,
             )
@@ -60,10 +61,8 @@ def pretrend_power(material: Material) -> Iterator[Found]:
             yield Found(
                 f"{model.outcome}: leads {result.periods[0]} to {result.periods[-1]} would show a trend of "
                 f"{said(half['slope'])} a year in half of all samples and one of {said(likely['slope'])} in "
-                f"{POWER:.0%}. "
-                f"Going on after adoption, these make {half['share']:.0%} and {likely['share']:.0%} of the mean "
-                f"effect of "
-                f"{said(result.effect)}: insignificant leads do not rule them out.",
+                f"{POWER:.0%}. Going on after adoption, these make {half['share']:.0%} and {likely['share']:.0%} of "
+                f"the mean effect of {said(result.effect)}: insignificant leads do not rule them out.",
                 variable=model.outcome,
                 from_data=True,
             )
@@ -117,7 +116,7 @@ def bad_control(material: Material) -> Iterator[Found]:
         if words:
             yield Found(
                 f"{model.outcome}: the effect is {said(own)}. {'; '.join(words)} (by Holm over {len(controls)} "
-                f"controls).",
+                "controls).",
                 model=model.label,
                 variable=", ".join(names),
                 from_data=True,
@@ -186,8 +185,7 @@ def many_outcomes(material: Material) -> Iterator[Found]:
         )
         yield Found(
             f"The study tests {len(table)} outcomes ({', '.join(table.index)}). By Romano and Wolf's step-down over "
-            f"them, "
-            f"{words}.",
+            f"them, {words}.",
             variable=", ".join(map(str, lost.index)),
             from_data=True,
         )
@@ -260,6 +258,52 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def mixed_units(material: Material) -> Iterator[Found]:
+    """Bad outputs of an efficiency score in several multiples of one unit, and whether scores change with them."""
+    for scored in material.study.efficiency:
+        stated = {name: material.text.units[name] for name in scored.bad_outputs if name in material.text.units}
+        sizes = {name: _multiple(unit) for name, unit in stated.items()}
+        if len(set(sizes.values())) < 2:
+            continue
+        change, cities, year = _change_of_scores(material, scored, sizes)
+        words = ", ".join(f"{name} in {unit}" for name, unit in stated.items())
+        matters = "so for this model the mixture does not matter" if change < TIE else "so the mixture matters"
+        yield Found(
+            f"Bad outputs of {scored.name} are stated in different multiples: {words}. Scores of {cities} cities in "
+            f"{year} change by at most {change:.0e} when each is put into its stated unit, {matters}.",
+            variable=", ".join(stated),
+            severity=None if change < TIE else WARNING,
+            from_data=True,
+        )
+
+
+def _multiple(unit: str) -> float:
+    """The number before a unit: 10,000 of "10,000 t", 1 of "t"."""
+    number = re.match(r"[\d,]+", unit)
+    return float(number[0].replace(",", "")) if number else 1.0
+
+
+def _change_of_scores(
+    material: Material, scored: EfficiencySpecification, sizes: dict[str, float]
+) -> tuple[float, int, int]:
+    """Largest change of a score when bad outputs are divided by their multiples, on some cities of the first year."""
+    from analysis.efficiency import super_sbm
+
+    if material.city_year is None or not set(scored.variables) <= set(material.city_year.columns):
+        raise NotAtHand(f"The columns behind {scored.name} are not at hand.")
+    years = material.city_year[TIME].isin(set(material.rows[TIME]))
+    complete = material.city_year[years].dropna(subset=list(scored.variables)).sort_values([TIME, UNIT])
+    if complete.empty:
+        raise NotAtHand(f"No city has all that {scored.name} is scored from.")
+    year = complete[TIME].iloc[0]
+    some = complete[complete[TIME] == year].head(SCORED).reset_index(drop=True)
+    rescaled = some.assign(**{name: some[name] / size for name, size in sizes.items()})
+    roles = {"inputs": scored.inputs, "outputs": scored.outputs, "bad_outputs": scored.bad_outputs}
+    choices = {"returns": scored.returns, "orientation": scored.orientation, "objective": scored.objective}
+    before, after = (super_sbm(rows, **roles, **choices).table["score"] for rows in (some, rescaled))  # type: ignore[arg-type]
+    return float((before - after).abs().max()), len(some), int(year)
+
+
 RULES = (
     Rule(
         "pretrend",
@@ -278,6 +322,15 @@ RULES = (
         "Report the trend that the test could have seen and the bounds of Rambachan and Roth (2023).",
         "报告检验所能发现的趋势，并给出Rambachan与Roth（2023）的区间。",
         pretrend_power,
+    ),
+    Rule(
+        "mixed-units",
+        "Bad outputs in mixed units",
+        "非期望产出单位不一",
+        NOTE,
+        "State one unit; with a model that depends on units, scores would have to be computed again.",
+        "统一单位；若所用模型依赖单位，则须重新计算得分。",
+        mixed_units,
     ),
     Rule(
         "bad-control",

@@ -170,8 +170,7 @@ def _sizes(material: Material) -> Iterator[Line]:
         else:
             reason = (
                 f"{said(structural - n)} rows are missing in the authors' data, or cities stand in other groups; "
-                f"which, the "
-                "paper does not say."
+                "which, the paper does not say."
             )
             yield Line(*place, said(structural), "cities of the sample x years", CANNOT, reason)
 

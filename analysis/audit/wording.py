@@ -96,8 +96,8 @@ def _wrong_levels(claim: Claim, items: list[Printed], cities: int) -> list[str]:
             t = abs(item.estimate) / item.se
             shown = f", {item.stars:.0f} stars printed" if np.isfinite(item.stars) else ""
             faults.append(
-                f"{item.label} has t = {t:.2f}, p = {item.p_range(cities)[1]:.3f}, "
-                f"not below {claim.level:g} ({len(stars(least))} stars{shown})"
+                f"{item.label} has t = {t:.2f}, p = {item.p_range(cities)[1]:.3f}, not below {claim.level:g} "
+                f"({len(stars(least))} stars{shown})"
             )
     return faults
 
@@ -232,8 +232,7 @@ def not_winsorized(material: Material) -> Iterator[Found]:
     if words:
         yield Found(
             f"The text cuts continuous variables at {low:.0%} and {high:.0%}; then {1 - high:.0%} of the rows share "
-            f"the "
-            f"largest value. {'; '.join(words)}. These look like single raw values.",
+            f"the largest value. {'; '.join(words)}. These look like single raw values.",
             material.table_of_moments(),
             variable=", ".join(names),
             severity=ERROR if worst > impossible else None,
@@ -253,8 +252,7 @@ def other_definition(material: Material) -> Iterator[Found]:
             if own <= FIT:
                 yield Found(
                     f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD "
-                    f"{said(moments['sd'])} "
-                    f"fit {meaning} ({variable.source}, distance {own:.2f}).",
+                    f"{said(moments['sd'])} fit {meaning} ({variable.source}, distance {own:.2f}).",
                     material.table_of_moments(),
                     variable=variable.name,
                     from_data=True,
@@ -267,10 +265,8 @@ def other_definition(material: Material) -> Iterator[Found]:
             unit = " in any power of ten of its unit" if definition.unit == NOT_STATED else ""
             yield Found(
                 f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD {said(moments['sd'])} "
-                f"fit "
-                f"{meaning} ({variable.source}, distance {own:.2f}), not {stated}{over}{unit} (distance "
-                f"{theirs:.2f}; its "
-                f"mean is {said(float(described.mean()))}, its SD {said(float(described.std()))}).",
+                f"fit {meaning} ({variable.source}, distance {own:.2f}), not {stated}{over}{unit} (distance "
+                f"{theirs:.2f}; its mean is {said(float(described.mean()))}, its SD {said(float(described.std()))}).",
                 material.table_of_moments(),
                 variable=variable.name,
                 from_data=True,
@@ -286,10 +282,9 @@ def unit_not_stated(material: Material) -> Iterator[Found]:
         values = _drawn(material, variable.source, None, variable.log)
         if _distance(values, moments, any_unit=False) <= 2 * FIT:
             yield Found(
-                f"The text: {definition.says}, in no unit. A printed mean of {said(moments['mean'])} and a maximum of "
-                f"{said(moments['max'])} fit {CITY_YEAR[variable.source][0]} (mean {said(float(values.mean()))}, "
-                f"maximum "
-                f"{said(float(values.max()))}).",
+                f"The text: {definition.says}, in no unit. A printed mean of {said(moments['mean'])} and a maximum "
+                f"of {said(moments['max'])} fit {CITY_YEAR[variable.source][0]} (mean {said(float(values.mean()))}, "
+                f"maximum {said(float(values.max()))}).",
                 material.table_of_moments(),
                 variable=variable.name,
                 from_data=True,
@@ -359,15 +354,14 @@ def event_window(material: Material) -> Iterator[Found]:
             beyond = f"; data exist back to period {earliest}" if -leads > earliest else ""
             yield Found(
                 f"Adoption from {adopted.min():.0f} to {adopted.max():.0f} and data from {first} to {last} give "
-                f"periods "
-                f"{earliest} to {latest}: {'; '.join(faults)}{beyond}.",
+                f"periods {earliest} to {latest}: {'; '.join(faults)}{beyond}.",
                 key,
                 variable=f"periods {-leads} to {lags}",
             )
         if base >= 0:
             yield Found(
-                f"The base is period {base}, in which the policy is in force: an immediate effect is set to zero, and "
-                "leads are measured against a treated year.",
+                f"The base is period {base}, in which the policy is in force: an immediate effect is set to zero, "
+                "and leads are measured against a treated year.",
                 key,
                 variable=f"base {base}",
             )

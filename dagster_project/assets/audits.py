@@ -46,9 +46,8 @@ def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
         owners=OWNERS,
         description=(
             f"{study.title.en}. What a referee would raise: general rules on the specification, the panel, the "
-            f"estimates "
-            "and the printed figures, each finding with its evidence; and which printed numbers come out again, and "
-            "why."
+            "estimates and the printed figures, each finding with its evidence; and which printed numbers come out "
+            "again, and why."
         ),
     )
     def asset() -> dg.MaterializeResult:

@@ -29,6 +29,8 @@ def test_definitions_that_the_printed_moments_do_not_fit_are_found(audits):
     assert found("ai_pilot_zones", "other-definition") == {"eco", "fe", "edu"}
     assert found("ai_pilot_zones", "unit-not-stated") == {"op"}
     assert found("innovative_clusters", "other-definition") == {"fin"}
+    mixed = next(f for f in audits["ai_pilot_zones"]["findings"] if f["code"] == "mixed-units")
+    assert "does not matter" in mixed["evidence"]
 
 
 def test_all_that_follows_from_lists_and_timing_is_reproduced_on_sample_data(audits):

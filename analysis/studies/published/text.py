@@ -97,6 +97,7 @@ class Text:
     winsorized : the quantiles at which continuous variables are said to be cut, or None.
     event_studies : exhibit -> its window.
     definitions : variable -> definition.
+    units : column of panels.city_year that goes into an efficiency score -> its unit as printed, such as "10,000 t".
     claims : sentences about numbers, in the order of the text.
     """
 
@@ -106,6 +107,7 @@ class Text:
     winsorized: tuple[float, float] | None = None
     event_studies: Mapping[str, Window] = field(default_factory=dict)
     definitions: Mapping[str, Definition] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
 
 
@@ -117,10 +119,11 @@ def read_text(mark: Mark) -> Text:
     ValueError
         Naming file, line and key.
     """
-    keys = ("cities", "years", "treated_cities", "winsorized", "event_studies", "definitions", "claims")
+    keys = ("cities", "years", "treated_cities", "winsorized", "event_studies", "definitions", "units", "claims")
     parts = mark.mapping(keys)
     definitions = [_definition(item) for item in parts["definitions"].items()] if "definitions" in parts else []
     windows = parts["event_studies"].mapping() if "event_studies" in parts else {}
+    units = parts["units"].mapping(CITY_YEAR) if "units" in parts else {}
     years = _pair(parts["years"]) if "years" in parts else None
     return Text(
         cities=parts["cities"].integer(1, 100_000) if "cities" in parts else None,
@@ -129,6 +132,7 @@ def read_text(mark: Mark) -> Text:
         winsorized=_pair(parts["winsorized"]) if "winsorized" in parts else None,
         event_studies={exhibit: _window(window) for exhibit, window in windows.items()},
         definitions={definition.variable: definition for definition in definitions},
+        units={column: unit.text() for column, unit in units.items()},
         claims=tuple(_claim(item) for item in parts["claims"].items()) if "claims" in parts else (),
     )
 

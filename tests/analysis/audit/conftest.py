@@ -20,7 +20,7 @@ from analysis.studies.spec import load
 CITIES, YEARS, FIRST = 300, 10, 2001
 COLUMNS = (
     *("green_patents_granted", "new_firms_per_100", "industry_share", "information_employment_percent"),
-    *("population_resident_10k", "landlines_1984_per_100"),
+    *("population_resident_10k", "landlines_1984_per_100", "real_gdp_per_capita_yuan"),
 )
 NAMES = Known(
     columns=dict.fromkeys(COLUMNS, ("ratio", "")),
@@ -43,6 +43,11 @@ variables:
   - {name: percent, from: information_employment_percent, role: control}
   - {name: size, from: population_resident_10k, log: true, role: control}
   - {name: lines, from: landlines_1984_per_100, role: instrument}
+efficiency:
+  eff:
+    inputs: [industry_share]
+    outputs: [population_resident_10k]
+    bad_outputs: [information_employment_percent, real_gdp_per_capita_yuan]
 policies: [{name: other, policy: others}]
 groups: [{name: large, at_least: {size: 3}}]
 weights: {contiguity: {kind: contiguity}}
@@ -118,6 +123,7 @@ text:
     - {variable: share, says: a share, scale: share, from: industry_share}
     - {variable: percent, says: a percentage, scale: percent, from: information_employment_percent}
     - {variable: size, says: ln of people, scale: log, from: population_resident_10k, unit: "10,000 people"}
+  units: {information_employment_percent: 10 t, real_gdp_per_capita_yuan: 10 t}
   claims:
     - {says: it works, exhibit: table_2, terms: [did], level: 0.01, sign: 1, columns: 2}
     - {says: "it is BASE", exhibit: table_2, models: ["(2)"], terms: [did], estimate: BASE}

@@ -297,6 +297,11 @@ CASES: list[tuple[str, Break, str]] = [
     ("negative-weights", lambda m, make: treat_nearly_all(m), "negative"),
     ("pretrend", lambda m, make: with_panel(m, leads_grow(m.panel)), "leads"),
     ("pretrend-power", lambda m, make: make(panel=make.simulate(noise=0.8)), "insignificant leads"),
+    (
+        "mixed-units",
+        lambda m, make: said(m, units={**m.text.units, "real_gdp_per_capita_yuan": "10,000 t"}),
+        "does not matter",
+    ),
     ("bad-control", lambda m, make: with_panel(m, policy_moves_share(m.panel)), "share moves by"),
     ("spillover", lambda m, make: neighbours_gain(m), "nearest cities"),
     ("many-outcomes", lambda m, make: barely_significant(m), "together"),
