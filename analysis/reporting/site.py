@@ -6,6 +6,7 @@ Pages say only what the frames handed in say; nothing is estimated or counted he
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class StudyReport:
     is_sample : whether the panel is from the sample world.
     downloads : "zip", "dta", "parquet", "csv", "citation" -> path below the site.
     citation : what to cite.
+    drawn : a folder that holds the pictures of these results already, or None.
     map : the study on the map by year, or None.
     audit, replication : what a referee would raise and what comes out again, with a page of their own; or None.
     """
@@ -65,6 +67,7 @@ class StudyReport:
     truth: pd.DataFrame | None = None
     downloads: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
+    drawn: Path | None = None
     map: YearMap | None = None
     audit: Audit | None = None
     replication: Replication | None = None
@@ -81,6 +84,7 @@ class StudyReport:
         results: Mapping[str, ExhibitResult] | None = None,
         downloads: Mapping[str, str] | None = None,
         citation: str = "",
+        drawn: Path | None = None,
     ) -> StudyReport:
         """The report of a panel; exhibits are computed unless ``results`` are at hand."""
         if results is None:
@@ -96,6 +100,7 @@ class StudyReport:
             truth=truth,
             downloads=dict(downloads or {}),
             citation=citation,
+            drawn=drawn,
             map=year_map(study, panel, cities) if cities is not None else None,
         )
 
@@ -327,7 +332,7 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
     for name, result in report.results.items():
         folder = Path("files") / study.name
         paths = write_table(result, study, output / folder, printed=printed, truth=report.truth)
-        figure = write_figure(result, study, output / folder)
+        figure = _figure(report, result, output / folder)
         sections.append(
             {
                 "id": name,
@@ -356,6 +361,16 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
         "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
     }
+
+
+def _figure(report: StudyReport, result: ExhibitResult, folder: Path) -> dict[str, Path]:
+    """The pictures of an exhibit in ``folder``: taken from where they are drawn already, else drawn."""
+    made = {suffix: f"{result.exhibit}.{suffix}" for suffix in ("svg", "png")}
+    if report.drawn is None or not all((report.drawn / name).is_file() for name in made.values()):
+        return write_figure(result, report.study, folder)
+    for name in made.values():
+        shutil.copyfile(report.drawn / name, folder / name)
+    return {suffix: folder / name for suffix, name in made.items()}
 
 
 def _all_estimates(report: StudyReport, output: Path) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
+        drawn=candidate / "exhibits" / study.name,
         downloads=exports.downloads(candidate, study.name),
         citation=exports.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )
