@@ -13,7 +13,7 @@ import pandas as pd
 WHOLE_ROW = "A"
 ROW = ("file", "sheet", "row")
 CELL = (*ROW, "column")
-COLUMNS = ["data", "rule", "what_was_planted", "planted", "caught", "set_aside", "false_alarms"]
+COLUMNS = ["files", "rule", "what_was_planted", "planted", "caught", "set_aside", "false_alarms"]
 
 
 def read_ledgers(paths: Iterable[object]) -> pd.DataFrame:
@@ -61,16 +61,16 @@ def planted_and_caught(planted: pd.DataFrame, rejects: pd.DataFrame) -> pd.DataF
     Returns
     -------
     DataFrame
-        ``data`` (folder of the file), ``rule``, ``what_was_planted`` (kinds), ``planted`` and ``caught`` (faults),
-        ``set_aside`` and ``false_alarms`` (rejects; a faulty row of a yearbook is one reject a value); by data and
-        rule.
+        ``files`` (their folder), ``rule``, ``what_was_planted`` (kinds), ``planted`` and ``caught`` (faults),
+        ``set_aside`` and ``false_alarms`` (rejects; a faulty row of a yearbook is one reject a value); by files
+        and rule.
     """
-    planted = planted.reset_index(drop=True).assign(data=planted["file"].str.split("/").str[0].to_numpy())
+    planted = planted.reset_index(drop=True).assign(files=planted["file"].str.split("/").str[0].to_numpy())
     at = explain(planted, rejects)
     right = (at >= 0) & (planted["rule"].reindex(at).to_numpy() == rejects["rule"].to_numpy())
     caught = planted.index.isin(at[right])
-    faults = planted.assign(caught=caught).groupby(["data", "rule"])
-    found = rejects.assign(data=rejects["file"].str.split("/").str[0], wrong=~right).groupby(["data", "rule"])
+    faults = planted.assign(caught=caught).groupby(["files", "rule"])
+    found = rejects.assign(files=rejects["file"].str.split("/").str[0], wrong=~right).groupby(["files", "rule"])
     table = pd.DataFrame(
         {
             "what_was_planted": faults["kind"].agg(lambda kinds: ", ".join(sorted(set(kinds))).replace("_", " ")),

@@ -27,7 +27,7 @@ GROUP = "report"
 OWNERS = ["team:pilotcity"]
 DATA_DOCS = dg.AssetKey(["report", "data_docs"])
 #: Columns of quality.layers that the site shows.
-LAYERS = ["data", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]
+LAYERS = ["files", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]
 
 
 def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
@@ -141,7 +141,7 @@ def _panel_rows(candidate: Path) -> pd.DataFrame:
     for path in sorted((candidate / "data" / "panels").glob("*.parquet")):
         frame = pd.read_parquet(path)
         if path.stem != "city_year" and {"city_code", "year", "adoption"} <= set(frame.columns):
-            row = {"data": "all", "layer": "panels", "table_name": path.stem, "unit": "cities and years"}
+            row = {"files": "all", "layer": "panels", "table_name": path.stem, "unit": "cities and years"}
             rows.append({**row, "rows_out": len(frame), "what_is_left_out": ""})
     return pd.DataFrame(rows, columns=LAYERS)
 

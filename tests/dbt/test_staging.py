@@ -393,8 +393,8 @@ def test_rows_in_and_out_add_up_from_raw_files_to_counts(world):
     assert (flow.rows_in == flow.rejected + flow.left_out + flow.rows_out).all()
     assert (flow.left_out >= 0).all()
     planted = sum(rule is not None for sheet in sheets() for _, rule in sheet.rows)
-    assert flow[flow.data == "yearbooks"].rejected.sum() == planted
-    patents = flow[flow.data == "patents"]
+    assert flow[flow["files"] == "yearbooks"].rejected.sum() == planted
+    patents = flow[flow["files"] == "patents"]
     assert patents.rows_in.iloc[0] == len(patent_records()) - 1
     rejected = world.query("select count(*) as n from staging.stg_patents where rule is not null").n[0]
     assert patents.rejected.sum() == rejected

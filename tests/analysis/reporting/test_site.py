@@ -27,6 +27,9 @@ def warehouse(is_sample: bool, rejects: pd.DataFrame | None = None) -> Warehouse
         rejects=rejects,
         files=pd.DataFrame({"file": ["=a.xlsx"], "sha256": ["cd" * 32]}),
         is_sample=is_sample,
+        planted=pd.DataFrame({"rule": ["jump"], "planted": [4], "caught": [3], "false_alarms": [2]})
+        if is_sample
+        else pd.DataFrame(),
     )
 
 
@@ -138,6 +141,17 @@ def test_rejects_are_counted_by_rule_and_a_few_of_each_are_shown(site: Path) -> 
     assert f"message {REJECTS_SHOWN}" in everything
 
 
+def test_planted_faults_stand_on_the_page_of_sample_data_alone(site: Path, tmp_path: Path) -> None:
+    page = (site / "warehouse.html").read_text(encoding="utf-8")
+    row = page[page.index('id="planted"') :]
+    assert [text in row for text in ("jump", ">4<", ">3<", ">2<")] == [True] * 4
+    assert "3" in (site / "files" / "warehouse" / "planted_faults.csv").read_text(encoding="utf-8")
+    assert (site / "files" / "warehouse" / "layers.csv").is_file()
+    build(tmp_path, studies=[], warehouse=warehouse(False), publication=PUBLICATION)
+    assert 'id="planted"' not in (tmp_path / "warehouse.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "files" / "warehouse" / "planted_faults.csv").exists()
+
+
 def test_what_could_not_be_computed_is_listed_with_its_reason(site: Path) -> None:
     for name in ("warehouse.html", "trial.html"):
         text = (site / name).read_text(encoding="utf-8")
@@ -164,6 +178,22 @@ def test_the_same_inputs_give_the_same_bytes(site: Path, tmp_path: Path, study, 
     first = {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()}
     second = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
     assert first == second
+
+
+def test_pictures_that_are_drawn_already_are_taken_as_they_are(
+    site: Path, folder: Path, study, panel, results, tmp_path
+):
+    drawn = tmp_path / "drawn_already"
+    drawn.mkdir()
+    for suffix in ("svg", "png"):
+        (drawn / f"figure_1.{suffix}").write_text(f"drawn {suffix}")
+    report = StudyReport.from_panel(study, panel, is_sample=True, results=results, drawn=drawn)
+    again = tmp_path / "again"
+    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    files = again / "files" / "trial"
+    assert (files / "figure_1.svg").read_text() == "drawn svg"
+    assert (files / "figure_2.svg").read_bytes() == (site / "files" / "trial" / "figure_2.svg").read_bytes()
+    assert not (files / "table_2.svg").exists()
 
 
 def test_coverage_counts_measured_imputed_and_missing_values(study, panel) -> None:

@@ -22,7 +22,7 @@ PLANTED = faults(
 
 
 def counts(*rows):
-    table = planted_and_caught(PLANTED, rejects(*rows)).set_index(["data", "rule"])
+    table = planted_and_caught(PLANTED, rejects(*rows)).set_index(["files", "rule"])
     return table[["planted", "caught", "set_aside", "false_alarms"]].T.to_dict("list")
 
 
