@@ -172,9 +172,8 @@ def test_every_rule_of_every_layer_holds_on_the_sample_world(sample):
 
 
 def test_the_digital_infrastructure_of_cities_groups_them(sample):
-    rows = sample.query(
-        "select * from estimates.estimates where study = 'ai_pilot_zones' and exhibit = 'table_8' and term = 'ai_x_infra'"
-    )
+    where = "study = 'ai_pilot_zones' and exhibit = 'table_8' and term = 'ai_x_infra'"
+    rows = sample.query(f"select * from estimates.estimates where {where}")
     assert {"(3)", "(3t)"} <= set(rows.model)
     assert not rows.status.eq("not computed").any()
     digital = sample.panel("ai_pilot_zones").digital
