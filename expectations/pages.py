@@ -47,6 +47,7 @@ def _index(suites: Sequence[Mapping[str, Any]], report: str) -> str:
         f"<strong>{failed} failed</strong>. A rule that blocks stops the publication when it fails; one that warns "
         "says what deserves a look.</p>",
     ]
+    parts += _open_questions(suites)
     layers = [*LAYERS, *sorted({_layer(suite) for suite in suites} - set(LAYERS))]
     for layer in layers:
         mine = [suite for suite in suites if _layer(suite) == layer]
@@ -55,6 +56,26 @@ def _index(suites: Sequence[Mapping[str, Any]], report: str) -> str:
             heads = ("checked", "what a row is", "rows", "rules", "warnings", "failed")
             parts += [f"<h2>{escape(LAYERS.get(layer, layer))}</h2>", _table(heads, rows)]
     return PAGE.format(title="Data checks", body="\n".join(parts))
+
+
+def _open_questions(suites: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every rule that does not hold, those that block first: where, what was seen, what to do."""
+    broken = [(suite, rule) for suite in suites for rule in suite["rules"] if not rule["passed"]]
+    layers = list(LAYERS)
+    broken.sort(key=lambda found: (not found[1]["blocking"], [*layers, _layer(found[0])].index(_layer(found[0]))))
+    if not broken:
+        return []
+    rows = [
+        [
+            _verdict(rule),
+            f'<a href="{escape(suite["name"])}.html">{escape(suite["name"])}</a>',
+            escape(rule["rule"]),
+            escape(rule["observed"]),
+            escape(rule["advice"]),
+        ]
+        for suite, rule in broken
+    ]
+    return ["<h2>What does not hold</h2>", _table(("", "checked", "rule", "what was seen", "what to do"), rows)]
 
 
 def _summary(suite: Mapping[str, Any]) -> list[str]:
