@@ -91,7 +91,7 @@ def set_aside_if_damaged(paths: Paths, message: str) -> str | None:
     """Move the warehouse out of the way when ``message`` says that it is damaged; the next run builds it anew."""
     found = DAMAGE.search(message)
     if not found or not paths.warehouse.exists():
-        return None
+        return _set_aside_records(paths) if "parquet" in message.lower() else None
     kept = paths.warehouse.with_suffix(".damaged.duckdb")
     paths.warehouse.replace(kept)
     journal = paths.warehouse.with_name(f"{paths.warehouse.name}.wal")
@@ -100,6 +100,27 @@ def set_aside_if_damaged(paths: Paths, message: str) -> str | None:
     return (
         f"The warehouse was damaged ({found.group()}). It is kept as {kept.name} beside its place, "
         "and a new one is built from the raw files."
+    )
+
+
+def _set_aside_records(paths: Paths) -> str | None:
+    """The same for files of records beside the warehouse: each is read whole, and those that cannot be are moved."""
+    import duckdb
+
+    damaged = []
+    for path in sorted((paths.warehouse.parent / "records").rglob("*.parquet")):
+        try:
+            with duckdb.connect() as connection:
+                connection.execute("select max(hash(records)) from read_parquet($1) as records", [str(path)]).fetchall()
+        except duckdb.Error:
+            kept = paths.warehouse.parent / "damaged_records" / path.name
+            kept.parent.mkdir(exist_ok=True)
+            damaged.append(path.replace(kept))
+    if not damaged:
+        return None
+    return (
+        f"{len(damaged)} files of records beside the warehouse were damaged. They are kept in {damaged[0].parent.name} "
+        "there, and the raw files behind them are read again."
     )
 
 

@@ -94,9 +94,8 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 
 @tiny
-@pytest.mark.parametrize("damage", ["every block overwritten in part", "emptied"])
-def test_a_damaged_warehouse_is_set_aside_and_built_anew_unaided(undisturbed, damage):
-    damaged(*undisturbed[:2], damage)
+def test_a_damaged_warehouse_is_set_aside_and_built_anew_unaided(undisturbed):
+    damaged(*undisturbed[:2], "every block overwritten in part")
 
 
 @pytest.mark.torture
@@ -119,7 +118,20 @@ def damaged(installation: Tiny, first: dict[str, str], damage: str) -> None:
 
 
 @tiny
-@pytest.mark.parametrize("limit", [40_000, 600_000])
+def test_damaged_records_beside_the_warehouse_are_set_aside_and_read_again(undisturbed):
+    installation, first, _ = undisturbed
+    one, other, *_ = sorted((installation.paths.warehouse.parent / "records").rglob("*.parquet"))
+    os.truncate(one, one.stat().st_size // 2)
+    garbage(other, 0, other.stat().st_size)
+    code, said = installation.run()
+    assert code == 0, said
+    assert "2 files of records beside the warehouse were damaged" in said
+    assert len(list((installation.paths.warehouse.parent / "damaged_records").iterdir())) == 2
+    assert installation.seen() == first
+
+
+@tiny
+@pytest.mark.parametrize("limit", [pytest.param(40_000, marks=pytest.mark.torture), 600_000])
 def test_a_full_disk_ends_a_run_with_a_sentence(undisturbed, limit):
     installation, first, _ = undisturbed
     installation.paths.warehouse.unlink(missing_ok=True)
