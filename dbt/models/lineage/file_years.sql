@@ -9,6 +9,11 @@ with years as (
     inner join {{ source('raw', 'ledger') }} as ledger using (file)
     where records.measure in ('patent_applications', 'concluded_cases')
     group by ledger.source, records.file
+),
+
+-- two contracts may claim one file
+final as (
+    select source, file, min(first_year) as first_year, max(last_year) as last_year from years group by source, file
 )
 
-select * from years
+select * from final
