@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from dagster_project.paths import Paths
@@ -194,7 +195,7 @@ def require_driver() -> None:
 
 def ping(address: str) -> None:
     """Connect once; RuntimeError in a sentence, without the password."""
-    import psycopg2
+    import psycopg2  # type: ignore[import-untyped]
     from sqlalchemy.engine import make_url
 
     try:
@@ -238,7 +239,7 @@ def owner() -> pwd.struct_passwd | None:
         ) from None
 
 
-def as_user(user: pwd.struct_passwd | None) -> dict[str, object]:
+def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
     """Arguments of subprocess that give up root for good, groups too."""
     if user is None:
         return {}

@@ -19,7 +19,6 @@ from pathlib import Path
 from dagster_project import postgres
 from dagster_project.dbt_child import PR_SET_PDEATHSIG
 from dagster_project.paths import ROOT, Paths
-from dagster_project.resources import exclusive
 
 #: Seconds that a process gets to end by itself before it is killed.
 PATIENCE = 30.0
@@ -49,7 +48,7 @@ def start(service: Service, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             list(service.command),
-            **postgres.as_user(service.user),  # type: ignore[call-overload]
+            **postgres.as_user(service.user),
             cwd="/" if service.user else ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -151,6 +150,8 @@ def history(paths: Paths) -> Iterator[None]:
     if address is None:
         yield
         return
+    from dagster_project.resources import exclusive
+
     postgres.require_driver()
     if postgres.given():
         postgres.ping(address)

@@ -30,10 +30,11 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print(f"Nothing has changed since the last publication: {shown(paths.reports / 'index.html')}")
         print("Run anyway with: pilotcity run --force")
         return 0
+    from dagster_project.processes import history
     from dagster_project.resources import exclusive
     from dagster_project.runs import BUSY
 
-    with exclusive(paths.run_lock, busy=BUSY), _said_plainly(paths):
+    with exclusive(paths.run_lock, busy=BUSY), _said_plainly(paths), history(paths):
         return _run(paths)
 
 
@@ -43,10 +44,13 @@ def _said_plainly(paths: Paths) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, OSError) and not type(error).__module__.startswith("sqlalchemy"):
+        if not isinstance(error, OSError) and not type(error).__module__.startswith(("sqlalchemy", "dagster_postgres")):
             raise
+        from dagster_project import postgres
+
+        why = "Is the disk full, or PostgreSQL gone?" if postgres.chosen(paths) else "Is the disk full?"
         raise RuntimeError(
-            f"{shown(paths.data)} could not be written: {str(error).splitlines()[0]} Is the disk full? Nothing was "
+            f"{shown(paths.data)} could not be written: {str(error).splitlines()[0]} {why} Nothing was "
             "published and readers keep what they had; make room and run again."
         ) from error
 

@@ -41,7 +41,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     postgres.require_driver()
     postgres.socket_fits(code_socket(paths))
     with ExitStack() as stack, stopping_by_signal() as stopping:
-        stack.enter_context(exclusive(paths.home / "team.lock", busy=UP))
+        stack.enter_context(exclusive(lock(paths), busy=UP))
         port_is_free(options.port)
         supervisor = Supervisor(logs(paths), say, stopping)
         stack.callback(lambda: say("Everything has ended."))
@@ -59,6 +59,11 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         supervisor.watch()
         say("Ending: webserver, daemon, code server, then PostgreSQL.")
     return 0
+
+
+def lock(paths: Paths) -> Path:
+    """Held while the team's processes are up."""
+    return paths.home / "team.lock"
 
 
 def say(text: str) -> None:
