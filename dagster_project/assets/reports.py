@@ -106,7 +106,7 @@ def _dated(folder: Path) -> None:
             f'style="width: 100%; height: 6.5rem; vertical-align: top"></object><p>Data last refreshed {_now()}.</p>'
         )
         text = page.read_text(encoding="utf-8")
-        page.write_text(re.sub(r"<body[^>]*>", lambda body: body.group() + notice, text, count=1), encoding="utf-8")
+        page.write_text(re.sub(r"(<body[^>]*>)", rf"\1{notice}", text, count=1), encoding="utf-8")
 
 
 def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport":
