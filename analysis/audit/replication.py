@@ -235,7 +235,7 @@ def _ratios(material: Material) -> Iterator[Line]:
             f"ratio of standard errors {said(a.se)} / {said(b.se)}",
             f"{printed:.3f}",
             f"{expected:.3f}",
-            "parameters counted: slopes and years, with or without the cities",
+            "Parameters counted: slopes and years, with or without the cities.",
             _verdict(low <= expected <= high),
             f"Rounding allows {low:.3f} to {high:.3f}{beside}.",
         )

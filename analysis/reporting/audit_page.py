@@ -97,7 +97,6 @@ _EXACT = {
     "published": "published",
     "ours": "computed here",
     "rule": "rule",
-    "why": "remark",
 }
 _MISSED = {**_EXACT, "verdict": "verdict"}
 _ESTIMATED = {
@@ -124,6 +123,8 @@ def _listing(lines: tuple[Line, ...], caption: str, columns: dict[str, str]) -> 
     if not lines:
         return None
     frame = pd.DataFrame([{heading: getattr(line, field) for field, heading in columns.items()} for line in lines])
+    if "rule" in frame:  # an exact line may say more of its rule
+        frame["rule"] = [f"{line.rule} {line.why if line.verdict == EXACT else ''}".strip() for line in lines]
     frame["exhibit"] = [display_name(name) if name else "" for name in frame["exhibit"]]
     return listing(frame, caption)
 
