@@ -1,0 +1,87 @@
+"""What every run shares: what is tried again and what is not, whose dead runs are buried, what the gate refuses."""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from dagster_project import runs
+from dagster_project.assets import publish
+from dagster_project.resources import WarehouseBusy, retried, warehouse
+
+
+def attempts(error: Exception, failures: int) -> tuple[bool, int]:
+    """Whether a step succeeds that fails so many times, and how often it was tried."""
+    tried = []
+
+    @dg.asset
+    def step() -> None:
+        tried.append(1)
+        with retried(attempts=3, first_wait=0.01):
+            if len(tried) <= failures:
+                raise error
+
+    return dg.materialize([step], raise_on_error=False).success, len(tried)
+
+
+def test_a_locked_warehouse_is_tried_again_and_bad_data_are_not():
+    assert attempts(WarehouseBusy("another program has it open"), 2) == (True, 3)
+    assert attempts(RuntimeError("dbt: IO Error: Could not set lock on file"), 1) == (True, 2)
+    assert attempts(WarehouseBusy("for ever"), 99) == (False, 4)
+    assert attempts(ValueError("a share above one"), 1) == (False, 1)
+
+
+def test_outside_a_step_a_locked_warehouse_is_an_error_at_once():
+    with pytest.raises(WarehouseBusy), retried():
+        raise WarehouseBusy("another program has it open")
+
+
+def test_runs_of_dead_processes_are_buried_and_of_living_ones_left_alone():
+    with dg.DagsterInstance.ephemeral() as instance:
+        mine = runs.this_process()
+        reused = " ".join([str(os.getpid()), "1", *mine.split()[2:]])  # the number is in use again, by another process
+        tags = {"mine": mine, "dead": "4194304 1 boot", "reused": reused}
+        made = {
+            name: create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={runs.PID_TAG: process})
+            for name, process in tags.items()
+        }
+        assert set(runs.bury_dead_runs(instance)) == {made["dead"].run_id, made["reused"].run_id}
+        assert instance.get_run_by_id(made["mine"].run_id).status is dg.DagsterRunStatus.STARTED
+        assert instance.get_run_by_id(made["dead"].run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_warehouse_that_is_whole_or_only_locked_is_left_in_its_place(paths):
+    with warehouse(paths) as connection:
+        connection.execute("create table kept as select 1 as x")
+    assert runs.check_warehouse(paths) is None
+    assert runs.set_aside_if_damaged(paths, "IO Error: Could not set lock on file") is None
+    assert paths.warehouse.exists()
+
+
+def test_a_damaged_warehouse_is_set_aside_with_its_journal(paths):
+    paths.warehouse.parent.mkdir(parents=True)
+    paths.warehouse.write_bytes(b"no database" * 1000)
+    paths.warehouse.with_name("pilotcity.duckdb.wal").write_bytes(b"x")
+    said = runs.check_warehouse(paths)
+    assert "kept as pilotcity.damaged.duckdb" in said
+    assert {path.name for path in paths.warehouse.parent.iterdir()} == {
+        "pilotcity.damaged.duckdb",
+        "pilotcity.damaged.duckdb.wal",
+    }
+    duckdb.connect(str(paths.warehouse)).close()
+
+
+def test_the_gate_holds_where_the_candidate_is_materialised_alone(paths, monkeypatch):
+    columns = ["table", "rule", "holds", "observed"]
+    outcomes = [("panels.city_year", "one row a city and year", "NO", "3 rows"), ("panels.x", "few gaps", "NO", "many")]
+    monkeypatch.setattr(publish, "checks_table", lambda paths: pd.DataFrame(outcomes[:1], columns=columns))
+    with pytest.raises(ValueError, match="one row a city and year"):
+        publish._refuse_what_failed(paths, {"panels.city_year"})
+    # what was found of a table that is no longer published stops nothing
+    monkeypatch.setattr(publish, "checks_table", lambda paths: pd.DataFrame(outcomes[1:], columns=columns))
+    publish._refuse_what_failed(paths, {"panels.city_year"})
