@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -203,7 +204,8 @@ def refresh(
         ).fetchall()
         if wanted(file) and (stored is None or (store / stored).exists())
     }
-    hashes = {file: files.sha256(path) for file, path in found.items()}
+    with ThreadPoolExecutor(2) as pool:
+        hashes = dict(zip(found, pool.map(files.sha256, found.values()), strict=True))
     stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
     gone = [file for file in known if file not in found]
     tables = ["raw.reader_rejects", "raw.ledger", *([_table_of(contract)] if contract.kind == "yearbook" else [])]
