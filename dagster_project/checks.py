@@ -172,6 +172,8 @@ def checks_table(paths: Paths) -> pd.DataFrame:
         for suite in kept
         for rule in suite["rules"]
     ]
+    # what needs a reader stands first
+    rows.sort(key=lambda row: ("NO", "no (warning)", "yes").index(row[2]))
     return pd.DataFrame(rows, columns=["table", "rule", "holds", "observed"])
 
 

@@ -69,6 +69,7 @@ def test_a_failure_names_the_rule_the_row_and_what_to_do(paths):
 def test_outcomes_are_listed_for_the_report(paths):
     results(paths)
     table = checks.checks_table(paths).set_index("rule")
+    assert table.holds.tolist() == ["NO", "no (warning)", "yes", "yes", "yes"]
     assert (table.table == "raw.files").all()
     assert table.holds["no place of a file is read twice"] == "NO"
     assert table.holds["a file holds values"] == "no (warning)"
