@@ -163,9 +163,14 @@ def studies_table(studies: Collection[Study]) -> pd.DataFrame:
 
 
 def study_efficiency_table(studies: Collection[Study]) -> pd.DataFrame:
-    """One row a panel and efficiency variable, with the frontier whose score enters the panel."""
-    rows = [(panel, scored.name, scored.frontier) for study, panel in _panels(studies) for scored in study.efficiency]
-    return pd.DataFrame(rows, columns=["study", "name", "frontier"], dtype="str")
+    """One row a panel and column that variables may be drawn from: the score's name and its frontier."""
+    rows = [
+        (panel, column, scored.name, frontier)
+        for study, panel in _panels(studies)
+        for scored in study.efficiency
+        for column, frontier in scored.columns.items()
+    ]
+    return pd.DataFrame(rows, columns=["study", "name", "score", "frontier"], dtype="str")
 
 
 def study_policies_table(studies: Collection[Study]) -> pd.DataFrame:
@@ -247,7 +252,8 @@ def _efficiency(mark: Mark | None, names: Known) -> tuple[EfficiencySpecificatio
 def _variables(
     marks: Mapping[str, Mark], names: Known, treatment: str, efficiency: tuple[EfficiencySpecification, ...]
 ) -> tuple[Variable, ...]:
-    columns = {**names.columns, **{scored.name: ("score", scored.label.en) for scored in efficiency}}
+    scores = {column: ("score", scored.label.en) for scored in efficiency for column in scored.columns}
+    columns = {**names.columns, **scores}
     fill = marks["interpolate"].word(INTERPOLATE, "a way to fill gaps") if "interpolate" in marks else "none"
     trim = _winsorize(marks.get("winsorize"))
     variables: list[Variable] = []
