@@ -182,6 +182,15 @@ def test_ui_is_the_team_where_the_history_is_in_postgresql(paths, monkeypatch):
     assert ui.main(paths, argparse.Namespace(port=3000)) == 42
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_sigterm_and_a_closed_terminal_all_ask_for_an_end(number):
+    before = signal.getsignal(number)
+    with team.stopping_by_signal() as stopping:
+        os.kill(os.getpid(), number)
+        assert stopping.wait(5)
+    assert signal.getsignal(number) == before
+
+
 # watched, and ended
 
 
@@ -303,27 +312,10 @@ def rows(url: str, query: str, *values: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-class Team:
-    """`pilotcity team` in a process of its own."""
+class Page:
+    """What is asked of the web page."""
 
-    def __init__(self, paths: Paths, command: list[str]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.printed = paths.data.parent / "printed.txt"
-        environment = os.environ | {"PILOTCITY_DATA": str(paths.data)}
-        environment.pop("PILOTCITY_SAMPLE", None)
-        with self.printed.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *command, "team", "--port", str(self.port)],
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def ready(self) -> None:
-        until(lambda: "Ready at" in self.printed.read_text() or self.process.poll() is not None, 240)
-        assert self.process.poll() is None, self.printed.read_text()
+    port: int
 
     def ask(self, query: str, **variables: Any) -> Any:
         request = urllib.request.Request(
@@ -333,6 +325,72 @@ class Team:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["data"]
+
+
+class Command(Page):
+    """`pilotcity team` as people start it, ended by SIGTERM."""
+
+    location = team.LOCATION
+
+    def __init__(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.port = free_port()
+        self.file = paths.data.parent / "printed.txt"
+        with self.file.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dagster_project.cli", "team", "--port", str(self.port)],
+                cwd=ROOT,
+                env=os.environ | {"PILOTCITY_DATA": str(paths.data)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def printed(self) -> str:
+        return self.file.read_text()
+
+    def over(self) -> bool:
+        return self.process.poll() is not None
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(120)
+
+
+class Quick(Page):
+    """The same in a thread of this process and on a location of one asset, which spares several long imports."""
+
+    location = "tests.dagster_project.tiny_team"
+
+    def __init__(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.port, self.stopping = free_port(), threading.Event()
+        self.said: list[str] = []
+        self.code = -1
+        monkeypatch.setattr(team, "LOCATION", self.location)
+        monkeypatch.setattr(team, "say", self.said.append)
+        monkeypatch.setattr(team, "stopping_by_signal", lambda: contextlib.nullcontext(self.stopping))
+        self.thread = threading.Thread(target=self.run, args=[paths])
+        self.thread.start()
+
+    def run(self, paths: Paths) -> None:
+        try:
+            self.code = team.main(paths, argparse.Namespace(port=self.port))
+        except RuntimeError as error:
+            self.said.append(str(error))
+
+    def printed(self) -> str:
+        return "\n".join(self.said)
+
+    def over(self) -> bool:
+        return not self.thread.is_alive()
+
+    def end(self) -> int:
+        self.stopping.set()
+        self.thread.join(120)
+        return self.code
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def of_folder(folder: Path) -> dict[int, str]:
@@ -350,27 +408,20 @@ def of_folder(folder: Path) -> dict[int, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-@pytest.mark.parametrize(
-    ("command", "location"),
-    [
-        pytest.param(
-            ["-m", "tests.dagster_project.tiny_team"], "tests.dagster_project.tiny_team", id="one asset of the project"
-        ),
-        pytest.param(["-m", "dagster_project.cli"], team.LOCATION, id="the whole project", marks=pytest.mark.torture),
-    ],
-)
-def test_a_run_asked_for_on_the_page_goes_through_daemon_and_code_server_into_postgresql(data, command, location):
-    began = Team(data, command)
+@pytest.mark.parametrize("start", [Quick, pytest.param(Command, marks=pytest.mark.torture)])
+def test_a_run_asked_for_on_the_page_goes_through_daemon_and_code_server_into_postgresql(data, start, monkeypatch):
+    began = start(data, monkeypatch)
     try:
-        began.ready()
+        until(lambda: "Ready at" in began.printed() or began.over(), 240)
+        assert not began.over(), began.printed()
         about = began.ask(
             "{ version repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } }"
             " instance { info } }"
         )
         assert about["version"] == dg.__version__
-        assert about["repositoriesOrError"]["nodes"] == [{"location": {"name": location}}]
+        assert about["repositoriesOrError"]["nodes"] == [{"location": {"name": began.location}}]
         assert "PostgresRunStorage" in about["instance"]["info"]
-        launched = began.ask(LAUNCH, location=location, assets=[POLICIES])["launchRun"]
+        launched = began.ask(LAUNCH, location=began.location, assets=[POLICIES])["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run, url = launched["run"]["runId"], postgres.own(data).url
 
@@ -387,9 +438,8 @@ def test_a_run_asked_for_on_the_page_goes_through_daemon_and_code_server_into_po
         assert len(running) >= 5
         assert password not in str(running)
     finally:
-        began.process.send_signal(signal.SIGTERM)
-        code = began.process.wait(120)
-    printed = began.printed.read_text()
+        code = began.end()
+    printed = began.printed()
     assert code == 0, printed
     assert printed.splitlines()[-1] == "Everything has ended."
     assert "started again" not in printed
