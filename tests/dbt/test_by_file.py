@@ -1,4 +1,4 @@
-"""Records are judged and counted file by file: what has not changed is not built again, and the result is a full build's."""
+"""Records are judged and counted file by file: what has not changed is not built again, with a full build's result."""
 
 from __future__ import annotations
 
