@@ -22,8 +22,11 @@ TARGETS = {
 #: Longest name: it is a file, a table, a page and a group of assets.
 LONGEST = 40
 #: First parts of asset keys, and schemas, which a study's own assets must not run into.
-RESERVED = (*PANEL_TABLES, "raw", "staging", "intermediate", "panels", "scores", "quality", "lineage", "estimates")
-RESERVED = (*RESERVED, "report", "publication", "index", "warehouse", "dictionary", "data_docs", "files", "exports")
+RESERVED: tuple[str, ...] = (
+    *PANEL_TABLES,
+    *("raw", "staging", "intermediate", "panels", "scores", "quality", "lineage", "estimates"),
+    *("report", "publication", "index", "warehouse", "dictionary", "data_docs", "files", "exports"),
+)
 
 
 def new_study(name: str, root: Path, *, reserved: Collection[str] = ()) -> list[Path]:
