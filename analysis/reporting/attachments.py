@@ -58,6 +58,10 @@ def _effects(fitted: Any) -> _Frames:
     return [("effects", "csv", fitted.table), ("effects by distance", "csv", fitted.bands)]
 
 
+def _received(fitted: Any) -> _Frames:
+    return [("received", "csv", fitted.table)]
+
+
 def _points(fitted: Any) -> _Frames:
     return [("scatter", "csv", fitted.points)]
 
@@ -66,5 +70,6 @@ _FRAMES: dict[str, Callable[[Any], _Frames]] = {
     "spatial_weights": _weights,
     "local_moran": _clusters,
     "spatial_effects": _effects,
+    "spatial_spillovers": _received,
     "moran": _points,
 }

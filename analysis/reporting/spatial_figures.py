@@ -20,7 +20,7 @@ from analysis.studies.records import Model
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from analysis.studies.methods.spatial import CityWeights, Clusters, MoranByYear, SpatialEffects
+    from analysis.studies.methods.spatial import CityWeights, Clusters, MoranByYear, SpatialEffects, Spillovers
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,37 @@ def _reach_words(fitted: SpatialEffects) -> str:
     return f"indirect effect {told}"
 
 
+#: Share of the direct effect -> the fill of cities that receive up to it.
+_SHARES = {
+    "no more than a hundredth": (0.01, maps.Fill("0.95")),
+    "up to a tenth": (0.1, maps.Fill("0.8")),
+    "up to a quarter": (0.25, maps.Fill("0.6")),
+    "more than a quarter": (np.inf, maps.Fill("0.3")),
+    "pilot": (np.nan, maps.Fill("1.0", "/////")),
+}
+
+
+def _shares(fitted: Spillovers) -> pd.Series:
+    """City -> which share of the direct effect it receives from others, in words."""
+    table = fitted.table.set_index("city_code")
+    names = list(_SHARES)
+    share = table["received"].abs() / abs(fitted.direct)
+    edges = [-np.inf, *(_SHARES[name][0] for name in names[:-1])]
+    found = pd.cut(share, edges, labels=names[:-1]).astype(object)
+    return found.mask(table["treated"] == 1, "pilot")
+
+
+def _received(axis: Axes, fitted: Spillovers, model: Model) -> None:
+    """Cities by what they receive from the pilots among the others, as a share of the direct effect."""
+    maps.categories(axis, _shares(fitted), {name: fill for name, (_, fill) in _SHARES.items()})
+    axis.set_title(f"{model.label}, {fitted.year}: received from others, of the direct effect")
+
+
+def _received_words(fitted: Spillovers) -> str:
+    counts = _shares(fitted).value_counts()
+    return f"in {fitted.year} " + ", ".join(f"{int(counts.get(name, 0))} cities {name}" for name in _SHARES)
+
+
 #: Mean number of neighbours above which a map of links shows each city's largest weight only.
 DENSE = 12
 
@@ -155,5 +186,6 @@ SPATIAL_PICTURES: dict[str, Picture] = {
     "spatial_effects": Picture(
         _reach, "Kilometres between cities; below, other cities in the band", _reach_words, wide=1.25
     ),
+    "spatial_spillovers": Picture(_received, "", _received_words, **_MAP),
     "spatial_weights": Picture(_neighbours, "", _neighbours_words, **_MAP),
 }

@@ -299,6 +299,41 @@ def _weights(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Conten
     return (tuple(model.label for model in models),), "", (Panel(None, tuple(lines)),), notes
 
 
+#: Cities that a note names as those that receive most.
+MOST = 10
+
+
+def _spillovers(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content:
+    """What cities without the policy receive, models across; those that receive most by name."""
+    reasons = Reasons()
+    models = result.specification.models
+    found = [_figures(table, model.label) for model in models]
+    computed = [model.label for model in models if not isinstance(result.models[model.label], str)]
+    terms = dict.fromkeys(term for label in computed for term in _figures(table, label))
+    lines = [
+        Line(term.capitalize(), tuple(_amount(term, facts.get(term, np.nan)) for facts in found)) for term in terms
+    ]
+    lines += _absent_cells(result, models, reasons)
+    notes = [*_outcome_note(models, study)]
+    for label in computed:
+        fitted = result.models[label]
+        most = fitted.table.nlargest(MOST, "received")
+        cities = ", ".join(f"{row.name_en} {row.received:.4f}" for row in most.itertuples())
+        notes.append(f"{label}, {fitted.year}. Most is received by {cities}.")
+    notes += ["What every city receives is among the files of this table.", *reasons.notes(), *_said(result)]
+    return (tuple(model.label for model in models),), "", (Panel(None, tuple(lines)),), notes
+
+
+#: Terms of the table of spillovers that count cities.
+_COUNTED = ("cities without the policy", "of them with a tenth of the direct effect or more")
+
+
+def _amount(term: str, value: float) -> str:
+    if not np.isfinite(value):
+        return ""
+    return count(value) if term in _COUNTED else number(value)
+
+
 def _fact(term: str, value: float) -> str:
     if not np.isfinite(value):
         return ""
@@ -312,5 +347,6 @@ SPATIAL_LAYOUTS: dict[str, Callable[[ExhibitResult, Study, pd.DataFrame], Any]] 
     "local_moran": _clusters,
     "spatial_effects": _effects,
     "spatial_choice": _choice,
+    "spatial_spillovers": _spillovers,
     "spatial_weights": _weights,
 }

@@ -123,6 +123,41 @@ class SpatialEstimate(Estimate):
             self.x, self._parameters, self._covariance, self._multiplier, np.asarray(distance), list(edges), draws, seed
         )
 
+    def received(self, values: pd.Series, term: str | None = None) -> pd.Series:
+        """What each unit receives from the others' values of one x: the off-diagonal part of the effects times them.
+
+        Parameters
+        ----------
+        values
+            One number a unit, indexed by the labels of the weights, such as who is treated in a year.
+        term
+            One of x; the first when None.
+
+        Returns
+        -------
+        Series (units,), in the outcome's unit.
+
+        Raises
+        ------
+        ValueError
+            A term that is no x of the model, or a label without a value.
+        """
+        name = self.x[0] if term is None else term
+        if name not in self.x:
+            raise ValueError(f"{name!r} is no regressor of this model: choose one of {', '.join(map(repr, self.x))}.")
+        assert self.weights is not None
+        labels = list(self.weights.labels)
+        given = values.reindex(labels)
+        if given.isna().any():
+            raise ValueError(f"There is no value for {given.index[given.isna()][0]!r}: give one for every unit.")
+        dense = self.weights.matrix.toarray()
+        own, lagged = float(self._parameters[name]), float(self._parameters.get(f"W:{name}", 0.0))
+        matrix = own * np.eye(len(labels)) + lagged * dense
+        if self.model in LAG_MODELS:
+            matrix = np.linalg.solve(np.eye(len(labels)) - self.rho * dense, matrix)
+        np.fill_diagonal(matrix, 0.0)
+        return pd.Series(matrix @ given.to_numpy(dtype=float), index=given.index, name="received")
+
     @property
     def _terms(self) -> list[str]:
         lags = [f"W:{name}" for name in self.x]

@@ -13,7 +13,7 @@ from typing import Any
 #: Kinds of exhibit that have a picture beside their table.
 DRAWN = (
     *("event_study", "placebo", "bacon", "balance"),
-    *("spatial_weights", "moran", "local_moran", "spatial_effects"),
+    *("spatial_weights", "moran", "local_moran", "spatial_effects", "spatial_spillovers"),
 )
 
 

@@ -358,6 +358,53 @@ def _spatial_effects_rows(result: SpatialEffects, model: Model) -> list[Row]:
 
 
 @dataclass(frozen=True)
+class Spillovers:
+    """What each city receives from the pilots among the other cities, by one spatial model, in one year.
+
+    ``table`` has a row a city: code, names, ``treated`` (0/1 in that year) and ``received`` (in the outcome's unit);
+    ``direct`` is the model's direct effect, to hold it against.
+    """
+
+    table: pd.DataFrame
+    year: int
+    direct: float
+    estimate: SpatialEstimate
+    notes: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Observations of the model."""
+        return self.estimate.n
+
+
+def _spillovers(panel: pd.DataFrame, model: Model) -> Spillovers:
+    options = dict(model.options)
+    estimate, frame = _fit(panel, replace(model, options={k: v for k, v in options.items() if k != "year"}))
+    year = int(options.get("year", frame[TIME].max()))
+    if year not in set(frame[TIME]):
+        raise ValueError(f"The panel has no year {year}; it runs from {frame[TIME].min()} to {frame[TIME].max()}.")
+    rows = frame[frame[TIME] == year].set_index(UNIT)
+    received = estimate.received(rows[model.treatment], model.treatment)
+    table = rows[["name_en", "name_zh"]].assign(treated=rows[model.treatment], received=received).reset_index()
+    effects = estimate.effects(draws=2).table
+    direct = effects[(effects["term"] == model.treatment) & (effects["effect"] == "direct")]["estimate"].iloc[0]
+    return Spillovers(table, year, float(direct), estimate, estimate.notes)
+
+
+def _spillover_rows(result: Spillovers, model: Model) -> list[Row]:
+    """How much cities without the policy receive, and how many of them receive much of a direct effect."""
+    others = result.table[result.table["treated"] == 0]["received"]
+    found = {
+        "direct effect": result.direct,
+        "received by cities without the policy, mean": others.mean(),
+        "received by cities without the policy, largest": others.max(),
+        "cities without the policy": float(len(others)),
+        "of them with a tenth of the direct effect or more": float((others >= 0.1 * abs(result.direct)).sum()),
+    }
+    return [Row(term, float(value)) for term, value in found.items()]
+
+
+@dataclass(frozen=True)
 class ModelChoice:
     """Tests between spatial models: ``table`` as `analysis.spatial.choose` gives it, and where they lead in words."""
 
@@ -432,6 +479,7 @@ SPATIAL: dict[str, Method] = {
         _MODEL | {"draws": integer(2, 100_000), "bands": numbers(0, 20_000)},
         **_PLACED,
     ),
+    "spatial_spillovers": Method(_spillovers, _spillover_rows, _MODEL | {"year": integer(1949, 2100)}, **_PLACED),
     "spatial_choice": Method(_spatial_choice, _spatial_choice_rows, **_PLACED),
 }
 #: Methods without regressors on the right.

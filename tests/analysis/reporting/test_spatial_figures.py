@@ -19,7 +19,7 @@ from analysis.studies.run import ExhibitResult, run_exhibit
 from analysis.studies.spec import catalogue, load
 
 DATA = Path(__file__).resolve().parents[3] / "data"
-DRAWN = ("table_9", "table_9_clusters", "table_11", "table_11_weights")
+DRAWN = ("table_9", "table_9_clusters", "table_11", "table_11_weights", "table_11_spillovers")
 ALL = (*DRAWN, "table_10", "table_10_choice")
 
 

@@ -268,3 +268,35 @@ def test_a_mistake_in_the_yaml_is_named_with_its_line(tmp_path: Path, old: str, 
     with pytest.raises(ValueError, match=r"line \d+") as caught:
         load(tmp_path / source.name)
     assert words in str(caught.value)
+
+
+def test_what_a_city_receives_is_what_the_effects_pass_on_from_the_pilots_among_the_others(
+    study, panel, cities
+) -> None:
+    result = run(study, "table_11_spillovers", panel, cities)
+    fitted = result.models["contiguity, sdm"]
+    table = fitted.table.set_index("city_code")
+    weights = spatial.contiguity(spatial.prefecture_polygons(list(table.index)))
+    estimate = fitted.estimate.table["estimate"]
+    dense = weights.matrix.toarray()
+    inside = estimate["ai"] * np.eye(len(table)) + estimate["W:ai"] * dense
+    effects = np.linalg.inv(np.eye(len(table)) - estimate["rho"] * dense) @ inside
+    expected = (effects - np.diag(np.diag(effects))) @ table["treated"].to_numpy()
+    np.testing.assert_allclose(table["received"], expected, atol=1e-10)
+    last = panel[panel["year"] == 2023].set_index("city_code")["ai"]
+    assert (table["treated"] == last.loc[table.index]).all()
+    terms = result.estimates.set_index("term")["estimate"]
+    assert terms["direct effect"] == pytest.approx(np.diag(effects).mean())
+    others = table.loc[table["treated"] == 0, "received"]
+    assert terms["received by cities without the policy, largest"] == pytest.approx(others.max())
+    assert terms["of them with a tenth of the direct effect or more"] == (others >= 0.1 * terms["direct effect"]).sum()
+
+
+def test_nothing_is_received_where_nobody_is_a_pilot(study, panel, cities) -> None:
+    fitted = run(study, "table_11_spillovers", panel, cities).models["contiguity, sdm"].estimate
+    nobody = pd.Series(0.0, index=fitted.weights.labels)
+    assert (fitted.received(nobody) == 0).all()
+    with pytest.raises(ValueError, match="no value for"):
+        fitted.received(nobody.iloc[1:])
+    with pytest.raises(ValueError, match="'gdp' is no regressor"):
+        fitted.received(nobody, "gdp")
