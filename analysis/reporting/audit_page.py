@@ -44,7 +44,8 @@ def audit_page(
     files = {}
     columns = _MISSED if replication.of(MISSED) else _EXACT
     for name, frame in (("audit", audit.table), ("replication", replication.table)):
-        marked = frame.assign(**{SAMPLE: "no finding"}) if audit.is_sample else frame
+        # a table without rows carries the mark in its header
+        marked = frame.assign(**{"data" if len(frame) else SAMPLE: SAMPLE}) if audit.is_sample else frame
         (output / folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
         files[name] = (folder / f"{name}.csv").as_posix()
     return {
