@@ -148,9 +148,7 @@ def _read(archive: zipfile.ZipFile, path: str, size: int) -> bytes:
             content = stream.read(size + 1)
     except KeyError:
         raise ValueError(f"The manifest names {path!r}, which the archive does not hold.") from None
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path!r} cannot be unpacked: {error}.") from None
-    except Exception as error:  # zlib and its kin raise errors of their own
+    except Exception as error:  # zipfile, zlib and their kin raise errors of many kinds
         raise ValueError(f"{path!r} cannot be unpacked: {error}.") from None
     if len(content) != size:
         raise ValueError(f"{path!r} does not have the {size:,} bytes that the manifest names.")

@@ -252,7 +252,8 @@ def many_units(design: PanelDesign, seed: list[int]) -> Iterator[Row]:
 def conditional(design: PanelDesign, seed: list[int]) -> Iterator[Row]:
     """Adoption depends on x and so do trends: parallel only given x, which estimators are told. Effects are one."""
     panel = simulate_panel(design, seed)
-    frame, doubly = panel.frame, EXACT if design.units >= 400 else REPORTED
+    frame = panel.frame
+    promise = EXACT if design.units >= 400 else REPORTED
     bare = did.two_way(frame, "y", "treated", **KEYS)
     yield from_table(("two_way, x ignored", "treated", EFFECT, REPORTED), bare.table.loc["treated"], 1.0)
     fit = did.two_way(frame, "y", "treated", ["x_time"], **KEYS)
@@ -264,7 +265,7 @@ def conditional(design: PanelDesign, seed: list[int]) -> Iterator[Row]:
     for method in ("dr", "reg", "ipw"):
         cs = did.callaway_santanna(frame, "y", "adoption", ["x"], **KEYS, method=method)
         for name in ("simple", "dynamic", "group", "calendar"):
-            yield from_table((f"callaway_santanna, {method}", name, EFFECT, doubly), cs.overall.loc[name], 1.0)
+            yield from_table((f"callaway_santanna, {method}", name, EFFECT, promise), cs.overall.loc[name], 1.0)
     for name, estimator in (("sun_abraham", did.sun_abraham), ("imputation", did.imputation)):
         result = estimator(frame, "y", "adoption", ["x_time"], **KEYS)
         yield from_se((name, "att", EFFECT, EXACT), result.att, result.se, 1.0, np.nan, result.degrees_of_freedom)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from dagster_project import cli, publication
@@ -180,3 +183,10 @@ def test_relative_folders_are_relative_to_where_the_command_is_called(monkeypatc
     assert not Paths.from_environment().is_sample
     monkeypatch.delenv("PILOTCITY_DATA")
     assert Paths.from_environment().data == ROOT / "data"
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_trace(published):
+    command = f"{sys.executable} -m dagster_project.cli query 'select range from range(200000)' | head -1"
+    ended = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=ROOT)
+    assert ended.stdout.strip() == "range"
+    assert ended.stderr == ""

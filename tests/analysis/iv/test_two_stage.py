@@ -115,7 +115,11 @@ def test_ends_of_the_anderson_rubin_set_are_the_values_just_rejected(instruments
     data = simulate()
     result = fit(data, instruments, **options).anderson_rubin
     ((low, high),) = result.intervals
-    assert 1.5 in result
+    true_effect = 1.5
+    assert low < true_effect < high
+    assert true_effect in result
+    assert low - 1e-6 not in result
+    assert high + 1e-6 not in result
     assert result.bounded
     for end in (low, high):
         moved = data.assign(产出=data["产出"] - end * data["log(d)"])
