@@ -62,7 +62,9 @@ def test_every_process_writes_the_same_database_to_the_byte(candidate):
     folder = candidate(1)
     rng = np.random.default_rng(0)
     panel = pd.DataFrame({f"x{n}": np.exp(rng.normal(size=6000)).round(n) for n in range(12)})
-    panel.mask(rng.random(panel.shape) < 0.1).assign(city="城市").to_parquet(folder / "data" / "panels" / "big.parquet")
+    # texts of many lengths: their blocks have gaps, which must not hold what the process had in that memory before
+    texts = {f"text{n}": [f"城市{k:x}" * (k % (7 + n) + 1) for k in range(len(panel))] for n in range(12)}
+    panel.mask(rng.random(panel.shape) < 0.1).assign(**texts).to_parquet(folder / "data" / "panels" / "big.parquet")
     program = (
         "import sys, pathlib; from dagster_project import publication; "
         "publication.write_database(pathlib.Path(sys.argv[1]))"
