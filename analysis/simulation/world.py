@@ -316,6 +316,7 @@ class _Draws(Draws):
             "gdp": gdp,
             **self._sectors(gdp, ratios),
             "population_resident": people,
+            "population_registered": people * np.exp(self._registered()),
             "land_area": np.rint(np.exp(area))[:, None] * np.ones(self.shape),
             **money,
             "deposits": gdp * ratios["fin"] * share,
@@ -377,6 +378,10 @@ class _Draws(Draws):
         moved = land_saved.inputs | {"degree_holders": more}
         twins["ai"] = {name: indicators[name] for name in moved}
         return saved | moved, twins, outcomes, spilled
+
+    def _registered(self) -> np.ndarray:
+        """(n, t) ln of registered over resident people: large and eastern cities have drawn people from elsewhere."""
+        return 0.03 + self.latent("registered", size=-0.08, region=-0.1, city=0.03, path=-0.02, drift=0.02, shock=0.003)
 
     def _population(self) -> np.ndarray:
         """Residents at the end of the year, in 10,000; large cities, and so pilots, are on no other trend."""

@@ -137,6 +137,7 @@ MONEY = _texts("万元", (2011, "亿元"))
 PEOPLE = _texts("万人")
 HEADS = _texts("万人", (2013, "人"))
 RESIDENTS = _texts("年末常住人口数", (2010, "年末常住人口"))
+REGISTERED = _texts("年末总人口", (2010, "年末户籍人口"))
 INCOME = _texts("地方财政一般预算内收入", (2012, "地方一般公共预算收入"))
 BUDGET = _texts("地方财政一般预算内支出", (2012, "地方一般公共预算支出"))
 STAFF = _texts("年末单位从业人员数", (2013, "年末城镇单位从业人员数"))
@@ -163,6 +164,7 @@ SHEETS = (
             Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), BOTH),
             Column("gdp_growth", "percent", _texts("地区生产总值增长率"), _texts("%"), BOTH, average=True, missing=0),
             Column("population_urban", "10k_persons", _texts("城镇常住人口"), PEOPLE, since=2005),
+            Column("population_registered", "10k_persons", REGISTERED, PEOPLE, BOTH),
         ),
     ),
     SheetPlan(

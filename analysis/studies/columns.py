@@ -28,6 +28,7 @@ CITY_YEAR: dict[str, tuple[str, str]] = {
     "fiscal_expenditure_to_revenue": ("ratio", "fiscal expenditure / revenue"),
     "population_density": ("people per km2", "resident population / land area"),
     "population_resident_10k": ("10,000 people", "resident population"),
+    "population_registered_10k": ("10,000 people", "registered population"),
     "land_area_km2": ("km2", "land area"),
     "urban_share": ("ratio", "urban / resident population"),
     "ipp_index": ("ratio", "concluded intellectual property cases / GDP, city over nation"),

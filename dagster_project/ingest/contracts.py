@@ -111,6 +111,30 @@ class Keys(Strict):
         return place
 
 
+class Definition(Strict):
+    """What an indicator means under a header, and how sure that is; a plain text is one still to be checked."""
+
+    says: str
+    certainty: Literal["public record", "to be checked"] = "to be checked"
+    source: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"says": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _names_its_record(self) -> Self:
+        if self.certainty == "public record" and not self.source:
+            raise ValueError("a definition that is public record needs its `source`: who published it, and where")
+        return self
+
+    @property
+    def marked(self) -> str:
+        """The definition as it is quoted, with the mark of what is uncertain."""
+        return self.says if self.certainty == "public record" else f"{self.says} ({self.certainty})"
+
+
 class Column(FromColumn):
     """One column of values.
 
@@ -125,7 +149,7 @@ class Column(FromColumn):
     range: tuple[float, float] | None = None
     optional: bool = False
     note: str = ""
-    definitions: dict[str, str] = {}
+    definitions: dict[str, Definition] = {}
 
     @model_validator(mode="after")
     def _defines_its_headers(self) -> Self:
@@ -320,9 +344,12 @@ def indicators_of(contract: Contract) -> Iterator[tuple[str, Column]]:
 
 
 def headers_table(contracts: Iterable[Contract]) -> pd.DataFrame:
-    """One row a header that has a definition of its own: source, indicator, header as it is compared, definition."""
+    """One row a header that has a definition of its own: source, indicator, header as it is compared, definition.
+
+    A definition that is not public record ends in "(to be checked)".
+    """
     rows = [
-        (contract.source, indicator, clean_header(header), definition)
+        (contract.source, indicator, clean_header(header), definition.marked)
         for contract in contracts
         for indicator, column in indicators_of(contract)
         for header, definition in column.definitions.items()

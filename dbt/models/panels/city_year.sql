@@ -58,6 +58,7 @@ measured as (
         capital.capital_stock as capital_stock_10k_yuan,
         capital.real_gdp_2006 / wide.population_resident as real_gdp_per_capita_yuan,
         wide.population_resident as population_resident_10k,
+        wide.population_registered as population_registered_10k,
         wide.land_area as land_area_km2,
         wide.gdp / wide.population_resident as gdp_per_capita_yuan,
         wide.population_resident * 10000 / wide.land_area as population_density,
