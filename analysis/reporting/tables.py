@@ -20,8 +20,9 @@ from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.layouts import content
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
+from analysis.studies.frame import columns_named, columns_used
 from analysis.studies.published import Published
-from analysis.studies.records import Study
+from analysis.studies.records import Exhibit, Study
 from analysis.studies.run import ExhibitResult
 
 
@@ -59,12 +60,27 @@ def exhibit_table(
             *([SAMPLE_NOTE] if result.is_sample else []),
             *about,
             *notes,
+            *unverified(result.specification, study),
             *(marks if table["exact"].any() else []),
             *wrong,
             *(f"Of the paper: {sentence}" for sentence in paper),
         ),
         is_sample=result.is_sample,
     )
+
+
+def unverified(exhibit: Exhibit, study: Study) -> list[str]:
+    """A sentence for each policy list behind a table of which entries are still to be checked."""
+    models = (*exhibit.models, *exhibit.tests)
+    used = {*exhibit.variables, *(name for model in models for name in (*columns_used(model), *columns_named(model)))}
+    used |= {group.column for group in study.groups if group.name in used and group.column}
+    lists = [(study.treatment, study.treatment_label, study.policy, study.to_check)]
+    lists += [(policy.name, policy.label, policy.policy, policy.to_check) for policy in study.policies]
+    return [
+        f"{label.en}: {unchecked} of {entries} entries of data/policies/{policy}.csv are still to be checked."
+        for name, label, policy, (unchecked, entries) in lists
+        if name in used and unchecked
+    ]
 
 
 def markdown(table: Table) -> str:

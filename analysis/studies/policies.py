@@ -57,6 +57,18 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
     return frozenset(scope for _, scope in seen)
 
 
+def to_check(path: Path) -> dict[str, tuple[int, int]]:
+    """Scope -> how many entries of a list that `scopes` has checked are still to be checked against the public record,
+    and how many entries there are."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {row["scope"]: (0, 0) for row in rows}
+    for row in rows:
+        unchecked, entries = found[row["scope"]]
+        found[row["scope"]] = (unchecked + (row["certainty"] == "to be checked"), entries + 1)
+    return found
+
+
 def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> str | None:
     """What is wrong with a row, or None."""
     code, adoption, certainty = (row[column] or "" for column in ("city_code", "adoption", "certainty"))

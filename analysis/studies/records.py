@@ -78,13 +78,15 @@ class EfficiencySpecification:
 class OtherPolicy:
     """A policy beside the studied one, as a 0/1 column of the panel: 1 from a city's year of adoption on.
 
-    ``policy`` is a list in data/policies, ``scope`` the words of its scope column that count (none: all of them).
+    ``policy`` is a list in data/policies, ``scope`` the words of its scope column that count (none: all of them);
+    ``to_check`` is how many of the entries that count are still to be checked, and how many count.
     """
 
     name: str
     policy: str
     scope: tuple[str, ...]
     label: Label
+    to_check: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,10 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its YAML states it; `spec.load` says what each part means."""
+    """A study as its YAML states it; `spec.load` says what each part means.
+
+    ``to_check`` is how many entries of its own policy list that count are still to be checked, and how many count.
+    """
 
     name: str
     title: Label
@@ -252,6 +257,7 @@ class Study:
     note: Label | None
     file: Path
     weights: Mapping[str, Matrix] = field(default_factory=dict)
+    to_check: tuple[int, int] = (0, 0)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -301,6 +307,7 @@ class Known:
     policies : list in data/policies -> the words in its ``scope`` column.
     published : exhibits whose printed figures are kept; `spec.load` fills this in.
     city_values : column of cities.csv -> the texts it holds, where conditions name them.
+    to_check : list in data/policies -> scope -> entries still to be checked, and all entries.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -310,3 +317,4 @@ class Known:
     policies: Mapping[str, frozenset[str]]
     published: tuple[str, ...] = ()
     city_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    to_check: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)

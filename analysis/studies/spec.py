@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import VARIABLE, read_effects, read_exhibit, read_label, read_values, read_years
 from analysis.studies.matrices import read_matrices
-from analysis.studies.policies import scopes
+from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import Mark, read
 from analysis.studies.records import EfficiencySpecification, Group, Known, Label, OtherPolicy, Study, Variable
 
@@ -35,9 +35,11 @@ def known(data: Path = DATA) -> Known:
     columns = tuple(rows[0]) if rows else ()
     flags = tuple(column for column in columns if {row[column] for row in rows} <= {"0", "1"})
     cities = {row["city_code"]: row["name_zh"] for row in rows}
-    policies = {path.stem: scopes(path, cities) for path in sorted((data / "policies").glob("*.csv"))}
+    lists = sorted((data / "policies").glob("*.csv"))
+    policies = {path.stem: scopes(path, cities) for path in lists}
+    unchecked = {path.stem: to_check(path) for path in lists}
     values = {column: frozenset(row[column] for row in rows) for column in columns}
-    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies, city_values=values)
+    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies, city_values=values, to_check=unchecked)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -108,6 +110,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         note=read_label(marks["note"]) if "note" in marks else None,
         file=path,
         weights=read_matrices(marks.get("weights"), variables, years),
+        to_check=_to_check(policy, _scope(marks.get("policy_scope"), policy, names), names),
     )
     printed = path.parent / "published" / path.name
     if printed.exists():
@@ -292,12 +295,19 @@ def _policies(mark: Mark | None, names: Known, taken: list[str]) -> tuple[OtherP
         name = _name(parts["name"], [*PANEL_COLUMNS, *taken, *(policy.name for policy in policies)])
         policy = parts["policy"].word(names.policies, "a list in data/policies")
         label = read_label(parts["label"]) if "label" in parts else Label(name, name)
-        policies.append(OtherPolicy(name, policy, _scope(parts.get("scope"), policy, names), label))
+        scope = _scope(parts.get("scope"), policy, names)
+        policies.append(OtherPolicy(name, policy, scope, label, _to_check(policy, scope, names)))
     return tuple(policies)
 
 
 def _scope(mark: Mark | None, policy: str, names: Known) -> tuple[str, ...]:
     return mark.words(names.policies[policy], f"a scope in data/policies/{policy}.csv") if mark else ()
+
+
+def _to_check(policy: str, scope: tuple[str, ...], names: Known) -> tuple[int, int]:
+    """Entries of a list that count and are still to be checked, and all that count."""
+    counts = [count for word, count in names.to_check.get(policy, {}).items() if word in scope or not scope]
+    return sum(unchecked for unchecked, _ in counts), sum(entries for _, entries in counts)
 
 
 def _groups(mark: Mark | None, names: Known, columns: list[str]) -> tuple[Group, ...]:

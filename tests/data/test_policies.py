@@ -98,11 +98,43 @@ def test_all_pilot_cities_of_both_papers_are_in_their_samples(cities, policies):
         ("innovative_clusters", {"2013": 10, "2014": 19, "2017": 26}),
         ("ai_pilot_zones", {"2019": 7, "2020": 6, "2021": 5}),
         ("key_environmental_cities", {"2006": 113}),
+        # twelve cities and four groups; Hengyang and the three of Henan came in 2017
+        ("made_in_china_2025", {"2016": 21, "2017": 9}),
     ],
 )
 def test_counts_by_year_are_those_of_the_record(policies, policy, by_year):
     assert policies[policy]["adoption"].value_counts().to_dict() == by_year
     assert policies[policy]["city_code"].is_unique
+
+
+def test_made_in_china_2025_is_twelve_cities_and_four_groups(policies):
+    rows = policies["made_in_china_2025"]
+    assert rows["scope"].value_counts().to_dict() == {"city group": 18, "whole city": 12}
+    groups = rows[rows["scope"].eq("city group")]
+    assert groups.groupby(groups["city_code"].str[:2]).size().to_dict() == {"32": 5, "41": 3, "43": 4, "44": 6}
+    assert set(rows.loc[rows["adoption"].eq("2017") & rows["scope"].eq("city group"), "city_code"]) == {
+        *("410100", "410300", "410700", "430400")
+    }
+
+
+def test_innovative_cities_are_the_78_that_the_ministry_evaluates(policies, pilots_outside):
+    outside = pilots_outside[pilots_outside["policy"].eq("innovation_driven_city")]
+    rows = pd.concat([policies["innovation_driven_city"], outside])
+    assert len(rows) == 78
+    assert rows["adoption"].eq("2018").sum() == 17
+
+
+def test_smart_cities_by_batch_stay_within_what_the_ministry_counted(policies, pilots_outside):
+    outside = pilots_outside[pilots_outside["policy"].eq("smart_city")]
+    rows = pd.concat([policies["smart_city"], outside])
+    # 37 prefecture-level pilots in the first batch; 83 cities and districts in the second; 84 of any level in the third
+    assert rows.groupby("batch").size().to_dict() == {"1": 36, "2": 42, "3": 17}
+
+
+def test_an_entry_that_was_never_compared_with_the_printed_list_counts_as_unchecked(policies):
+    for name, rows in policies.items():
+        never = rows["note"].str.contains("not yet compared|to be checked|typed from the literature")
+        assert rows.loc[never, "certainty"].eq("to be checked").all(), name
 
 
 def test_low_carbon_batches_add_up_to_the_three_notices(policies, pilots_outside):

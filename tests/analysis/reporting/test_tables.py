@@ -11,8 +11,19 @@ import pandas as pd
 import pytest
 
 from analysis.reporting.compare import compare, reproduced
+from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.table import Line, Panel, Table, number
-from analysis.reporting.tables import csv, exhibit_table, html_document, latex, markdown, safe_csv, write_table
+from analysis.reporting.tables import (
+    csv,
+    exhibit_table,
+    html_document,
+    latex,
+    markdown,
+    safe_csv,
+    unverified,
+    write_table,
+)
+from analysis.studies import spec
 
 
 def cells(table: Table, panel: int, label: str) -> tuple[str, ...]:
@@ -57,6 +68,29 @@ def test_what_was_not_computed_says_why_in_a_note(baseline) -> None:
     assert cells(baseline, 0, "did")[2] == "not computed [a]"
     reason = "[a] 'gone' is financial_depth of panels.city_year, and no raw source provides financial_depth."
     assert reason in baseline.notes
+
+
+def test_a_table_says_how_much_of_a_policy_list_behind_it_nobody_has_verified(results, study, printed) -> None:
+    unsure = replace(study, to_check=(3, 10))
+    told = exhibit_table(results["table_2"], unsure, printed=printed)
+    said = f"{study.treatment_label.en}: 3 of 10 entries of data/policies/{study.policy}.csv are still to be checked."
+    assert said in told.notes
+    assert "的10条记录中有3条尚待核对。" in "".join(translate(told, Chinese(study_labels(study))).notes)
+    assert not any("to be checked" in note for note in exhibit_table(results["table_2"], study, printed=printed).notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "exhibit", "policies"),
+    [
+        ("innovative_clusters", "table_5", {"innovation_driven_city", "smart_city"}),
+        ("innovative_clusters", "table_4", set()),
+        ("ai_pilot_zones", "table_5", {"made_in_china_2025"}),
+    ],
+)
+def test_each_list_with_unverified_entries_is_named_where_it_is_used_and_nowhere_else(name, exhibit, policies) -> None:
+    built_in = spec.load(spec.catalogue()[name])
+    notes = unverified(built_in.exhibit(exhibit), built_in)
+    assert {re.search(r"data/policies/(\w+)\.csv", note)[1] for note in notes} == policies
 
 
 def test_an_exact_figure_that_fails_to_come_out_is_called_out(results, study, printed) -> None:
