@@ -39,7 +39,7 @@ class Steps:
         ``rows`` are the panel's, with city_code, year and ``source``; an entropy index is built anew from ``parts``.
         """
         measured = rows[source]
-        columns = _filled(rows, list(parts) or [source], variable["interpolate"])
+        columns = _filled(rows, list(parts) or [source], variable["interpolate"], longest(variable))
         filled: pd.Series = indices.entropy_index(columns, parts) if parts else columns[source]
         logged = np.log(filled.where(filled > 0)) if variable["log"] else filled
         limits, final = None, logged
@@ -71,24 +71,32 @@ class Steps:
         return done
 
 
-def _filled(rows: pd.DataFrame, columns: list[str], method: str) -> pd.DataFrame:
+def longest(variable: Row) -> int | None:
+    """The longest gap in years that is filled; None for any."""
+    held = variable.get("max_gap")
+    return None if held is None or pd.isna(held) else int(held)
+
+
+def _filled(rows: pd.DataFrame, columns: list[str], method: str, max_gap: int | None) -> pd.DataFrame:
     if method == "none":
         return rows[columns]
-    return indices.interpolate(rows, columns, unit="city_code", time="year", method=method)[columns]
+    return indices.interpolate(rows, columns, unit="city_code", time="year", method=method, max_gap=max_gap)[columns]
 
 
-def weighted(rows: pd.DataFrame, parts: Sequence[str], method: str = "none") -> str:
+def weighted(rows: pd.DataFrame, parts: Sequence[str], method: str = "none", max_gap: int | None = None) -> str:
     """A line that says how an entropy index weighs its parts over some rows."""
-    weights = indices.entropy_weights(_filled(rows, list(parts), method), parts)
+    weights = indices.entropy_weights(_filled(rows, list(parts), method, max_gap), parts)
     told = ", ".join(f"{part} {number(weight)}" for part, weight in weights.items())
     return f"entropy index over {len(rows):,} rows, weights {told}"
 
 
-def neighbours(known: Sequence[int], year: int) -> list[int]:
-    """The nearest years with a value before and after; none unless both are there."""
+def neighbours(known: Sequence[int], year: int, max_gap: int | None = None) -> list[int]:
+    """The nearest years with a value before and after; none unless both are there, and near enough."""
     before = [t for t in known if t < year]
     after = [t for t in known if t > year]
-    return [max(before), min(after)] if before and after else []
+    if not before or not after or (max_gap is not None and min(after) - max(before) - 1 > max_gap):
+        return []
+    return [max(before), min(after)]
 
 
 def between(method: str, year: int, around: Sequence[int], values: Sequence[float]) -> float:

@@ -18,7 +18,7 @@ from analysis.lineage import formula
 from analysis.lineage.formula import Input, number
 from analysis.lineage.publication import Declared, Published, Row
 from analysis.lineage.quantities import Quantities, with_unit, written
-from analysis.lineage.steps import Steps, between, differs, filled_in, neighbours, weighted
+from analysis.lineage.steps import Steps, between, differs, filled_in, longest, neighbours, weighted
 from analysis.lineage.tree import Node
 
 ATTRIBUTES = ("name_zh", "name_en", "province_zh", "region")
@@ -58,8 +58,9 @@ class Trace:
         lines += differs(published, float(steps.final.iloc[at]))
         imputed = steps.imputed(at)
         if parts:
-            lines.insert(1, weighted(rows, parts, variable["interpolate"]))
-            inputs = tuple(self._within(panel, part, year, variable["interpolate"]) for part in parts)
+            how = variable["interpolate"], longest(variable)
+            lines.insert(1, weighted(rows, parts, *how))
+            inputs = tuple(self._within(panel, part, year, *how) for part in parts)
         elif imputed:
             years = neighbours(rows[own & rows[source].notna()]["year"].tolist(), year)
             lines.insert(1, filled_in(source, year, years, variable["interpolate"]))
@@ -68,6 +69,7 @@ class Trace:
             inputs = (self._source(panel, source, year),)
         details = {
             **{key: variable[key] for key in ("interpolate", "log", "winsorize_low", "winsorize_high")},
+            "max_gap": longest(variable),
             "panel": panel,
             "imputed": imputed,
             "winsorised": steps.winsorised(at),
@@ -148,14 +150,14 @@ class Trace:
         """One variable of a score, filled within the panel's years as the specification says."""
         slack = self._one("scores.slacks", {**key, "year": year, "variable": column})
         held = f"; slack {number(slack['slack'])}" if slack else ""
-        node = self._within(key["study"], column, year, how["interpolate"])
+        node = self._within(key["study"], column, year, how["interpolate"], longest(how))
         return node.replace(title=f"{role} {node.title}{held}", details={**node.details, "role": role})
 
-    def _within(self, panel: str, column: str, year: int, method: str) -> Node:
-        """A value of city_year, filled within the panel's years where it is missing."""
+    def _within(self, panel: str, column: str, year: int, method: str, max_gap: int | None = None) -> Node:
+        """A value of city_year, filled within the panel's years where it is missing and the gap is not too long."""
         span = self.published.read(f"panels.{panel}", ["year"], [self.published.city])["year"]
         values = self.published.city_year[column].loc[span.min() : span.max()].dropna()
-        around = [] if year in values.index else neighbours([int(t) for t in values.index], year)
+        around = [] if year in values.index else neighbours([int(t) for t in values.index], year, max_gap)
         if not around or method == "none":
             return self.column(column, year)
         value = between(method, year, around, [float(values[t]) for t in around])

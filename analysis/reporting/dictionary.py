@@ -235,7 +235,11 @@ def _score(scored: EfficiencySpecification, frontier: str) -> str:
 
 def _steps(variable: Variable) -> list[str]:
     """What was done to the values, in order, one sentence each."""
-    filled = {"linear": "Gaps filled linearly.", "neighbour_mean": "Gaps filled with the mean of the years around."}
+    gaps = f"Gaps of up to {variable.max_gap} years" if variable.max_gap else "Gaps"
+    filled = {
+        "linear": f"{gaps} filled linearly.",
+        "neighbour_mean": f"{gaps} filled with the mean of the years around.",
+    }
     steps = [filled[variable.interpolate]] if variable.interpolate in filled else []
     steps += ["Natural logarithm."] if variable.log else []
     if variable.winsorize:

@@ -13,7 +13,7 @@ from analysis.studies.matrices import chosen
 from analysis.studies.methods import METHODS
 from analysis.studies.methods.spatial import LAG, SPATIAL, UNEXPLAINED
 from analysis.studies.reading import Mark
-from analysis.studies.records import Exhibit, Interaction, Known, Label, Model, Study, Subsample
+from analysis.studies.records import FLAGS, Exhibit, Interaction, Known, Label, Model, Study, Subsample
 
 VARIABLE = "a variable of this study"
 _COMMON = ("kind", "title", "note", "published")
@@ -305,12 +305,15 @@ def _interaction(mark: Mark, study: Study) -> Interaction:
 
 def _subsample(mark: Mark, study: Study, names: Known) -> Subsample:
     parts = mark.mapping({"years", "exclude_cities", "where"})
-    columns = [*study.columns, *(group.name for group in study.groups), *names.city_columns]
+    columns = [*study.columns, *(group.name for group in study.groups), *FLAGS, *names.city_columns]
     where = parts["where"].mapping(columns) if "where" in parts else {}
     return Subsample(
         years=read_years(parts["years"]) if "years" in parts else None,
         exclude_cities=parts["exclude_cities"].words(names.cities, "a city of data/reference/cities.csv")
         if "exclude_cities" in parts
         else (),
-        where={column: read_values(value, names.city_values.get(column, ())) for column, value in where.items()},
+        where={
+            column: (value.boolean(),) if column in FLAGS else read_values(value, names.city_values.get(column, ()))
+            for column, value in where.items()
+        },
     )

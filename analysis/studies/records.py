@@ -17,6 +17,10 @@ DRAWN = (
 )
 
 
+#: True-or-false columns of every panel, as of panels.city_year: where borders moved.
+FLAGS = ("borders_merged", "borders_changed")
+
+
 @dataclass(frozen=True)
 class Label:
     """A text in English and Chinese."""
@@ -30,7 +34,7 @@ class Variable:
     """A column of the study's panel: ``source`` of panels.city_year, interpolated, logged, winsorised, in that order.
 
     ``log`` is the natural logarithm, missing where the value is not positive; ``winsorize`` holds the two pooled
-    quantiles, or None.
+    quantiles, or None. ``max_gap`` is the longest gap in years that is filled, None for any.
     """
 
     name: str
@@ -41,14 +45,15 @@ class Variable:
     log: bool
     interpolate: str
     winsorize: tuple[float, float] | None
+    max_gap: int | None = None
 
 
 @dataclass(frozen=True)
 class EfficiencySpecification:
     """How a variable of efficiency scores is made: columns of panels.city_year and options of `super_sbm`.
 
-    ``interpolate`` fills gaps of the inputs and outputs before scoring; ``frontier`` is the one whose score enters the
-    panel, the other one is kept beside it.
+    ``interpolate`` fills gaps of the inputs and outputs before scoring, none longer than ``max_gap`` years (None: any);
+    ``frontier`` is the one whose score enters the panel, the other one is kept beside it.
     """
 
     name: str
@@ -61,6 +66,7 @@ class EfficiencySpecification:
     orientation: str
     objective: str
     interpolate: str
+    max_gap: int | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -97,7 +103,7 @@ class Group:
 
     - "above_mean": the city's mean of ``column`` over its years is above the mean of all rows of the panel;
     - "at_least": the city's mean of ``column`` over its years is ``threshold`` or more;
-    - "ever": ``column`` is not zero in some year;
+    - "ever": ``column`` is not zero in some year (a flag of borders: true);
     - "any_of": one of ``attributes``, columns of data/reference/cities.csv, has one of its values.
     """
 

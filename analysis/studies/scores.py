@@ -118,7 +118,14 @@ def _units(specification: EfficiencySpecification, city_year: pd.DataFrame) -> t
     units = city_year[[UNIT, TIME, *columns]].sort_values([UNIT, TIME]).reset_index(drop=True)
     flags = pd.Series(False, index=units.index)
     if specification.interpolate != "none":
-        filled = interpolate(units, columns, unit=UNIT, time=TIME, method=specification.interpolate)
+        filled = interpolate(
+            units,
+            columns,
+            unit=UNIT,
+            time=TIME,
+            method=specification.interpolate,
+            max_gap=specification.max_gap,
+        )
         units[columns] = filled[columns]
         flags = filled[[column + IMPUTED for column in columns]].any(axis=1)
     return units, flags

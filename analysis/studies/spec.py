@@ -18,14 +18,23 @@ from analysis.studies.exhibits import VARIABLE, read_effects, read_exhibit, read
 from analysis.studies.matrices import read_matrices
 from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import Mark, read
-from analysis.studies.records import EfficiencySpecification, Group, Known, Label, OtherPolicy, Study, Variable
+from analysis.studies.records import (
+    FLAGS,
+    EfficiencySpecification,
+    Group,
+    Known,
+    Label,
+    OtherPolicy,
+    Study,
+    Variable,
+)
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER.parent.parent / "data"
 INTERPOLATE = ("none", "neighbour_mean", "linear")
 ROLES = ("outcome", "control", "mechanism", "group", "instrument", "other")
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
-PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", "borders_merged", "borders_changed")
+PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", *FLAGS)
 PANEL_TABLES = ("city_year", "data_dictionary", "caliber_changes", "publication")
 
 
@@ -101,7 +110,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         variables=variables,
         efficiency=efficiency,
         policies=policies,
-        groups=_groups(marks.get("groups"), names, [treatment, *regressors]),
+        groups=_groups(marks.get("groups"), names, [treatment, *regressors, *FLAGS]),
         outcomes=marks["outcomes"].words(regressors, VARIABLE),
         controls=marks["controls"].words(regressors, VARIABLE),
         fixed_effects=read_effects(marks["fixed_effects"], [*regressors, *names.city_columns]),
@@ -133,7 +142,7 @@ _REQUIRED = (
     *("cluster", "fixed_effects", "exhibits"),
 )
 _OPTIONAL = (
-    *("paper", "policy_scope", "treatment_label", "interpolate", "winsorize", "note"),
+    *("paper", "policy_scope", "treatment_label", "interpolate", "max_gap", "winsorize", "note"),
     *("efficiency", "policies", "groups", "other_panels", "weights"),
 )
 
@@ -141,7 +150,7 @@ _OPTIONAL = (
 def variables_table(studies: Collection[Study]) -> pd.DataFrame:
     """One row a variable, in the order of the YAML (``position`` from 1), as the warehouse loads it."""
     columns = (
-        *("study", "position", "name", "source_column", "role", "log", "interpolate"),
+        *("study", "position", "name", "source_column", "role", "log", "interpolate", "max_gap"),
         *("winsorize_low", "winsorize_high", "label_en", "label_zh", "unit"),
     )
     rows = []
@@ -149,9 +158,11 @@ def variables_table(studies: Collection[Study]) -> pd.DataFrame:
         for position, v in enumerate(study.variables, start=1):
             low, high = v.winsorize or (None, None)
             label = (v.label.en, v.label.zh, v.unit)
-            rows.append((panel, position, v.name, v.source, v.role, v.log, v.interpolate, low, high, *label))
+            fill = (v.interpolate, v.max_gap)
+            rows.append((panel, position, v.name, v.source, v.role, v.log, *fill, low, high, *label))
     table = pd.DataFrame(rows, columns=list(columns))
-    return table.astype({"position": "int64", "log": "bool", "winsorize_low": "float64", "winsorize_high": "float64"})
+    floats = {"winsorize_low": "float64", "winsorize_high": "float64"}
+    return table.astype({"position": "int64", "log": "bool", "max_gap": "Int64", **floats})
 
 
 def studies_table(studies: Collection[Study]) -> pd.DataFrame:
@@ -220,9 +231,21 @@ def _winsorize(mark: Mark | None) -> tuple[float, float] | None:
     return low, high
 
 
+#: A gap of more years than any panel has.
+LONGEST = 200
+
+
+def _max_gap(marks: Mapping[str, Mark], default: int | None = None) -> int | None:
+    """The longest gap in years that is filled, None for any."""
+    mark = marks.get("max_gap")
+    if mark is None:
+        return default
+    return None if mark.value is None else mark.integer(1, LONGEST)
+
+
 def _efficiency(mark: Mark | None, names: Known) -> tuple[EfficiencySpecification, ...]:
     required = ("inputs", "outputs")
-    options = ("label", "bad_outputs", "frontier", "returns", "orientation", "objective", "interpolate")
+    options = ("label", "bad_outputs", "frontier", "returns", "orientation", "objective", "interpolate", "max_gap")
     found = []
     for key, entry in mark.mapping().items() if mark else ():
         parts = entry.mapping({*required, *options}, required)
@@ -247,6 +270,7 @@ def _efficiency(mark: Mark | None, names: Known) -> tuple[EfficiencySpecificatio
                 orientation=option("orientation"),
                 objective=option("objective"),
                 interpolate=option("interpolate"),
+                max_gap=_max_gap(parts),
             )
         )
     return tuple(found)
@@ -258,11 +282,12 @@ def _variables(
     scores = {column: ("score", scored.label.en) for scored in efficiency for column in scored.columns}
     columns = {**names.columns, **scores}
     fill = marks["interpolate"].word(INTERPOLATE, "a way to fill gaps") if "interpolate" in marks else "none"
-    trim = _winsorize(marks.get("winsorize"))
+    trim, longest = _winsorize(marks.get("winsorize")), _max_gap(marks)
     variables: list[Variable] = []
     for mark in marks["variables"].items():
         parts = mark.mapping(
-            {"name", "from", "role", "label", "unit", "log", "interpolate", "winsorize"}, ("name", "from", "role")
+            {"name", "from", "role", "label", "unit", "log", "interpolate", "max_gap", "winsorize"},
+            ("name", "from", "role"),
         )
         taken = [*PANEL_COLUMNS, treatment]
         name = _name(parts["name"], taken)
@@ -283,6 +308,7 @@ def _variables(
                 if "interpolate" in parts
                 else fill,
                 winsorize=_winsorize(parts["winsorize"]) if "winsorize" in parts else trim,
+                max_gap=_max_gap(parts, longest),
             )
         )
     return tuple(variables)

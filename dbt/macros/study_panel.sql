@@ -26,7 +26,7 @@
     {%- set score_names = scored | map(attribute='name') | list -%}
     {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
     {%- set indices = entropy_parts() -%}
-    {%- set variables = run_query("select name, source_column, log, interpolate, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
+    {%- set variables = run_query("select name, source_column, log, interpolate, max_gap, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
 with adoption as (
     select city_code, min(adoption::integer) as adoption
     from {{ policies }}
@@ -100,9 +100,9 @@ interpolated as (
         {% for variable in variables -%}
         {% for part in indices.get(variable['source_column'], []) -%}
         {%- set column = '"' ~ variable['name'] ~ '__' ~ part ~ '"' -%}
-        {{ interpolate(column, variable['interpolate']) }} as {{ column }},
+        {{ interpolate(column, variable['interpolate'], max_gap=variable['max_gap']) }} as {{ column }},
         {% endfor -%}
-        {{ interpolate('"' ~ variable['name'] ~ '"', variable['interpolate']) }} as "{{ variable['name'] }}",
+        {{ interpolate('"' ~ variable['name'] ~ '"', variable['interpolate'], max_gap=variable['max_gap']) }} as "{{ variable['name'] }}",
         {% if variable['interpolate'] != 'none' -%}
         "{{ variable['name'] }}" is null as "{{ variable['name'] }}__missing",
         {% endif -%}

@@ -13,16 +13,20 @@
     end
 {%- endmacro %}
 
-{# A missing value between two observed years: on the line between them, or their mean; never past the ends of the unit's series. #}
-{% macro interpolate(column, method, unit='city_code', time='year') -%}
+{#
+    A missing value between two observed years: on the line between them, or their mean; never past the ends of the unit's
+    series, and never in a gap of more than `max_gap` years (none: of any length).
+#}
+{% macro interpolate(column, method, unit='city_code', time='year', max_gap=none) -%}
     {%- set before = "last_value(" ~ column ~ " ignore nulls) over (partition by " ~ unit ~ " order by " ~ time ~ " rows between unbounded preceding and 1 preceding)" -%}
     {%- set after = "first_value(" ~ column ~ " ignore nulls) over (partition by " ~ unit ~ " order by " ~ time ~ " rows between 1 following and unbounded following)" -%}
     {%- set year_before = "max(case when " ~ column ~ " is not null then " ~ time ~ " end) over (partition by " ~ unit ~ " order by " ~ time ~ " rows between unbounded preceding and 1 preceding)" -%}
     {%- set year_after = "min(case when " ~ column ~ " is not null then " ~ time ~ " end) over (partition by " ~ unit ~ " order by " ~ time ~ " rows between 1 following and unbounded following)" -%}
+    {%- set short = "" if max_gap is none else "case when " ~ year_after ~ " - " ~ year_before ~ " - 1 <= " ~ max_gap | int ~ " then " -%}
     {%- if method == 'neighbour_mean' -%}
-    coalesce({{ column }}, ({{ before }} + {{ after }}) / 2)
+    coalesce({{ column }}, {{ short }}({{ before }} + {{ after }}) / 2{{ " end" if short }})
     {%- elif method == 'linear' -%}
-    coalesce({{ column }}, {{ before }} + ({{ after }} - {{ before }}) * ({{ time }} - {{ year_before }}) / ({{ year_after }} - {{ year_before }}))
+    coalesce({{ column }}, {{ short }}{{ before }} + ({{ after }} - {{ before }}) * ({{ time }} - {{ year_before }}) / ({{ year_after }} - {{ year_before }}){{ " end" if short }})
     {%- elif method == 'none' -%}
     {{ column }}
     {%- else -%}

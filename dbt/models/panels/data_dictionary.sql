@@ -28,6 +28,7 @@ final as (
         variables.source_column as city_year_column,
         variables.role,
         variables.interpolate,
+        variables.max_gap,
         variables.log,
         variables.winsorize_low,
         variables.winsorize_high,

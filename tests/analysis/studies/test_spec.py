@@ -1,12 +1,14 @@
 """What a study YAML may say, what it becomes, and how its faults are named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from analysis.studies.frame import model_frame
 from analysis.studies.published import published
-from analysis.studies.records import Known
+from analysis.studies.records import Known, Subsample
 from analysis.studies.spec import catalogue, known, load, studies_table, variables_table
 
 NAMES = Known(
@@ -109,6 +111,31 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
     }
 
 
+def test_gaps_that_may_be_filled_are_limited_for_all_variables_or_for_one(write) -> None:
+    assert load(write(), NAMES).variables[1].max_gap is None
+    both = load(write("interpolate: linear", "interpolate: linear\nmax_gap: 3"), NAMES)
+    assert [variable.max_gap for variable in both.variables] == [3, 3]
+    assert list(variables_table([both])["max_gap"]) == [3, 3]
+    text = STUDY.replace("interpolate: linear", "interpolate: linear\nmax_gap: 3").replace(
+        "role: control,", "role: control, max_gap: null,"
+    )
+    assert [variable.max_gap for variable in load(write(text=text), NAMES).variables] == [3, None]
+
+
+def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> None:
+    text = STUDY.replace("where: {region: east}", "where: {borders_changed: false, moved: 0}")
+    groups = "groups:\n  - {name: moved, ever: borders_changed}\n"
+    study = load(write(text=text.replace("outcomes: [ln_pgdp]\nc", f"{groups}outcomes: [ln_pgdp]\nc")), NAMES)
+    assert study.exhibit("table_1").models[1].sample.where == {"borders_changed": (False,), "moved": (0,)}
+    rows = [("110000", 2010, False), ("110000", 2011, True), ("310000", 2010, False), ("310000", 2011, False)]
+    panel = pd.DataFrame(rows, columns=["city_code", "year", "borders_changed"])
+    panel = panel.assign(adoption=float("nan"), ln_pgdp=1.0, open=1.0, pilot=0)
+    model = replace(study.exhibit("table_1").models[1], sample=Subsample(where={"borders_changed": (False,)}))
+    assert len(model_frame(study, model, panel, None)) == 3
+    model = replace(model, sample=Subsample(where={"moved": (0,)}))
+    assert model_frame(study, model, panel, None)["city_code"].tolist() == ["310000", "310000"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -133,6 +160,9 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
         ("[0.01, 0.99]", "[0.99, 0.01]", "line 8, key 'winsorize'.*below the upper"),
         ("[0.01, 0.99]", "[-1, 2]", "line 8, key 'winsorize.1.'.*from 0 to 1, found -1"),
         ("interpolate: linear", "interpolate: linaer", "line 7.*'linear'"),
+        ("interpolate: linear", "interpolate: linear\nmax_gap: 0", "line 8, key 'max_gap'.*from 1 to 200, found 0"),
+        ("role: control,", "role: control, max_gap: two,", "line 11, key 'variables.2..max_gap'.*found 'two'"),
+        ("where: {region: east}", "where: {borders_changed: 1}", "line 21.*expected true or false, found 1"),
         ("log: true", "log: yes", "line 10, key 'variables.1..log': expected true or false, found 'yes'"),
         ("name: open", "name: year", "line 11.*'year' is the name of something the warehouse makes"),
         ("name: open", "name: ln_pgdp", "line 11.*'ln_pgdp' stands above already"),
