@@ -1,12 +1,12 @@
 -- one row a kind of record and year: records, how many were set aside, and how many cities they come from
 with counted as (
-    select 'patents' as data, application_year as year, count(*) as records, count(rule) as set_aside,
+    select 'patents' as data, application_year as year, sum(records)::bigint as records, count(rule) as set_aside,
         count(distinct unit_code) as cities
     from staging.stg_patents
     where application_year is not null
     group by application_year
     union all
-    select 'court cases', year, count(*), count(rule), count(distinct unit_code)
+    select 'court cases', year, sum(records)::bigint, count(rule), count(distinct unit_code)
     from staging.stg_cases
     where year is not null
     group by year

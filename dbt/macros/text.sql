@@ -6,7 +6,7 @@
 
 {# A name without spaces, footnote marks and the compiler's decorations. #}
 {% macro clean_name(column) -%}
-    regexp_replace({{ half_width(column) }}, '[\s\x{200B}\x{FEFF}①-⑳*＊†‡]', '', 'g')
+    {{ without(half_width(column), '[\\s\\x{200B}\\x{FEFF}①-⑳*＊†‡]') }}
 {%- endmacro %}
 
 {# A number as text: thousands separators, spaces and footnote marks gone; null where the cell says that there is none. #}
@@ -21,7 +21,7 @@
 
 {# An address up to its first place that ends in 市 and the like, behind a postal code and province; '' where there is none. #}
 {% macro address_start(column) -%}
-    regexp_extract({{ column }}, '{{ address_pattern() }}')
+    regexp_extract({{ column }}, '{{ address_pattern() }}', 0)
 {%- endmacro %}
 
 {# The place at the end of what address_start found. #}
@@ -31,4 +31,9 @@
 
 {% macro address_pattern() -%}
     ^[\d０-９ 　]*(?:中国)?(?:[^省市]{2,3}省|(?:内蒙古|广西|西藏|宁夏|新疆)[^区市]{0,4}自治区)?(.{1,12}?(?:市|地区|自治州|盟)|北京|上海|天津|重庆)
+{%- endmacro %}
+
+{# Subclass, main group and subgroup of a symbol of the International Patent Classification. #}
+{% macro ipc_pattern() -%}
+    ^([A-H]\d\d[A-Z])(\d+)/(\d+)
 {%- endmacro %}

@@ -342,7 +342,8 @@ def test_where_the_trusted_source_errs_the_other_one_counts(world):
 
 def test_an_address_finds_its_city_or_is_set_aside(world):
     found = world.query(
-        "select application_number, unit_code, rule from staging.stg_patents inner join raw.patents using (file, row)"
+        "select application_number, unit_code, rule from staging.stg_patents "
+        "inner join raw.patents on stg_patents.file = patents.file and first_row = row"
     ).set_index("application_number")
     for number, (address, expected) in enumerate(ADDRESSES.items()):
         row = found.loc[f"A{number}"]

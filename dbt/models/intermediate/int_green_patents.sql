@@ -1,17 +1,17 @@
 -- grain: one city of the roster and year that the patent files cover; counts of green patents, zero where there are none
 with patents as (
     select patents.*, geography.city_code
-    from {{ ref('int_patent_counts') }} as patents
+    from {{ ref('stg_patents') }} as patents
     inner join {{ ref('int_geography') }} as geography using (unit_code)
-    where patents.green
+    where patents.green and patents.rule is null
 ),
 
 applications as (
     select
         city_code,
         application_year as year,
-        coalesce(sum(applications) filter (where kind = 'invention'), 0)::bigint as green_invention_applications,
-        coalesce(sum(applications) filter (where kind = 'utility_model'), 0)::bigint as green_utility_applications
+        coalesce(sum(records) filter (where kind = 'invention'), 0)::bigint as green_invention_applications,
+        coalesce(sum(records) filter (where kind = 'utility_model'), 0)::bigint as green_utility_applications
     from patents
     group by all
 ),
@@ -20,8 +20,8 @@ grants as (
     select
         city_code,
         grant_year as year,
-        coalesce(sum(applications) filter (where kind = 'invention'), 0)::bigint as green_invention_granted,
-        coalesce(sum(applications) filter (where kind = 'utility_model'), 0)::bigint as green_utility_granted
+        coalesce(sum(records) filter (where kind = 'invention'), 0)::bigint as green_invention_granted,
+        coalesce(sum(records) filter (where kind = 'utility_model'), 0)::bigint as green_utility_granted
     from patents
     where grant_year is not null
     group by all

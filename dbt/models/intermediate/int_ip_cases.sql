@@ -1,19 +1,19 @@
 -- grain: one city of the roster and year that the case files cover; intellectual property cases concluded, beside the nation's
 with cases as (
-    select * from {{ ref('int_case_counts') }} where intellectual_property
+    select * from {{ ref('stg_cases') }} where intellectual_property and rule is null
 ),
 
 covered as (
-    select distinct year from {{ ref('int_case_counts') }}
+    select distinct year from {{ ref('stg_cases') }} where rule is null
 ),
 
 -- the nation's cases include those of courts that belong to no city of the roster
 nation as (
-    select year, sum(cases.cases)::bigint as national_cases from cases group by year
+    select year, sum(cases.records)::bigint as national_cases from cases group by year
 ),
 
 counted as (
-    select geography.city_code, cases.year, sum(cases.cases)::bigint as ip_cases
+    select geography.city_code, cases.year, sum(cases.records)::bigint as ip_cases
     from cases
     inner join {{ ref('int_geography') }} as geography using (unit_code)
     group by all

@@ -16,16 +16,16 @@ cases as (
 ),
 
 records as (
-    select name || '_applications' as measure, city_code, unit_code, application_year as year, file, rule, row from kinds
+    select name || '_applications' as measure, city_code, unit_code, application_year as year, file, rule, first_row as row from kinds
     union all
-    select name || '_granted', city_code, unit_code, grant_year, file, rule, row from kinds
+    select name || '_granted', city_code, unit_code, grant_year, file, rule, first_row from kinds
     union all
-    select 'ip_cases', geography.city_code, cases.unit_code, cases.year, cases.file, cases.rule, cases.row
+    select 'ip_cases', geography.city_code, cases.unit_code, cases.year, cases.file, cases.rule, cases.first_row
     from cases
     inner join {{ ref('int_geography') }} as geography using (unit_code)
     where cases.intellectual_property
     union all
-    select 'national_cases', '100000', '100000', year, file, rule, row from cases where rule is null and intellectual_property
+    select 'national_cases', '100000', '100000', year, file, rule, first_row from cases where rule is null and intellectual_property
 ),
 
 counted as (
@@ -45,12 +45,12 @@ counted as (
 ),
 
 covered as (
-    select 'patent_applications' as measure, file, application_year as year, count(*) as records, min(row) as first_row, max(row) as last_row
+    select 'patent_applications' as measure, file, application_year as year, sum(records)::bigint as records, min(first_row) as first_row, max(last_row) as last_row
     from {{ ref('stg_patents') }}
     where application_year is not null
     group by file, application_year
     union all
-    select 'concluded_cases', file, year, count(*), min(row), max(row) from cases where rule is null group by file, year
+    select 'concluded_cases', file, year, sum(records)::bigint, min(first_row), max(last_row) from cases where rule is null group by file, year
 ),
 
 final as (

@@ -9,7 +9,7 @@ with counts as (
         (select count(*) from {{ ref('stg_yearbook') }}) as accepted,
         (select count(*) from {{ ref('int_city_values') }}) as city_values,
         (select count(*) from {{ source('raw', 'patents') }}) as patents,
-        (select count(*) from {{ ref('stg_patents') }}) as patents_judged,
+        (select coalesce(sum(records), 0)::bigint from {{ ref('stg_patents') }}) as patents_judged,
         (select count(*) from {{ ref('stg_patents') }} where rule is not null) as patents_rejected,
         (
             select coalesce(sum(green_invention_applications + green_utility_applications), 0)::bigint
@@ -17,7 +17,7 @@ with counts as (
         ) as patents_counted,
         (select count(*) from {{ ref('int_green_patents') }}) as patent_rows,
         (select count(*) from {{ source('raw', 'cases') }}) as cases,
-        (select count(*) from {{ ref('stg_cases') }}) as cases_judged,
+        (select coalesce(sum(records), 0)::bigint from {{ ref('stg_cases') }}) as cases_judged,
         (select count(*) from {{ ref('stg_cases') }} where rule is not null) as cases_rejected,
         (select coalesce(sum(ip_cases), 0)::bigint from {{ ref('int_ip_cases') }}) as cases_counted,
         (select count(*) from {{ ref('int_ip_cases') }}) as case_rows,

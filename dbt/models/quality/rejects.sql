@@ -9,10 +9,11 @@ faulty_patents as (
         judged.rule,
         files.source,
         judged.file,
-        judged.row,
+        judged.first_row as row,
         case rule
             when 'unknown_year' then 'filing_date'
             when 'unknown_kind' then 'kind'
+            when 'unknown_grant_date' then 'grant_date'
             when 'dates_out_of_order' then 'grant_date'
             when 'unknown_class' then 'ipc'
             when 'unknown_city' then 'address'
@@ -21,6 +22,7 @@ faulty_patents as (
         case rule when 'duplicate_key' then '' else fault end as value,
         case rule
             when 'unknown_year' then 'the filing date is not one'
+            when 'unknown_grant_date' then 'the date of its grant is not one'
             when 'unknown_kind' then 'its contract names no such kind of patent'
             when 'dates_out_of_order' then 'it was granted before it was filed'
             when 'unknown_class' then 'no symbol of the International Patent Classification can be read from it'
@@ -50,11 +52,11 @@ patents as (
 
 faulty_cases as (
     select
-        rule,
-        source,
-        file,
+        cases.rule,
+        files.source,
+        cases.file,
         '' as sheet,
-        row,
+        cases.first_row as row,
         case rule
             when 'unknown_date' then 'concluded'
             when 'dates_out_of_order' then 'filed'
@@ -64,7 +66,7 @@ faulty_cases as (
             else 'case_number'
         end as "column",
         case rule when 'unknown_court' then coalesce(court, '') when 'no_cause' then '' else coalesce(case_number, '') end as value,
-        file || ', row ' || row || ': case ''' || coalesce(case_number, '') || ''' of ' || coalesce(trim(court), '')
+        cases.file || ', row ' || cases.first_row || ': case ''' || coalesce(case_number, '') || ''' of ' || coalesce(trim(court), '')
             || ' is set aside: ' || case rule
                 when 'unknown_date' then 'its date of conclusion is not one'
                 when 'dates_out_of_order' then 'it was concluded before it was filed'
@@ -73,8 +75,9 @@ faulty_cases as (
                 when 'transferred_case' then 'the ruling sends it to another court, which counts it'
                 else 'this case stands in another row too, which is counted'
             end || '.' as message
-    from {{ ref('stg_cases') }}
-    where rule is not null
+    from {{ ref('stg_cases') }} as cases
+    inner join {{ source('raw', 'cases_files') }} as files on cases.file = files.file
+    where cases.rule is not null
 ),
 
 cells as (
