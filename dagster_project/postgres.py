@@ -32,6 +32,30 @@ DEBIAN = Path("/usr/lib/postgresql")
 #: The path of a Unix socket holds no more bytes.
 LONGEST_SOCKET = 107
 
+#: Tables of Dagster that every run writes to; the first start makes them.
+HISTORY = ("alembic_version", "event_logs", "runs")
+NOT_ENCODED = (
+    f"{VARIABLE} is no address that PostgreSQL understands. In a user or a password, @ is written %40, / is %2F, : is "
+    "%3A, # is %23 and % is %25; or keep the password in a file: "
+    "postgresql://user@host/database?passfile=/home/user/.pgpass."
+)
+#: What PostgreSQL says of a connection that failed -> what to do.
+ADVICE = {
+    "password authentication failed": f"Correct user or password in {VARIABLE}, or in the file that it names.",
+    "no password supplied": f"Put it into {VARIABLE}, or into a file of mode 0600 that ?passfile= names.",
+    "database .* does not exist": "Make it: createdb --owner=USER DATABASE.",
+    "pg_hba.conf": "Its administrator must let this machine in (pg_hba.conf).",
+}
+#: One row: whether writes are refused, the encoding, who asks, where, who owns tables that may not be written, and
+#: whether tables may be made.
+RIGHTS = f"""
+select current_setting('transaction_read_only'), current_setting('server_encoding'), current_user, current_database(), (
+    select min(pg_get_userbyid(relowner)) from pg_class
+    where relkind = 'r' and relnamespace = to_regnamespace(current_schema()) and relname in {HISTORY}
+        and not (has_table_privilege(oid, 'insert') and has_table_privilege(oid, 'update'))
+), coalesce(has_schema_privilege(current_schema(), 'create'), false)
+"""
+
 ACCESS = f"""\
 # Written by pilotcity: its role by password, whoever owns the server by being that user; nobody over the network.
 local all {ROLE} scram-sha-256
@@ -151,6 +175,9 @@ def given() -> str | None:
     scheme, separator, rest = address.partition("://")
     if not separator or scheme not in ("postgres", "postgresql", f"postgresql+{DRIVER}"):
         raise ValueError(f"{VARIABLE} must be an address: postgresql://user:password@host:port/database.")
+    before_path, _, path = rest.partition("?")[0].partition("/")
+    if before_path.count("@") > 1 or "@" in path or not re.fullmatch(r"(?:%[0-9A-Fa-f]{2}|[^%])*", rest):
+        raise ValueError(NOT_ENCODED)
     return f"postgresql://{rest}"
 
 
@@ -194,15 +221,66 @@ def require_driver() -> None:
 
 
 def ping(address: str) -> None:
-    """Connect once; RuntimeError in a sentence, without the password."""
+    """Connect once; RuntimeError in a sentence that names the server, without the password."""
+    _connected(address).close()
+
+
+def check_given(address: str) -> None:
+    """RuntimeError where a given server does not answer, or where its user may not keep a history there."""
+    connection = _connected(address)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(RIGHTS)
+            refusal = _refusal(*cursor.fetchone())
+    finally:
+        connection.close()
+    if refusal:
+        raise RuntimeError(f"PostgreSQL at {place(address)} {refusal}")
+
+
+def _refusal(read_only: str, encoding: str, user: str, database: str, owner: str | None, may_create: bool) -> str:
+    """Why a server cannot keep the history, and what its administrator can do; empty where it can."""
+    if read_only == "on":
+        return "takes no writes: it is a standby, or the user or the database is set to read only. Name another one."
+    if encoding != "UTF8":
+        return (
+            f"keeps text as {encoding}, which cannot hold Chinese. Make another database for it: "
+            f"createdb --encoding=UTF8 --template=template0 --owner={user} NAME."
+        )
+    if owner or not may_create:
+        begun = f", whose history {owner} began" if owner else ""
+        return (
+            f"lets {user} read but not write in the database {database}{begun}. Name {owner or 'its owner'} in "
+            f"{VARIABLE}, or give {user} a database: createdb --owner={user} NAME."
+        )
+    return ""
+
+
+def _connected(address: str) -> Any:
+    """A connection; RuntimeError in a sentence where there is none, which never holds a part of a password."""
     import psycopg2  # type: ignore[import-untyped]
     from sqlalchemy.engine import make_url
 
     try:
-        psycopg2.connect(address, connect_timeout=5).close()
+        make_url(address)
+        return psycopg2.connect(address, connect_timeout=5)
+    except (ValueError, psycopg2.ProgrammingError):
+        raise RuntimeError(NOT_ENCODED) from None
     except psycopg2.Error as error:
-        reason = " ".join(str(error).split())
-        raise RuntimeError(f"PostgreSQL at {make_url(address).render_as_string()} does not answer: {reason}") from None
+        said = " ".join(str(error).split()).rstrip(".")
+    advice = next((text for words, text in ADVICE.items() if re.search(words, said)), "Is the address right?")
+    raise RuntimeError(
+        f"PostgreSQL at {place(address)} does not answer: {said}{'' if said.endswith('?') else '.'} {advice}"
+    )
+
+
+def place(address: str) -> str:
+    """User, host, port and database of an address, for people; never a password, in whatever part it stands."""
+    from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped]
+
+    parts = parse_dsn(address)
+    host = parts.get("host", "this machine") + (f":{parts['port']}" if "port" in parts else "")
+    return f"{host}, database {parts.get('dbname', parts.get('user'))}, user {parts.get('user')}"
 
 
 def binaries(version: str | None = None) -> Path:

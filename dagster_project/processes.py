@@ -22,6 +22,8 @@ from dagster_project.paths import ROOT, Paths
 
 #: Seconds that a process gets to end by itself before it is killed.
 PATIENCE = 30.0
+#: Bytes of a process's output that are kept; what grows past them is begun anew.
+LARGEST_LOG = 20_000_000
 #: A process that ended this often within so many seconds is not started again.
 TOO_OFTEN, WITHIN = 3, 60.0
 
@@ -95,12 +97,18 @@ class Supervisor:
                 raise RuntimeError(f"The {service.name} is not ready after {patience:.0f} s; see {self.log(service)}.")
             self.stopping.wait(0.2)
 
-    def watch(self) -> None:
-        """Until told to stop: start again what ends; RuntimeError where something ends again and again."""
+    def watch(self, also: Callable[[], None] = lambda: None) -> None:
+        """Until told to stop: start again what ends; RuntimeError where something ends again and again.
+
+        ``also`` is called a few times a second, for what else is to be watched.
+        """
         while not self.stopping.wait(0.3):
+            also()
             for service, process in list(self.running.values()):
                 if process.poll() is not None:
                     self._again(service, process)
+                elif self.log(service).stat().st_size > LARGEST_LOG:
+                    os.truncate(self.log(service), 0)
 
     def _again(self, service: Service, process: subprocess.Popen[bytes]) -> None:
         end(service, process)
@@ -126,6 +134,32 @@ class Supervisor:
         for service, process in reversed(self.running.values()):
             end(service, process)
         self.running.clear()
+
+
+class Reachable:
+    """Says once that PostgreSQL does not answer any more, and once that it does again; asks every ten seconds."""
+
+    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+        self.address, self.say = address, say
+        self.lost = False
+        self.next = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() < self.next:
+            return
+        try:
+            postgres.ping(self.address)
+        except RuntimeError as error:
+            if not self.lost:
+                self.say(
+                    f"{error} A run that goes on fails; readers keep the publication. It is asked again and again."
+                )
+            self.lost = True
+        else:
+            if self.lost:
+                self.say("PostgreSQL answers again; a run that failed meanwhile can be started again.")
+            self.lost = False
+        self.next = time.monotonic() + 10
 
 
 def postgres_service(server: postgres.Server) -> Service:
@@ -154,7 +188,7 @@ def history(paths: Paths) -> Iterator[None]:
 
     postgres.require_driver()
     if postgres.given():
-        postgres.ping(address)
+        postgres.check_given(address)
         yield
         return
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -201,6 +201,15 @@ def _request(paths: Paths, seen: Look, memory: Memory, repository: dg.Repository
     return dg.RunRequest(run_key=key, asset_selection=selected, tags=tags)
 
 
+def why(causes: Sequence[str], message: str | None) -> str:
+    """Why a run failed, for readers: its first failed step's words, or what is known of a run that just ended."""
+    if causes:
+        return causes[0]
+    if not message or "from outside the execution context" in message:
+        return "The run's process ended before it was done: killed, out of memory, or its history could not be written."
+    return message
+
+
 def failed_refresh(paths: Paths) -> dg.SensorDefinition:
     """The sensor that tells readers of a failed run."""
 
@@ -213,6 +222,6 @@ def failed_refresh(paths: Paths) -> dg.SensorDefinition:
     def sensor(context: dg.RunFailureSensorContext) -> None:
         steps = [event.step_failure_data.error for event in context.get_step_failure_events()]
         causes = [(error.cause or error).message for error in steps if error]
-        status.failed(paths, causes[0] if causes else context.failure_event.message or "no reason was recorded")
+        status.failed(paths, why(causes, context.failure_event.message))
 
     return sensor

@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from dagster_project.paths import Paths, shown
@@ -40,19 +40,40 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
 @contextmanager
 def _said_plainly(paths: Paths) -> Iterator[None]:
-    """A disk that takes no more, in one sentence: the history of runs is written too, and fails in its own words."""
+    """A disk that takes no more or a PostgreSQL that is gone, in one sentence: the history of runs is written too."""
+    before = paths.published.resolve()
     try:
         yield
     except Exception as error:
-        if not isinstance(error, OSError) and not type(error).__module__.startswith(("sqlalchemy", "dagster_postgres")):
+        what, details = _not_written(paths, error)
+        if not what:
             raise
-        from dagster_project import postgres
+        from dagster_project import status
 
-        why = "Is the disk full, or PostgreSQL gone?" if postgres.chosen(paths) else "Is the disk full?"
-        raise RuntimeError(
-            f"{shown(paths.data)} could not be written: {str(error).splitlines()[0]} {why} Nothing was "
-            "published and readers keep what they had; make room and run again."
-        ) from error
+        outcome = (
+            "Nothing was published and readers keep what they had"
+            if paths.published.resolve() == before
+            else "What the run had made was published before that"
+        )
+        with suppress(OSError):
+            # a report may be public: where the server is stays here
+            status.failed(paths, f"{what}. {outcome}.")
+        raise RuntimeError(f"{what}: {details} {outcome}; put that right and run again.") from error
+
+
+def _not_written(paths: Paths, error: Exception) -> tuple[str, str]:
+    """What the operating system or PostgreSQL would not write, and why; empty where the error is another one."""
+    from dagster_project import postgres
+
+    cause = error.__cause__ or error
+    reason = f"{str(cause).splitlines()[0].rstrip('.') if str(cause) else type(cause).__name__}."
+    of_history = type(error).__module__.startswith(("sqlalchemy", "dagster_postgres", "psycopg2"))
+    address = postgres.chosen(paths)
+    if of_history and address:
+        return "The run history in PostgreSQL could not be written", f"{postgres.place(address)}. {reason}"
+    if of_history or isinstance(error, OSError):
+        return f"{shown(paths.data)} could not be written", f"{reason} Is the disk full?"
+    return "", ""
 
 
 def _run(paths: Paths) -> int:

@@ -35,18 +35,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Everything up until Ctrl-C, SIGTERM or a process that keeps ending; then everything down, PostgreSQL last."""
     from dagster_project import postgres
-    from dagster_project.processes import Supervisor, logs
+    from dagster_project.processes import Reachable, Supervisor, logs
     from dagster_project.resources import exclusive
 
     postgres.require_driver()
     postgres.socket_fits(code_socket(paths))
+    given = postgres.given()
+    if given:
+        postgres.check_given(given)
     with ExitStack() as stack, stopping_by_signal() as stopping:
         stack.enter_context(exclusive(lock(paths), busy=UP))
         port_is_free(options.port)
         supervisor = Supervisor(logs(paths), say, stopping)
         stack.callback(lambda: say("Everything has ended."))
         stack.callback(supervisor.stop)
-        if not postgres.given():
+        if given:
+            say(f"The run history is in PostgreSQL at {postgres.place(given)}.")
+        else:
             stack.enter_context(exclusive(postgres.own(paths).lock, busy=BUSY))
             start_postgres(paths, supervisor)
         open_instance(paths)
@@ -56,8 +61,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
                 say(f"  {service.name:<17} process {supervisor.running[service.name][1].pid}")
         if not stopping.is_set():
             say(f"Ready at http://{HOST}:{options.port} (Ctrl-C ends it). Output: {shown(logs(paths))}")
-        supervisor.watch()
-        say("Ending: webserver, daemon, code server, then PostgreSQL.")
+        supervisor.watch(Reachable(given, say) if given else lambda: None)
+        say(f"Ending: webserver, daemon, code server{'' if given else ', then PostgreSQL'}.")
     return 0
 
 
@@ -104,12 +109,9 @@ def open_instance(paths: Paths) -> None:
     """Settings, tables in PostgreSQL, and an end to the runs that died, before three processes look at them."""
     import dagster as dg
 
-    from dagster_project import postgres, runs
+    from dagster_project import runs
     from dagster_project.resources import prepare_instance
 
-    address = postgres.chosen(paths)
-    if address:
-        postgres.ping(address)
     prepare_instance(paths)
     os.environ["PILOTCITY_DATA"] = str(paths.data)
     if not paths.is_sample:

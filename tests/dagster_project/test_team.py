@@ -25,8 +25,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_project import postgres, processes
-from dagster_project.commands import team, ui
+from dagster_project import postgres, processes, publication
+from dagster_project.commands import run, team, ui
 from dagster_project.paths import ROOT, Paths
 from dagster_project.resources import exclusive, prepare_instance
 
@@ -114,6 +114,19 @@ def test_a_server_below_the_data_folder_keeps_the_history_of_every_command(paths
     assert "passfile=" in written
 
 
+@pytest.mark.parametrize("user", [f"jane:{SECRET}@x", f"jane:x/{SECRET}", f"jane:{SECRET}%zz", f"jane:x@{SECRET}/y"])
+def test_a_password_that_would_have_to_be_encoded_is_refused_without_repeating_it(user, monkeypatch):
+    monkeypatch.setenv(postgres.VARIABLE, f"postgresql://{user}@127.0.0.1:9/history")
+    with pytest.raises(ValueError, match="@ is written %40") as error:
+        postgres.given()
+    assert SECRET not in str(error.value)
+
+
+def test_an_encoded_password_is_an_address(monkeypatch):
+    monkeypatch.setenv(postgres.VARIABLE, "postgres://jane:p%40ss%2F%25@127.0.0.1:9/history?passfile=/a@b")
+    assert postgres.given() == "postgresql://jane:p%40ss%2F%25@127.0.0.1:9/history?passfile=/a@b"
+
+
 @pytest.mark.parametrize("address", ["mysql://there/history", "localhost:5432", "secret"])
 def test_an_address_that_is_none_is_refused_without_repeating_it(address, monkeypatch):
     monkeypatch.setenv(postgres.VARIABLE, address)
@@ -122,9 +135,17 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(address, monkey
     assert address not in str(error.value)
 
 
-def test_a_server_that_does_not_answer_is_named_without_its_password():
-    with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:9/history does not answer: .*refused") as error:
-        postgres.ping(ADDRESS)
+@pytest.mark.parametrize("address", [ADDRESS, f"postgresql://jane@127.0.0.1:9/history?password={SECRET}"])
+def test_a_server_that_does_not_answer_is_named_without_its_password(address):
+    with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:9, database history, user jane .*refused") as error:
+        postgres.ping(address)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("address", [f"postgresql://jane:{SECRET}@there:port/x", f"postgresql://there/x?word={SECRET}"])
+def test_an_address_that_only_postgresql_can_refuse_is_not_repeated_either(address):
+    with pytest.raises(RuntimeError, match="no address that PostgreSQL understands") as error:
+        postgres.ping(address)
     assert SECRET not in str(error.value)
 
 
@@ -226,6 +247,41 @@ def test_a_process_that_keeps_ending_stops_everything_with_its_last_words(tmp_pa
     supervisor.stop()
 
 
+def test_what_a_process_prints_does_not_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "LARGEST_LOG", 1000)
+    supervisor, _, service = watched(tmp_path, "print('x' * 5000, flush=True); import time; time.sleep(60)")
+    until(lambda: supervisor.log(service).stat().st_size > 1000, 10)
+    deadline = time.monotonic() + 10
+
+    def until_small() -> None:
+        if supervisor.log(service).stat().st_size == 0 or time.monotonic() > deadline:
+            supervisor.stopping.set()
+
+    supervisor.watch(until_small)
+    assert supervisor.log(service).stat().st_size == 0
+    supervisor.stop()
+
+
+def test_a_server_that_goes_and_comes_back_is_told_once_each(monkeypatch):
+    said: list[str] = []
+    reachable = processes.Reachable(ADDRESS, said.append)
+
+    def ask() -> None:
+        reachable.next = 0.0
+        reachable()
+
+    ask()
+    ask()
+    assert len(said) == 1 and "127.0.0.1:9" in said[0] and SECRET not in said[0]
+    monkeypatch.setattr(postgres, "ping", lambda address: None)
+    ask()
+    ask()
+    assert said[1:] == ["PostgreSQL answers again; a run that failed meanwhile can be started again."]
+    monkeypatch.undo()
+    reachable()
+    assert len(said) == 2, "not asked again at once"
+
+
 def test_a_process_that_ends_before_it_is_ready_is_an_error_at_once(tmp_path):
     supervisor = processes.Supervisor(tmp_path, print, threading.Event())
     service = processes.Service("sleeper", [sys.executable, "-S", "-c", "print('port taken')"])
@@ -298,6 +354,68 @@ def test_a_run_of_the_command_line_starts_the_server_records_there_and_ends_it(d
     assert not (server.cluster / "postmaster.pid").exists(), "ended cleanly"
     for path in [*data.home.rglob("*.yaml"), *data.home.rglob("*.log")]:
         assert password not in path.read_text(), path
+
+
+def test_a_given_server_is_asked_first_whether_it_can_keep_the_history(data, monkeypatch):
+    server = postgres.own(data)
+    server.create()
+    for statement in (
+        f"create role jane login password '{SECRET}'",
+        f"create role reader login password '{SECRET}'",
+        "create database history owner jane",
+        "create database latin owner jane encoding 'LATIN1' template template0",
+    ):
+        server._as_owner(["postgres", "--single", "-D", str(server.cluster), "postgres"], f"{statement}\n")
+    access = server.cluster / "pg_hba.conf"
+    access.write_text(access.read_text().replace("local all all peer", "local all all scram-sha-256"))
+
+    def address(user: str, database: str = "history", password: str = SECRET, more: str = "") -> str:
+        return f"postgresql://{user}:{password}@/{database}?host={server.folder}{more}"
+
+    def refusal(address: str) -> str:
+        with pytest.raises(RuntimeError, match="PostgreSQL at") as error:
+            postgres.check_given(address)
+        assert SECRET not in str(error.value)
+        return str(error.value)
+
+    with processes.history(data):
+        assert "password authentication failed" in refusal(address("jane", password=f"{SECRET}x"))
+        assert "createdb --owner=USER DATABASE" in refusal(address("jane", "none"))
+        assert "keeps text as LATIN1" in refusal(address("jane", "latin"))
+        assert "lets reader read but not write" in refusal(address("reader"))
+        assert "takes no writes" in refusal(address("jane", more="&options=-c%20default_transaction_read_only%3Don"))
+        monkeypatch.setenv(postgres.VARIABLE, address("jane"))
+        with processes.history(data):
+            prepare_instance(data)
+            with dg.DagsterInstance.get() as instance:
+                assert instance.get_runs() == []
+        assert "whose history jane began" in refusal(address("reader"))
+        assert rows(address("jane"), "select count(*) from runs") == [(0,)]
+        assert SECRET not in (data.home / "dagster.yaml").read_text()
+
+
+def test_a_run_whose_server_goes_says_so_at_the_prompt_and_to_readers_what_they_see(data, monkeypatch):
+    from dagster_postgres.utils import DagsterPostgresException
+
+    monkeypatch.setenv(postgres.VARIABLE, ADDRESS)
+    (data.publications / "7").mkdir(parents=True)
+    publication.point(data, 7)
+    with (
+        pytest.raises(
+            RuntimeError, match=r"127\.0\.0\.1:9, .* refused\. Nothing was published .* run again\."
+        ) as error,
+        run._said_plainly(data),
+    ):
+        raise DagsterPostgresException("too many retries") from OSError("refused")
+    assert SECRET not in str(error.value)
+    banner = data.refresh_failed.read_text()
+    assert "The run history in PostgreSQL could not be written" in banner and "127.0.0.1" not in banner
+    with pytest.raises(RuntimeError, match="was published before that"), run._said_plainly(data):
+        (data.publications / "8").mkdir()
+        publication.point(data, 8)
+        raise DagsterPostgresException("too many retries")
+    with pytest.raises(ZeroDivisionError), run._said_plainly(data):
+        raise ZeroDivisionError
 
 
 def rows(url: str, query: str, *values: str) -> list[tuple[Any, ...]]:
