@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ from analysis.studies import spec
 from dagster_project import checks, runs, schedules, sensors
 from dagster_project.assets import audits, efficiency, exports, publish, reports, sources, studies, warehouse, years
 from dagster_project.ingest import contracts
+from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import dbt_project, dbt_resource
 
@@ -43,7 +44,9 @@ def build(paths: Paths) -> dg.Definitions:
         description="Raw files to report: everything, in order.",
     )
     return dg.Definitions(
-        assets=_with_links(dg.map_asset_specs(lambda spec: schedules.by_itself(spec, found), assets)),
+        assets=_with_links(
+            dg.map_asset_specs(lambda spec: _marked(schedules.by_itself(spec, found), paths, found), assets)
+        ),
         asset_checks=[*checks.layer_checks(paths, found), *warehouse.panel_checks(paths, loaded)],
         jobs=[refresh],
         schedules=schedules.schedules(found),
@@ -55,6 +58,14 @@ def build(paths: Paths) -> dg.Definitions:
         executor=runs.one_at_a_time(paths),
         resources={"dbt": dbt_resource(project)},
     )
+
+
+def _marked(spec: dg.AssetSpec, paths: Paths, found: Mapping[str, Contract]) -> dg.AssetSpec:
+    """An asset made from the sample world says so before anything else on its page; committed lists hold no sample."""
+    committed = spec.key.path[0] == "raw" and spec.key.path[-1].removesuffix("_by_year") not in found
+    if not paths.is_sample or committed:
+        return spec
+    return spec.replace_attributes(description=f"SAMPLE DATA, simulated: no finding. {spec.description or ''}".strip())
 
 
 def _with_links(assets: Sequence[dg.AssetsDefinition]) -> Sequence[Any]:

@@ -12,6 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project import definitions
+from dagster_project.paths import Paths
+
 pytestmark = pytest.mark.xdist_group("definitions")
 
 SNAPSHOT = Path(__file__).parent / "assets.json"
@@ -53,6 +56,23 @@ def test_every_asset_says_what_it_is_who_keeps_it_and_where_it_belongs(graph):
         assert node.kinds, name
         assert node.group_name not in (None, "default"), name
         assert node.metadata["dagster/code_references"].code_references, name
+
+
+def test_every_asset_made_from_the_sample_world_says_so_first_and_committed_lists_do_not(graph):
+    unmarked = {
+        key.to_user_string()
+        for key in graph.get_all_asset_keys()
+        if not graph.get(key).description.startswith("SAMPLE DATA")
+    }
+    assert all(name.startswith("raw/") for name in unmarked)
+    assert {"raw/cities", "raw/policies", "raw/studies"} <= unmarked
+    assert unmarked.isdisjoint({"raw/patent_records", "raw/patent_records_by_year", "raw/city_yearbook"})
+
+
+def test_assets_made_from_real_files_carry_no_mark(tmp_path):
+    real = Paths(tmp_path / "data", tmp_path / "raw", is_sample=False)
+    spec = dg.AssetSpec(["panels", "city_year"], description="One row a city and year.")
+    assert definitions._marked(spec, real, {}).description == "One row a city and year."
 
 
 def test_every_panel_has_a_check_that_blocks_and_one_that_warns(graph):
