@@ -46,6 +46,8 @@ PLACES = (
 ADDRESSES = 40
 
 BAD_DATES = ("{year}-13-05", "{year}-02-30", "待补", "0{year}-6")
+#: No date; a text without any figure, as 待公告, says that there is no grant yet.
+BAD_GRANTS = ("{year}-13-05", "{year}-02-30", "0{year}-6", "{year}年授权")
 NO_PLACES = ("日本东京都港区样例一丁目", "美国加利福尼亚州样例街", "见变更记录", "云岭新区样例路1号")
 GARBLED_CLASSES = ("HO1L31/042", "分类号待定", "C02F", "31/042;1/44")
 #: Serials of planted applications that no application of the world has start here.
@@ -57,8 +59,8 @@ class PatentFault:
     """A planted row that must not count: where it stands, which rule must catch it, and what is wrong with it.
 
     ``row`` is the line of the file, the header being 1. ``kind``: copy (the same row again), listed_before_grant (the
-    same application as it was published, before its grant was known), bad_date (no filing date), granted_before_filing,
-    no_city (an address of no city), garbled_class (no class that can be read).
+    same application as it was published, before its grant was known), bad_date (no filing date), bad_grant (no date of
+    grant), granted_before_filing, no_city (an address of no city), garbled_class (no class that can be read).
     """
 
     file: str
@@ -73,6 +75,7 @@ RULES = {
     "copy": "duplicate_key",
     "listed_before_grant": "duplicate_key",
     "bad_date": "unknown_year",
+    "bad_grant": "unknown_grant_date",
     "granted_before_filing": "dates_out_of_order",
     "no_city": "unknown_city",
     "garbled_class": "unknown_class",
@@ -126,7 +129,7 @@ def _plant(
     """
     granted = np.flatnonzero(table["granted"].is_valid().to_numpy())
     again = "copy" if year % 2 else "listed_before_grant"
-    kinds = (again, "bad_date", "granted_before_filing", "no_city", "no_city", "garbled_class")
+    kinds = (again, "bad_date", "bad_grant", "granted_before_filing", "no_city", "no_city", "garbled_class")
     chosen: list[tuple[int, dict[str, str], PatentFault]] = []
     for place, kind in enumerate(kinds):
         pool = np.intersect1d(countable, granted) if kind == "listed_before_grant" else countable
@@ -151,6 +154,8 @@ def _fault(kind: str, row: dict[str, str], year: int, place: int) -> tuple[str, 
         return "number", {"granted": ""}
     if kind == "bad_date":
         return "filed", invention | {"filed": BAD_DATES[turn % len(BAD_DATES)].format(year=year), "granted": ""}
+    if kind == "bad_grant":
+        return "granted", invention | {"granted": BAD_GRANTS[turn % len(BAD_GRANTS)].format(year=year + 2)}
     if kind == "granted_before_filing":
         day = np.datetime64(row["filed"]) - 200 - place
         return "granted", invention | {"granted": str(day)}

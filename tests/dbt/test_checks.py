@@ -113,7 +113,9 @@ def test_years_of_records_are_set_beside_their_neighbours(tables):
     patents = pd.DataFrame({"application_year": years, "rule": None, "unit_code": "110000", "records": 1})
     patents = patents.astype({"rule": "object"})
     patents.loc[0, "rule"] = "unknown_city"
-    cases = pd.DataFrame({"year": [2010], "rule": [None], "unit_code": ["110000"], "records": [1]}).astype({"rule": "str"})
+    cases = pd.DataFrame({"year": [2010], "rule": [None], "unit_code": ["110000"], "records": [1]}).astype(
+        {"rule": "str"}
+    )
     found = tables("staging_records", staging__stg_patents=patents, staging__stg_cases=cases)
     found = found[found.data == "patents"].set_index("year")
     assert found.share_set_aside[2010] == 0.25

@@ -188,6 +188,10 @@ def patent_records() -> list[str]:
         f"B5,发明授权,2013-05-01,2015-06-07,{GREEN},甲,{here}",
         f"B6,发明专利,2013-05-01,2013-04-30,{GREEN},甲,{here}",
         f"B7,发明专利,2013-05-01,,HO1L31/042,甲,{here}",
+        f"B11,发明专利,2013-05-01,2015年授权,{GREEN},甲,{here}",
+        # a grant still to come, and dates as other offices write them
+        f"B12,发明专利,2014年5月1日,待公告,{GREEN},甲,{here}",
+        f"B13,发明专利,２０１４.5.1,2016/1/2,{GREEN},甲,{here}",
         f"B8,发明专利,2013-05-01,,,甲,{here}",
         # one symbol that can be read is enough; a design has none
         f"B9,发明专利,2013-05-01,2013-05-01,待定;{BROWN},甲,{here}",
@@ -369,6 +373,12 @@ def test_a_patent_is_green_by_any_of_its_classes_and_counted_once(world):
             "green_invention_granted": 0,
             "green_utility_granted": 0,
         },
+        2014: {
+            "green_invention_applications": 2,
+            "green_utility_applications": 0,
+            "green_invention_granted": 2,
+            "green_utility_granted": 0,
+        },
     }
 
 
@@ -382,6 +392,7 @@ def test_faulty_patents_are_listed_with_their_rule(rejects):
         ("unknown_year", "2013-13-01"),
         ("duplicate_key", ""),
         ("dates_out_of_order", "2013-04-30"),
+        ("unknown_grant_date", "2015年授权"),
         ("unknown_class", "HO1L31/042"),
         ("unknown_class", ""),
     }

@@ -272,7 +272,7 @@ def test_each_planted_patent_is_what_its_rule_says(sample, year):
     frame = pd.read_csv(sample[0] / f"patents/{year}.csv", dtype=str, keep_default_na=False)
     planted = planted_patents(sample[0], year)
     again = "copy" if year % 2 else "listed_before_grant"
-    kinds = [again, "bad_date", "granted_before_filing", "no_city", "no_city", "garbled_class"]
+    kinds = [again, "bad_date", "bad_grant", "granted_before_filing", "no_city", "no_city", "garbled_class"]
     assert sorted(planted.kind) == sorted(kinds)
     assert (planted.rule == planted.kind.map(patents.RULES)).all()
     rows = frame.loc[planted.index - 2].set_axis(planted.index)
@@ -284,7 +284,9 @@ def test_each_planted_patent_is_what_its_rule_says(sample, year):
         assert is_green(row.IPC分类号) == (kind != "garbled_class")
         readable = pd.to_datetime(row.申请日, format="%Y-%m-%d", errors="coerce")
         assert pd.isna(readable) == (kind == "bad_date")
-        assert (row.授权公告日 != "" and row.授权公告日 < row.申请日) == (kind == "granted_before_filing")
+        granted = pd.to_datetime(row.授权公告日, format="%Y-%m-%d", errors="coerce")
+        assert (row.授权公告日 != "" and pd.isna(granted)) == (kind == "bad_grant")
+        assert (granted < readable) == (kind == "granted_before_filing")
         if kind == "copy":
             assert (others.iloc[0] == row).all()
             assert others.index[0] < line - 2
@@ -431,5 +433,5 @@ def test_some_cities_are_enough_for_a_small_sample(tmp_path):
     (tmp_path / "patents").mkdir()
     planted = write_patents(world, tmp_path / "patents", (2010,), **QUIET)
     lines = (tmp_path / "patents/2010.csv").read_bytes().count(b"\n")
-    assert len(planted) == 6
+    assert len(planted) == 7
     assert all(1 < fault.row <= lines for fault in planted)
