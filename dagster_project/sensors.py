@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import dagster as dg
 import pandas as pd
 
-from dagster_project import runs, status
+from dagster_project import publication, runs, status
 from dagster_project.fingerprint import changed, files_below
 from dagster_project.ingest.contracts import Contract
 from dagster_project.ingest.files import sha256
@@ -144,8 +144,13 @@ def _settled(raw: Path, memory: Memory) -> set[str]:
 
 
 def published_files(paths: Paths) -> dict[str, tuple[str, str]]:
-    """File -> source and hash of its content, of what readers see now."""
-    table = paths.published / "data" / "quality" / "files.parquet"
+    """File -> source and hash of its content, of the newest publication.
+
+    Also where readers were taken back to an earlier one: the files that were bad then would bring it about again.
+    """
+    if not paths.published.exists():
+        return {}
+    table = paths.publications / str(publication.numbers(paths)[-1]) / "data" / "quality" / "files.parquet"
     if not table.exists():
         return {}
     rows = pd.read_parquet(table, columns=["file", "source", "sha256"]).astype(str)

@@ -132,7 +132,10 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         raise ValueError(f"{MANIFEST} unpacks to {size:,} bytes; {MANIFEST_BYTES:,} are the most.")
     try:
         manifest = json.loads(_read(archive, MANIFEST, size))
-        whole = all(re.fullmatch("[0-9a-f]{64}", said["sha256"]) for said in manifest["files"].values())
+        whole = all(
+            re.fullmatch("[0-9a-f]{64}", said["sha256"]) and type(said["bytes"]) is int and said["bytes"] >= 0
+            for said in manifest["files"].values()
+        )
         named = re.fullmatch(r"[a-z][a-z0-9_]*", manifest["study"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{MANIFEST} cannot be read: {error}.") from None

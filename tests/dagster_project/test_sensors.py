@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
 
-from dagster_project import runs, sensors
+from dagster_project import publication, runs, sensors
 from dagster_project.ingest import contracts
 from dagster_project.ingest.files import sha256
 from dagster_project.paths import CONTRACTS
@@ -151,6 +152,14 @@ def test_a_file_is_whole_when_it_has_the_end_of_its_kind(tmp_path, name, content
     assert whole(tmp_path / name) is expected
 
 
+def publish_as(here, number: int, raw: Path) -> None:
+    folder = here.publications / str(number) / "data" / "quality"
+    folder.mkdir(parents=True)
+    rows = [(name, source, sha) for name, (source, sha) in publish(raw).items()]
+    pd.DataFrame(rows, columns=["file", "source", "sha256"]).to_parquet(folder / "files.parquet")
+    publication.point(here, number)
+
+
 @pytest.fixture
 def ticks(paths, raw, monkeypatch):
     """Ticks of the sensor itself on that folder, published; the graph stands in for the real one."""
@@ -168,11 +177,7 @@ def ticks(paths, raw, monkeypatch):
     here = replace(paths, raw=raw, is_sample=False)
     sensor = sensors.raw_folder(here, FOUND, job)
     defs = dg.Definitions(assets=[patents, yearbook, panel], jobs=[job], sensors=[sensor])
-    folder = here.publications / "1" / "data" / "quality"
-    folder.mkdir(parents=True)
-    rows = [(name, source, sha) for name, (source, sha) in publish(raw).items()]
-    pd.DataFrame(rows, columns=["file", "source", "sha256"]).to_parquet(folder / "files.parquet")
-    here.published.symlink_to("publications/1")
+    publish_as(here, 1, raw)
     changed: list[str] = ["raw"]
     monkeypatch.setattr(sensors, "changed", lambda paths: changed)
     instance = dg.DagsterInstance.ephemeral()
@@ -215,4 +220,15 @@ def test_while_a_run_goes_on_nothing_is_started(ticks, raw):
     tick()
     with exclusive(here.run_lock):
         assert tick().skip_message == runs.BUSY
+    assert tick().run_requests
+
+
+def test_a_rollback_is_not_undone_until_a_file_changes(ticks, raw):
+    here, tick, _ = ticks
+    (raw / "patents" / "2010.csv").write_text("bad")
+    publish_as(here, 2, raw)
+    publication.point(here, 1)
+    assert not any(tick().run_requests for _ in range(4))
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    tick()
     assert tick().run_requests

@@ -105,7 +105,15 @@ def test_an_entry_that_stands_twice_is_refused(packed: bytes) -> None:
 
 @pytest.mark.parametrize(
     "manifest",
-    ["", "[]", "{}", '{"format": 1}', '{"format": 9, "study": "trial", "files": {}}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        '{"format": 9, "study": "trial", "files": {}}',
+        f'{{"format": 1, "study": "trial", "files": {{"a": {{"sha256": "{"0" * 64}"}}}}}}',
+        f'{{"format": 1, "study": "trial", "files": {{"a": {{"sha256": "{"0" * 64}", "bytes": -2}}}}}}',
+    ],
 )
 def test_a_manifest_that_is_none_is_a_sentence(packed: bytes, manifest: str) -> None:
     with pytest.raises(ValueError, match=MANIFEST):
