@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import dagster as dg
 import duckdb
@@ -21,9 +21,10 @@ from dagster_project.resources import DBT, dbt_environment, warehouse
 
 @dataclass(frozen=True)
 class Built:
-    """A warehouse in a folder of its own."""
+    """A warehouse in a folder of its own; ``variables`` of the environment go to every dbt command."""
 
     paths: Paths
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def load(self, found: dict[str, contracts.Contract]) -> None:
         """Raw files and reference tables, by the functions that a run uses."""
@@ -46,7 +47,7 @@ class Built:
                 f"--log-path={self.paths.dbt_target / 'logs'}",
             ],
             cwd=DBT_PROJECT,
-            env={**os.environ, **dbt_environment(self.paths)},
+            env={**os.environ, **dbt_environment(self.paths), **self.variables},
             capture_output=True,
             text=True,
             check=False,
@@ -70,9 +71,17 @@ class Built:
 def make_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Built]:
     """Makes an empty warehouse beside an empty raw folder."""
 
-    def make() -> Built:
+    def make(**variables: str) -> Built:
         folder = tmp_path_factory.mktemp("data")
         (folder / "raw").mkdir()
-        return Built(Paths(folder, folder / "raw", is_sample=False))
+        return Built(Paths(folder, folder / "raw", is_sample=False), variables)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def without_files(make_warehouse: Callable[..., Built]) -> tuple[Built, str]:
+    """A warehouse built up to city_year from no raw file at all, and what dbt said, its unit tests among it."""
+    built = make_warehouse(PILOTCITY_UNIT_TESTS="1")
+    built.load({})
+    return built, built.dbt("build", "--select", "+city_year", "--exclude-resource-types", "test")

@@ -86,7 +86,7 @@ compared as (
     left join trusted using (source, unit_code, year, indicator)
 ),
 
--- two vintages may differ by a constant factor; a year that leaves that factor has another caliber
+-- two vintages may differ by a constant factor; a year that leaves that factor, and not towards agreement, has another caliber
 usual as (
     select *, median(gap) over (partition by source, unit_code, indicator) as usual_gap from compared
 ),
@@ -98,7 +98,7 @@ judged as (
             when gap is not null and abs(abs(gap) - ln(10)) < 0.15 then 'tenfold'
             when jump < 8 and departure > ln(jump) and abs(abs(ln(value / neighbours)) - ln(10)) < 0.2 then 'tenfold'
             when departure > ln(jump) then 'jump'
-            when jump is not null and abs(gap - usual_gap) > 0.25 then 'sources_disagree'
+            when jump is not null and abs(gap - usual_gap) > 0.25 and abs(gap) > 0.1 then 'sources_disagree'
         end as neighbour_rule
     from usual
 ),

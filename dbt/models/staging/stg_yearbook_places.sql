@@ -75,6 +75,11 @@ chosen as (
     group by all
 ),
 
+-- a county-level city that became a district keeps its place and its name, but for the last character
+units as (
+    select city_code, part_of, regexp_replace(name, '[市区县]$', '') as stem from {{ source('raw', 'geographic_units') }}
+),
+
 final as (
     select
         keys.code,
@@ -85,10 +90,13 @@ final as (
         keys.name,
         coalesce(chosen.by_code, chosen.by_name, chosen.by_province_and_name) as unit_code,
         -- a code and a name that stand for different units cannot both be right
-        chosen.by_code is not null and chosen.by_name is not null and chosen.by_code != chosen.by_name as code_and_name_differ,
+        chosen.by_code is not null and chosen.by_name is not null and chosen.by_code != chosen.by_name
+            and not coalesce(coded.stem = named.stem and coded.part_of = named.part_of, false) as code_and_name_differ,
         chosen.by_name as unit_by_name
     from keys
     left join chosen using (code, city, province, year_text)
+    left join units as coded on chosen.by_code = coded.city_code
+    left join units as named on chosen.by_name = named.city_code
 )
 
 select * from final
