@@ -48,8 +48,8 @@ def values() -> list[Rule]:
             "at most one value in twenty is set aside",
             "share_set_aside",
             high=0.05,
-            advice="The rejects of this source, indicator and year name the rule. Most break jump or sources_disagree: the "
-            "year has another caliber. Nearly all break tenfold: the contract states another unit than the file has.",
+            advice="The rejects of this source, indicator and year name the rule. Most break jump or sources_disagree: "
+            "the year has another caliber. Nearly all break tenfold: the contract states another unit than the file.",
             columns=("printed", "values"),
         ),
     ]
