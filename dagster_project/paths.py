@@ -94,6 +94,11 @@ class Paths:
         return self.data / "warehouse" / "dbt"
 
     @property
+    def lake(self) -> Path:
+        """What passes between DuckDB and Spark, as Parquet; a cluster's machines must all see it."""
+        return self.data / "warehouse" / "spark"
+
+    @property
     def expectations_store(self) -> Path:
         return self.data / "warehouse" / "expectations"
 

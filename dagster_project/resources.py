@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WAREHOUSE_POOL = "warehouse"
 
 DBT = str(Path(sys.executable).parent / "pilotcity-dbt")
+#: Target of every dbt command but that of spark.py, said each time as dbt reads DBT_TARGET too.
+DUCKDB_TARGET = "duckdb"
 
 
 def memory_limit() -> str:
@@ -193,7 +195,9 @@ def forget_dbt_runs(paths: Paths, kept: int = 10) -> None:
 def dbt_project(paths: Paths) -> DbtProject:
     """The dbt project with a manifest that matches its files; parsed anew when a file has changed."""
     os.environ.update(dbt_environment(paths))
-    project = DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target)
+    project = DbtProject(
+        project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target, target=DUCKDB_TARGET
+    )
     stamp = paths.dbt_target / "manifest.sha256"
     current = hash_folder(DBT_PROJECT)
     manifest = paths.dbt_target / "manifest.json"
@@ -203,7 +207,7 @@ def dbt_project(paths: Paths) -> DbtProject:
             folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]
             folders.append(f"--log-path={paths.dbt_target / 'logs'}")
             parsed = subprocess.run(
-                [DBT, "parse", "--quiet", *folders],
+                [DBT, "parse", "--quiet", "--target", DUCKDB_TARGET, *folders],
                 cwd=DBT_PROJECT,
                 capture_output=True,
                 text=True,
@@ -220,6 +224,7 @@ def dbt_resource(project: DbtProject) -> OfflineDbt:
     return OfflineDbt(
         project_dir=project,  # type: ignore[arg-type]
         profiles_dir=str(DBT_PROJECT),
+        target=DUCKDB_TARGET,
         dbt_executable=DBT,
         global_config_flags=["--no-use-colors", "--log-path", str(project.target_path / "logs")],
     )

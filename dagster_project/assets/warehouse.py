@@ -1,5 +1,6 @@
 """The dbt models as assets, and the gate behind them: expectations on the panels that block what follows."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import dagster as dg
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from dagster_project import checks
+from dagster_project import checks, spark
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import POLICIES, REFERENCE, Paths
 from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retried, warehouse
@@ -28,9 +29,9 @@ SHARES = {
 class Translator(DagsterDbtTranslator):
     """Keys are schema and table, groups are layers; a raw table that several sources fill depends on each of them."""
 
-    def __init__(self, filled_by: Mapping[str, Sequence[dg.AssetKey]]) -> None:
+    def __init__(self, filled_by: Mapping[str, Sequence[dg.AssetKey]], engine: str = "duckdb") -> None:
         super().__init__(TRANSLATOR_SETTINGS)
-        self.filled_by = filled_by
+        self.filled_by, self.engine = filled_by, engine
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
@@ -44,14 +45,17 @@ class Translator(DagsterDbtTranslator):
         return spec.replace_attributes(
             deps=list(dict.fromkeys(deps)),
             owners=OWNERS,
-            kinds={"dbt", "duckdb"} | ({"sql"} if not spec.kinds else set()),
+            kinds={"dbt", self.engine} | ({"sql"} if not spec.kinds else set()),
         )
 
 
 def dbt_models(
     paths: Paths, project: DbtProject, found: dict[str, Contract], scores: Sequence[dg.AssetKey]
 ) -> list[dg.AssetsDefinition]:
-    """Every dbt model in two dbt runs: up to panels.city_year, and from the scores to the studies' panels."""
+    """Every dbt model in two dbt runs: up to panels.city_year, and from the scores to the studies' panels.
+
+    With DBT_TARGET=spark the models of records are an asset definition of their own, on Spark, under the same keys.
+    """
     yearbooks = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "yearbook"]
     patents = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "patents"]
     cases = [dg.AssetKey(["raw", c.source]) for c in found.values() if c.kind == "cases"]
@@ -67,9 +71,12 @@ def dbt_models(
         "scores/efficiency": [dg.AssetKey(["scores", "tables"]), *scores],
     }
     translator = Translator(filled_by)
+    on_spark = spark.MODELS if spark.chosen() else ()
+    later = " ".join(["source:scores+", *on_spark])
     return [
-        _dbt_run(paths, project, translator, "dbt_models", select="fqn:*", exclude="source:scores+"),
+        _dbt_run(paths, project, translator, "dbt_models", select="fqn:*", exclude=later),
         _dbt_run(paths, project, translator, "dbt_study_panels", select="source:scores+", exclude=None),
+        *([_spark_run(paths, project, Translator(filled_by, "spark"))] if on_spark else []),
     ]
 
 
@@ -96,6 +103,31 @@ def _dbt_run(
                     schema, table = context.asset_key_for_output(event.output_name).path
                     event = event.with_metadata({**event.metadata, **_look(connection, schema, table)})
                 yield event
+
+    return models
+
+
+def _spark_run(paths: Paths, project: DbtProject, translator: Translator) -> dg.AssetsDefinition:
+    """The models of records on Spark, their tables taken into the warehouse, and dbt's tests on those."""
+
+    @dbt_assets(
+        manifest=project.manifest_path,
+        project=project,
+        dagster_dbt_translator=translator,
+        pool=WAREHOUSE_POOL,
+        name="dbt_records",
+        select=" ".join(spark.MODELS),
+    )
+    def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        chosen = [model for model in spark.MODELS if dg.AssetKey(["staging", model]) in context.selected_asset_keys]
+        manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
+        computed = spark.run(paths, lambda: warehouse(paths), manifest, chosen, context.log.info)
+        with warehouse(paths) as connection:
+            for model, afresh in computed.items():
+                metadata = {"computed": afresh, **_look(connection, "staging", model)}
+                yield dg.Output(None, context.output_for_asset_key(dg.AssetKey(["staging", model])), metadata=metadata)
+        with retried():
+            yield from list(dbt.cli(["test"], context=context).stream())
 
     return models
 

@@ -64,29 +64,35 @@
     regexp_replace({{ column }}, '{{ pattern }}', '')
 {%- endmacro %}
 
-{# The date that a text gives as year, month and day, apart by - or / or as 2015年3月1日 or 2015.3.1; null where there is none. #}
+{#
+    The date that a text gives as year, month and day: 2015-03-01, 2015/3/1, 2015.3.1 or 2015年3月1日, in full width too, perhaps
+    with a time behind it; null where there is none. Each engine would take more than this for a date, and not the same: only
+    what fits is cast. The rarer the form, the longer it takes.
+#}
 {% macro date_of(column) -%}
-    {{ adapter.dispatch('date_of')(column) }}
-{%- endmacro %}
-
-{% macro default__date_of(column) -%}
-    coalesce(try_cast({{ column }} as date), try_cast({{ plain_date(column) }} as date))
-{%- endmacro %}
-
-{# Spark would take a year or a month for its first day. #}
-{% macro spark__date_of(column) -%}
-    {%- set plain = plain_date(column) -%}
-    {%- set pattern = '^\\s*(\\d{1,4})([-/ ])(\\d{1,2})\\2(\\d{1,2})(?:\\s+\\d{1,2}:\\d{2}:\\d{2}(?:[.]\\d+)?)?\\s*$' -%}
-    try_cast(
-        concat_ws(
-            '-',
-            lpad(regexp_extract({{ plain }}, '{{ pattern }}', 1), 4, '0'),
-            regexp_extract({{ plain }}, '{{ pattern }}', 3),
-            regexp_extract({{ plain }}, '{{ pattern }}', 4)
-        ) as date
-    )
+    {%- set odd_spaces = '\t\n\x0b\x0c\r\u00a0\u2002\u2003\u2009\u200b\u3000\ufeff' -%}
+    {%- set plain = "translate(" ~ column ~ ", '０１２３４５６７８９：．／－T" ~ odd_spaces ~ "', '0123456789:./- ')" -%}
+    {%- set day = '[12][0-9]{3}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?' -%}
+    case
+        when {{ fits(column, '[12][0-9]{3}-[0-9]{1,2}-[0-9]{1,2}') }} then try_cast({{ column }} as date)
+        when {{ fits(column, day) }} then {{ plain_date(column) }}
+        when {{ fits(plain, ' *' ~ day ~ '( +[0-9]{1,2}:[.:0-9]+)? *') }} then {{ plain_date("split_part(trim(" ~ plain ~ "), ' ', 1)") }}
+    end
 {%- endmacro %}
 
 {% macro plain_date(column) -%}
-    translate({{ column }}, '０１２３４５６７８９年月．.／－日', '0123456789------')
+    try_cast(replace(replace(replace(replace(replace({{ column }}, '/', '-'), '.', '-'), '年', '-'), '月', '-'), '日', '') as date)
+{%- endmacro %}
+
+{# Whether all of a text fits a regular expression. #}
+{% macro fits(column, pattern) -%}
+    {{ adapter.dispatch('fits')(column, pattern) }}
+{%- endmacro %}
+
+{% macro default__fits(column, pattern) -%}
+    regexp_full_match({{ column }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro spark__fits(column, pattern) -%}
+    {{ column }} rlike '^(?:{{ pattern }})$'
 {%- endmacro %}
