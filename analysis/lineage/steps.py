@@ -40,7 +40,7 @@ class Steps:
         """
         measured = rows[source]
         columns = _filled(rows, list(parts) or [source], variable["interpolate"], longest(variable))
-        filled: pd.Series = indices.entropy_index(columns, parts) if parts else columns[source]
+        filled: pd.Series = entropy(columns, parts) if parts else columns[source]
         logged = np.log(filled.where(filled > 0)) if variable["log"] else filled
         limits, final = None, logged
         if variable["winsorize_low"] is not None:
@@ -83,9 +83,20 @@ def _filled(rows: pd.DataFrame, columns: list[str], method: str, max_gap: int | 
     return indices.interpolate(rows, columns, unit="city_code", time="year", method=method, max_gap=max_gap)[columns]
 
 
+def entropy(columns: pd.DataFrame, parts: Sequence[str]) -> pd.Series:
+    """The entropy index of some columns; missing where they give none, as the warehouse has it."""
+    try:
+        return indices.entropy_index(columns, parts)
+    except ValueError:
+        return pd.Series(math.nan, index=columns.index)
+
+
 def weighted(rows: pd.DataFrame, parts: Sequence[str], method: str = "none", max_gap: int | None = None) -> str:
     """A line that says how an entropy index weighs its parts over some rows."""
-    weights = indices.entropy_weights(_filled(rows, list(parts), method, max_gap), parts)
+    try:
+        weights = indices.entropy_weights(_filled(rows, list(parts), method, max_gap), parts)
+    except ValueError as error:
+        return f"no entropy index over {len(rows):,} rows: {error}"
     told = ", ".join(f"{part} {number(weight)}" for part, weight in weights.items())
     return f"entropy index over {len(rows):,} rows, weights {told}"
 

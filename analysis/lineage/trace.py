@@ -18,7 +18,7 @@ from analysis.lineage import formula
 from analysis.lineage.formula import Input, number
 from analysis.lineage.publication import Declared, Published, Row
 from analysis.lineage.quantities import Quantities, with_unit, written
-from analysis.lineage.steps import Steps, between, differs, filled_in, longest, neighbours, weighted
+from analysis.lineage.steps import Steps, between, differs, entropy, filled_in, longest, neighbours, weighted
 from analysis.lineage.tree import Node
 
 ATTRIBUTES = ("name_zh", "name_en", "province_zh", "region")
@@ -200,7 +200,7 @@ class Trace:
     def _index(self, declared: Declared, year: int, published: float) -> tuple[list[str], tuple[Node, ...]]:
         """An entropy index over every row of city_year."""
         rows = self.published.read("panels.city_year", ["city_code", "year", *declared.parts], None)
-        values = indices.entropy_index(rows, declared.parts)
+        values = entropy(rows, declared.parts)
         own = (rows["city_code"] == self.published.city) & (rows["year"] == year)
         lines = [weighted(rows, declared.parts), *differs(published, float(values[own].iloc[0]))]
         return lines, tuple(self.column(part, year) for part in declared.parts)

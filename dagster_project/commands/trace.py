@@ -69,6 +69,11 @@ def reader(folder: Path) -> Read:
         key = (table, *(tuple(part) if part else None for part in (columns, cities)))
         if key not in kept:
             path = folder / "data" / f"{table.replace('.', '/')}.parquet"
+            if not path.exists():
+                raise ValueError(
+                    f"The publication has no table {table}: an earlier version of pilotcity made it. "
+                    "Run `make run` once."
+                )
             wanted = [("city_code", "in", list(cities))] if cities else None
             kept[key] = pd.read_parquet(path, columns=list(columns) if columns else None, filters=wanted)
         return kept[key]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from dagster_project import publication
+from dagster_project.commands import trace
 from dagster_project.paths import ROOT, Paths
 
 
@@ -267,3 +268,8 @@ def test_a_publication_is_named_by_its_inputs_not_by_where_they_lie(monkeypatch,
     assert at("/here", "abc") == at("/there", "abc")
     assert at("/here", "abc")["version"] != at("/here", "abd")["version"]
     assert at("/here", "abc")["raw_sha256"] == "abc"
+
+
+def test_a_publication_of_an_earlier_version_is_named_when_trace_reads_it(tmp_path):
+    with pytest.raises(ValueError, match=r"no table lineage\.units: an earlier version of pilotcity made it"):
+        trace.reader(tmp_path)("lineage.units", None, None)

@@ -18,6 +18,7 @@ from analysis.lineage.publication import Published
 from analysis.lineage.trace import Trace
 from analysis.lineage.words import explain
 from analysis.studies import spec
+from analysis.studies.columns import CITY_YEAR
 from dagster_project.commands import trace as command
 from dagster_project.ingest.files import open_sheets
 from dagster_project.paths import REFERENCE
@@ -159,6 +160,22 @@ def test_a_treatment_is_told_by_its_policy_list(told):
     assert tree.inputs[0].value == 1
     assert "data/policies/innovative_clusters.csv: first treated 2013" in tree.text()
     assert "does not have this city" in told("innovative_clusters", "adoption", "330500", 2015).text()
+
+
+def test_every_column_that_is_no_variable_is_told_too(sample, told):
+    """First treated year, treatments, policies, flags, names: of each panel, of a city that changed its borders."""
+    kinds: set[str] = set()
+    for name in command.panels_of(sample.paths.published.resolve()):
+        study = spec.load(spec.catalogue()[name.removesuffix("_long")]) if name != "city_year" else None
+        variables = {variable.name for variable in study.variables} if study else set(CITY_YEAR)
+        columns = [name for name in sample.panel(name).columns if name.split("__")[0] not in variables]
+        imputed = [name for name in sample.panel(name).columns if name.endswith("__imputed")]
+        for column in {*columns, *imputed[:1]} - {"city_code", "year"}:
+            node = told(name, column, HEFEI, 2015).inputs[0]
+            text = node.text()
+            assert not any(said in text for said in ("NOT REPRODUCED", "no formula is declared", "None")), text
+            kinds.add(node.kind)
+    assert kinds == {"panel", "policy", "column"}
 
 
 @pytest.mark.parametrize(
