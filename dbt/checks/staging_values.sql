@@ -21,8 +21,9 @@ accepted as (
 ),
 
 grid as (
+    -- of what is printed: an indicator of which everything is set aside must show
     select source, indicator, unnest(generate_series(min(year), max(year)))::integer as year
-    from accepted
+    from parsed
     group by source, indicator
 ),
 

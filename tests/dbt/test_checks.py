@@ -91,6 +91,17 @@ def test_missing_years_thin_years_and_doubles_are_counted(tables):
     assert found.share_set_aside[2016] == 0.5
 
 
+def test_an_indicator_of_which_everything_is_set_aside_is_counted(tables):
+    values = accepted(("a", "000001", "gdp", 2010, 5.0))
+    printed = values.assign(low=1.0, high=10.0)[["source", "indicator", "year", "low", "high"]]
+    lost = printed.assign(indicator="population_registered")
+    found = tables(
+        "staging_values", staging__stg_yearbook=values, staging__stg_yearbook_parsed=pd.concat([printed, lost])
+    ).set_index("indicator")
+    assert found.share_set_aside.to_dict() == {"gdp": 0, "population_registered": 1}
+    assert found.in_range.all()
+
+
 def test_two_sources_are_compared_where_both_have_a_value(tables):
     rows = [("a", f"{n:06d}", "gdp", 2010, 100.0) for n in range(4)]
     rows += [("b", f"{n:06d}", "gdp", 2010, 100.0 * times) for n, times in enumerate((1, 1, 1.02, 3))]
