@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import dagster as dg
@@ -26,6 +27,15 @@ EVERY_SECONDS = 30
 #: After so many looks at which a file stayed as it is without a valid end, it is no copy on its way but a bad file,
 #: and the readers say so.
 PATIENCE = 20
+#: A year that was backfilled, say, is followed by a run of its own, which may publish the very files that changed.
+UNSETTLED = "A file has changed; another run is going on or has just ended, and what that one leads to is waited for."
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 ENDS = {".xlsx": "zip", ".xlsm": "zip", ".zip": "zip", ".parquet": "parquet"}
 
 
@@ -182,12 +192,23 @@ def raw_folder(
         memory = Memory.load(context.cursor)
         seen = look(paths.raw, found, published_files(paths), memory)
         waiting = f"Still being copied: {', '.join(seen.waiting)}. " if seen.waiting else ""
+        if seen.touched and _unsettled(context.instance):
+            return dg.SensorResult(skip_reason=f"{waiting}{UNSETTLED}", cursor=memory.dump())
         request = _request(paths, seen, memory, context.repository_def) if seen.touched else None
         if request is None:
             return dg.SensorResult(skip_reason=f"{waiting}No file has changed.", cursor=memory.dump())
         return dg.SensorResult(run_requests=[request], cursor=memory.dump())
 
     return sensor
+
+
+def _unsettled(instance: dg.DagsterInstance) -> bool:
+    """Whether a run is queued or going on, or ended so recently that what follows it may not have been asked for."""
+    now = datetime.now(UTC)
+    # a run that was never started does not hold up files for ever
+    unfinished = dg.RunsFilter(statuses=UNFINISHED, created_after=now - timedelta(days=1))
+    just_ended = dg.RunsFilter(updated_after=now - timedelta(seconds=2 * EVERY_SECONDS))
+    return any(instance.get_run_records(which, limit=1) for which in (unfinished, just_ended))
 
 
 def _request(paths: Paths, seen: Look, memory: Memory, repository: dg.RepositoryDefinition | None) -> dg.RunRequest:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import zipfile
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from dagster_project import publication, runs, sensors
 from dagster_project.ingest import contracts
@@ -192,6 +194,7 @@ def ticks(paths, raw, monkeypatch):
         cursor = result.cursor or cursor
         return result
 
+    tick.instance = instance
     return here, tick, changed
 
 
@@ -231,4 +234,34 @@ def test_a_rollback_is_not_undone_until_a_file_changes(ticks, raw):
     assert not any(tick().run_requests for _ in range(4))
     (raw / "patents" / "2010.csv").write_text("corrected")
     tick()
+    assert tick().run_requests
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_a_file_that_another_run_may_be_about_to_publish_starts_no_second_run(ticks, raw, monkeypatch, status):
+    _, tick, _ = ticks
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    run = create_run_for_test(tick.instance, status=status)
+    tick()
+    assert tick().skip_message == sensors.UNSETTLED
+    tick.instance.report_run_failed(run)
+    assert tick().skip_message == sensors.UNSETTLED, "it has only just ended: something may follow it"
+    monkeypatch.setattr(sensors, "datetime", Later)
+    assert tick().run_requests, "nothing published the file, so that it is asked for"
+
+
+class Later(datetime):
+    @classmethod
+    def now(cls, zone):
+        return datetime.now(zone) + timedelta(minutes=2)
+
+
+def test_a_run_that_never_started_does_not_hold_up_files_for_ever(ticks, raw, monkeypatch):
+    _, tick, _ = ticks
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    create_run_for_test(tick.instance, status=dg.DagsterRunStatus.NOT_STARTED)
+    tick()
+    assert tick().skip_message == sensors.UNSETTLED
+    monkeypatch.setattr(Later, "now", lambda zone: datetime.now(zone) + timedelta(days=2))
+    monkeypatch.setattr(sensors, "datetime", Later)
     assert tick().run_requests

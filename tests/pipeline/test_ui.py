@@ -157,7 +157,7 @@ def test_the_page_of_an_asset_shows_in_a_browser(ui):
 def test_a_changed_file_starts_what_it_touches_up_to_the_publication(ui, installation):
     before = number(installation)
     installation.write_patents(2012, 5000)
-    eventually(lambda: number(installation) > before, 150, "the changed file started nothing")
+    eventually(lambda: number(installation) > before, 240, "the changed file started nothing")
     assert patents(installation) == 13_000
     time.sleep(45)
     assert number(installation) == before + 1  # nothing is published twice
@@ -168,7 +168,7 @@ def test_a_run_that_fails_is_told_to_readers_who_keep_what_they_had(ui, installa
     path = installation.write_patents(2011, 4000)
     path.write_text(path.read_text(encoding="utf-8").replace("某公司", "stop"), encoding="utf-8")
     told = installation.paths.refresh_failed
-    eventually(told.exists, 150, "nobody was told")
+    eventually(told.exists, 240, "nobody was told")
     assert "An applicant is called stop" in told.read_text(encoding="utf-8")
     assert (number(installation), installation.seen()) == (before, seen)
     installation.write_patents(2011, 4000)
