@@ -52,12 +52,13 @@ def after_what_it_reads() -> Condition:
 
 
 def after_a_backfill() -> Condition:
-    """Run when years of a source of records were read in a run without the source itself.
+    """Run when years of a source of records came out otherwise than before, in a run without the source itself.
 
     Most years have no file and were never read, so that missing partitions are no reason to wait.
     """
     new = (
         Condition.newly_updated()
+        & Condition.data_version_changed()
         & ~Condition.executed_with_root_target()
         & ~Condition.executed_with_tags(tag_values=WHOLE)
     ).with_label("years read in a run without this")

@@ -143,11 +143,12 @@ def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
                 [contract.source],
             ).df()
             shown = _look(connection, _table_of(contract), contract.source)
-        if dated:
-            for event in years.materialised(contract, done.read):
-                context.log_event(event)
         hashes = ["sha256", "contract_sha256", "reader_sha256"]
-        content = ledger[["file", *hashes]].to_csv(index=False)
+        read = ledger[["file", *hashes]]
+        if dated:
+            for event in years.materialised(contract, done.read, read):
+                context.log_event(event)
+        content = read.to_csv(index=False)
         ledger = ledger.drop(columns=hashes)
         return dg.MaterializeResult(
             # the same files, read by the same rules, are no news to what comes after

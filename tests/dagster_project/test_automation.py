@@ -109,6 +109,13 @@ def test_a_year_that_was_read_alone_is_followed_by_its_source_and_all_that_feeds
     assert daemon.tick() == set()
 
 
+def test_a_year_that_was_read_alone_and_has_not_changed_is_followed_by_nothing(daemon):
+    daemon.run({"raw/patent_records_by_year"}, partition="2013", content="the same files")
+    daemon.tick()
+    daemon.run({"raw/patent_records_by_year"}, partition="2013", content="the same files")
+    assert daemon.tick() == set()
+
+
 def test_a_source_that_was_looked_at_and_has_not_changed_is_followed_by_nothing(daemon):
     daemon.run({"raw/patent_records"}, content="the same files")
     daemon.tick()

@@ -79,6 +79,21 @@ def test_a_whole_look_reads_what_no_backfill_has_read_and_shows_its_years(paths,
     assert shown(instance) == {"2010", "2011", "2012"}
 
 
+def test_a_year_has_one_version_however_it_was_read_and_another_when_its_file_changes(paths, instance):
+    def version(year: str) -> str:
+        record = instance.get_latest_data_version_record(years.key_of(CONTRACT), partition_key=year)
+        return record.asset_materialization.tags["dagster/data_version"]
+
+    dg.materialize([sources.source(paths, CONTRACT)], instance=instance, run_config=QUIET)
+    before = version("2011"), version("2012")
+    assert before[0] != before[1]
+    backfill(paths, instance, "2011", "2011")
+    assert (version("2011"), version("2012")) == before
+    write(paths, "2011", 5)
+    backfill(paths, instance, "2011", "2011")
+    assert version("2011") != before[0]
+
+
 def test_a_changed_year_is_read_again_and_the_files_of_the_others_stay_as_they_lie(paths, instance):
     backfill(paths, instance, "1985", "2012")
     store = paths.warehouse.parent / "records" / "patents"
