@@ -6,7 +6,7 @@ Ordinary wear (marks for missing values, numbers as text, former names) is no fa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -62,6 +62,8 @@ RULES = {
     "copied_row": "duplicate_key",
     "second_version": "conflicting_duplicate",
     "impossible": "out_of_range",
+    "district_figure": "jump",
+    "other_unit": "out_of_range",
 }
 #: kind, indicators it is planted in, how many.
 PLAN: tuple[tuple[str, tuple[str, ...], int], ...] = (
@@ -73,6 +75,8 @@ PLAN: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("copied_row", ("gdp", "fiscal_expenditure"), 2),
     ("second_version", ("employees",), 1),
     ("impossible", ("industrial_value_added", "population_resident", "trade", "deposits"), 4),
+    ("district_figure", ("population_resident",), 2),
+    ("other_unit", ("gdp", "deposits"), 2),
 )
 
 
@@ -81,16 +85,18 @@ def plan(world: World) -> list[Planned]:
     rng = stream(world.seed, "faults")
     free = np.flatnonzero(world.cities["sample"].to_numpy() & np.isnan(world.adoption))
     free = rng.permutation(free)
-    people = world.indicators["population_resident"]
+    people, districts = (world.indicators[f"population_{which}"] for which in ("resident", "urban_district"))
     planned = []
     for kind, indicators, count in PLAN:
         for i in range(count):
             year = int(rng.integers(STUDY_YEARS[0] + 1, STUDY_YEARS[1] - 1))
             fits = np.ones(len(free), dtype=bool)
+            whole, district = (values[free, year - int(world.years[0])] for values in (people, districts))
             if kind == "lost_digit":
                 # Without its first digit the figure must be far from the years around it, as 666 is from 1,666.
-                whole = people[free, year - int(world.years[0])]
                 fits = np.array([float(f"{value:.2f}"[1:]) for value in whole]) < 0.5 * whole
+            elif kind == "district_figure":
+                fits = (0.2 * whole < district) & (district < 0.5 * whole)
             if not fits.any():
                 continue
             city = int(free[np.flatnonzero(fits)[0]])
@@ -114,7 +120,10 @@ def plant(world: World, pages: Sequence[Page], file: str, planned: Sequence[Plan
                 found.append(_entry(page, file, fault, first, 0, code, ""))
         else:
             meant, at = _meant(world, page, fault), page.position[fault.indicator]
-            page.body[first][at] = _wrong(fault, float(meant))
+            if fault.kind == "district_figure":
+                page.body[first][at] = float(_meant(world, page, replace(fault, indicator="population_urban_district")))
+            else:
+                page.body[first][at] = _wrong(fault, float(meant))
             found.append(_entry(page, file, fault, first, at, code, meant))
     return found
 
@@ -167,6 +176,9 @@ def _text(value: Value) -> str:
 def _wrong(fault: Planned, value: float) -> Value:
     if fault.kind == "lost_digit":
         return float(f"{value:.2f}"[1:])
+    if fault.kind == "other_unit":
+        # yuan under a header of 10,000 yuan, or 10,000 yuan under one of 100 million
+        return round(value * 1e4, 4)
     if fault.kind == "tenfold":
         return value * 10
     if fault.kind == "tenth":
