@@ -84,6 +84,19 @@
     try_cast(replace(replace(replace(replace(replace({{ column }}, '/', '-'), '.', '-'), '年', '-'), '月', '-'), '日', '') as date)
 {%- endmacro %}
 
+{# Whether a text holds anything that fits a regular expression. #}
+{% macro holds(column, pattern) -%}
+    {{ adapter.dispatch('holds')(column, pattern) }}
+{%- endmacro %}
+
+{% macro default__holds(column, pattern) -%}
+    regexp_matches({{ column }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro spark__holds(column, pattern) -%}
+    {{ column }} rlike '{{ pattern }}'
+{%- endmacro %}
+
 {# Whether all of a text fits a regular expression. #}
 {% macro fits(column, pattern) -%}
     {{ adapter.dispatch('fits')(column, pattern) }}

@@ -4,9 +4,13 @@
     translate({{ column }}, '０１２３４５６７８９．，－％（）　', '0123456789.,-%() ')
 {%- endmacro %}
 
-{# A name without spaces, footnote marks and the compiler's decorations. #}
+{# A name in half width without spaces, footnote marks and the compiler's decorations. Most hold none, which takes a fourth of the time. #}
 {% macro clean_name(column) -%}
-    {{ without(half_width(column), '[\\s\\x{200B}\\x{FEFF}①-⑳*＊†‡]') }}
+    {%- set marks = '\\s\\x{200B}\\x{FEFF}①-⑳*＊†‡' -%}
+    case
+        when {{ holds(column, '[' ~ marks ~ '０-９．，－％　]') }} then {{ without(half_width(column), '[' ~ marks ~ ']') }}
+        else replace(replace({{ column }}, '（', '('), '）', ')')
+    end
 {%- endmacro %}
 
 {# A number as text: thousands separators, spaces and footnote marks gone; null where the cell says that there is none. #}
