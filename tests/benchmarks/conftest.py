@@ -12,6 +12,7 @@ import datetime
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ from pathlib import Path
 import pytest
 
 HISTORY = Path(__file__).with_name("history.csv")
-#: A ratio this much below the one last recorded is flagged.
+#: A ratio this far below the usual one is flagged.
 WORSE = 0.8
+#: The usual ratio is the median of so many last ones: a single slow session does not move it, and slow decay shows.
+USUAL = 5
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     figures = config.stash.get(FIGURES, [])
     if not figures:
         return
-    last = _last()
+    usual = _usual()
     terminalreporter.section("benchmarks")
     head = f"{'':<52} {'ours':>9} {'against':>26} {'theirs':>9} {'ratio':>7} {'memory':>8}"
     terminalreporter.write_line(head)
     for figure in figures:
-        before = last.get((figure.machine, figure.name))
+        before = usual.get((figure.machine, figure.name))
         flag = f"  WORSE: was {before:.3g}" if before and figure.ratio < WORSE * before else ""
         terminalreporter.write_line(
             f"{figure.name:<52} {figure.ours:>7.3g} s {figure.against:>26} {figure.theirs:>7.3g} s"
@@ -90,12 +93,15 @@ def _append(figures: list[Figure]) -> None:
             writer.writerow(row | {key: f"{row[key]:.4g}" for key in ("ours", "theirs", "ratio", "memory")})
 
 
-def _last() -> dict[tuple[str, str], float]:
-    """Machine and name -> the ratio last recorded there; another machine's ratio would compare processors."""
+def _usual() -> dict[tuple[str, str], float]:
+    """Machine and name -> the usual ratio there; another machine's ratio would compare processors."""
     if not HISTORY.exists():
         return {}
+    found: dict[tuple[str, str], list[float]] = {}
     with HISTORY.open(encoding="utf-8", newline="") as stream:
-        return {(row["machine"], row["name"]): float(row["ratio"]) for row in csv.DictReader(stream)}
+        for row in csv.DictReader(stream):
+            found.setdefault((row["machine"], row["name"]), []).append(float(row["ratio"]))
+    return {which: statistics.median(ratios[-USUAL:]) for which, ratios in found.items()}
 
 
 def _commit() -> str:
