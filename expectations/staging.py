@@ -17,6 +17,8 @@ RECORD_KEYS = ("data", "year")
 CALIBER = 0.02
 #: ... and when at most this share of cities is a tenth or more apart.
 APART = 0.1
+#: Places that may repeat the figure of the year before by chance, as a share.
+UNCHANGED = 0.1
 
 
 def values() -> list[Rule]:
@@ -51,6 +53,14 @@ def values() -> list[Rule]:
             advice="The rejects of this source, indicator and year name the rule. Most break jump or sources_disagree: "
             "the year has another caliber. Nearly all break tenfold: the contract states another unit than the file.",
             columns=("printed", "values"),
+        ),
+        between(
+            "at most one place in ten repeats its figure of the year before",
+            "share_unchanged",
+            high=UNCHANGED,
+            advice="A compiler may have carried figures forward where none was published: take the year from another "
+            "source or leave it out. Panels hold such figures as measured, not as filled in.",
+            columns=("units",),
         ),
     ]
 

@@ -20,6 +20,21 @@ accepted as (
     group by source, indicator, year
 ),
 
+-- a figure that is exactly that of the year before was often carried forward by a compiler; land seldom changes
+series as (
+    select source, indicator, year, value, lag(value) over places as before, lag(year) over places as year_before
+    from staging.stg_yearbook
+    where indicator != 'land_area'
+    window places as (partition by source, indicator, unit_code order by year)
+),
+
+repeated as (
+    select source, indicator, year, avg((value = before)::integer) as share_unchanged
+    from series
+    where year - year_before = 1 and value > 0
+    group by source, indicator, year
+),
+
 grid as (
     -- of what is printed: an indicator of which everything is set aside must show
     select source, indicator, unnest(generate_series(min(year), max(year)))::integer as year
@@ -37,6 +52,7 @@ counted as (
         coalesce(accepted.units, 0) as units,
         coalesce(accepted.values, 0) - coalesce(accepted.units, 0) as repeated,
         (coalesce(parsed.printed, 0) - coalesce(accepted.values, 0)) / nullif(parsed.printed, 0) as share_set_aside,
+        repeated.share_unchanged,
         accepted.smallest,
         accepted.largest,
         parsed.low,
@@ -44,6 +60,7 @@ counted as (
     from grid
     left join parsed using (source, indicator, year)
     left join accepted using (source, indicator, year)
+    left join repeated using (source, indicator, year)
 )
 
 select

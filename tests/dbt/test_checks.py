@@ -91,6 +91,20 @@ def test_missing_years_thin_years_and_doubles_are_counted(tables):
     assert found.share_set_aside[2016] == 0.5
 
 
+def test_figures_carried_forward_are_counted(tables):
+    rows = [("a", f"{n:06d}", "gdp", year, year + n * 0.1) for n in range(4) for year in (2010, 2011, 2013)]
+    # one of four repeats 2010 in 2011; 2013 has no year before it; land and zeros may stay as they are
+    values = accepted(
+        *rows, *[("a", "000009", what, year, 0.0) for what in ("land_area", "fdi") for year in (2010, 2011)]
+    )
+    values.loc[(values.unit_code == "000001") & (values.year == 2011), "value"] = 2010.1
+    parsed = values.assign(low=0.0, high=1e9)[["source", "indicator", "year", "low", "high"]]
+    found = tables("staging_values", staging__stg_yearbook=values, staging__stg_yearbook_parsed=parsed)
+    shares = found.set_index(["indicator", "year"]).share_unchanged
+    assert shares["gdp", 2011] == 0.25
+    assert shares.drop(index=("gdp", 2011)).isna().all()
+
+
 def test_an_indicator_of_which_everything_is_set_aside_is_counted(tables):
     values = accepted(("a", "000001", "gdp", 2010, 5.0))
     printed = values.assign(low=1.0, high=10.0)[["source", "indicator", "year", "low", "high"]]

@@ -11,15 +11,16 @@ from expectations import staging
 def test_each_fault_of_a_years_values_breaks_its_own_rule(broken):
     frame = pd.DataFrame({"source": "a", "indicator": "gdp", "year": range(2010, 2017), "printed": 100, "values": 100})
     frame = frame.assign(units=100, repeated=0, share_set_aside=0.05, in_range=True, coverage=0.9, units_expected=110)
-    frame = frame.assign(smallest=1.0, largest=2.0)
+    frame = frame.assign(smallest=1.0, largest=2.0, share_unchanged=0.1)
     assert broken(frame, staging.values(), staging.VALUE_KEYS) == {}
     frame.loc[1, "repeated"], frame.loc[2, "in_range"], frame.loc[3, "coverage"] = 1, False, 0.89
-    frame.loc[4, "share_set_aside"], frame.loc[5, "coverage"] = 0.06, np.nan
+    frame.loc[4, "share_set_aside"], frame.loc[5, "coverage"], frame.loc[6, "share_unchanged"] = 0.06, np.nan, 0.11
     assert broken(frame, staging.values(), staging.VALUE_KEYS) == {
         "one accepted value a source, place, year and indicator": [1],
         "accepted values lie in the range of their contract": [2],
         "a year has at least nine tenths of the places that the years around it have": [3],
         "at most one value in twenty is set aside": [4],
+        "at most one place in ten repeats its figure of the year before": [6],
     }
 
 
