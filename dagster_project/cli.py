@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(variable, "1")
     try:
         return modules[options.command].main(Paths.from_environment(), options)
+    except KeyboardInterrupt:
+        print("\npilotcity: stopped.", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         # whoever reads the output has seen enough, as `head` does; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

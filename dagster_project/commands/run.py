@@ -12,6 +12,8 @@ from typing import Any
 
 from dagster_project.paths import Paths, shown
 
+#: The exit code of a command that Ctrl-C ended.
+STOPPED = 130
 HELP = "raw files to report; says so when nothing has changed"
 
 
@@ -97,6 +99,11 @@ def _run(paths: Paths) -> int:
             print(f"  {said}", flush=True)
             progress = _execute(paths, instance)
     seconds = time.monotonic() - started
+    if progress.stopped:
+        print(
+            f"\nStopped after {seconds:.0f} s; nothing was published and readers keep what they had.", file=sys.stderr
+        )
+        return STOPPED
     if not progress.success:
         status.failed(paths, progress.failures[0] if progress.failures else "The run ended without a reason.")
         print(
@@ -136,6 +143,7 @@ class Progress:
 
     def __init__(self, steps: int) -> None:
         self.steps, self.done, self.success = steps, 0, False
+        self.stopped = False
         self.failures: list[str] = []
         self.warnings: list[str] = []
         self.since: dict[str, float] = {}
@@ -158,6 +166,7 @@ class Progress:
             if name == "STEP_FAILURE":
                 error = event.event_specific_data.error
                 cause = (error.cause or error) if error else None
+                self.stopped |= cause is not None and cause.cls_name == "DagsterExecutionInterruptedError"
                 self.failures.append(f"{event.step_key}: {cause.message.strip() if cause else 'unknown error'}")
         elif name == "ASSET_CHECK_EVALUATION":
             check = event.event_specific_data

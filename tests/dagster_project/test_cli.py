@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
+import dagster as dg
 import pytest
 
-from dagster_project import cli, publication
+from dagster_project import cli, definitions, publication
+from dagster_project.commands import sources
 from dagster_project.paths import ROOT
 
 
@@ -157,6 +162,31 @@ def test_a_run_beside_another_says_so_at_once(data, capsys):
 
     with exclusive(data.run_lock):
         assert "Another run is going on" in refuses(capsys, "run")
+
+
+def test_ctrl_c_in_a_step_ends_a_run_in_a_sentence_and_is_no_failed_refresh(published, capsys, monkeypatch):
+    @dg.asset
+    def one() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    job = dg.define_asset_job(definitions.REFRESH, dg.AssetSelection.all())
+    monkeypatch.setattr(definitions, "build", lambda paths: dg.Definitions([one], jobs=[job]))
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    assert cli.main(["run", "--force"]) == 130
+    said = capsys.readouterr().err
+    assert "nothing was published and readers keep what they had" in said
+    assert "failed" not in said
+    assert not published.refresh_failed.exists()
+
+
+def test_ctrl_c_in_any_command_ends_it_without_a_trace(published, capsys, monkeypatch):
+    def wait(paths, options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources, "main", wait)
+    assert cli.main(["sources"]) == 130
+    assert capsys.readouterr().err.strip() == "pilotcity: stopped."
 
 
 def test_an_unknown_command_shows_what_there_is(data, capsys):

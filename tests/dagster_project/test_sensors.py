@@ -265,3 +265,11 @@ def test_a_run_that_never_started_does_not_hold_up_files_for_ever(ticks, raw, mo
     monkeypatch.setattr(Later, "now", lambda zone: datetime.now(zone) + timedelta(days=2))
     monkeypatch.setattr(sensors, "datetime", Later)
     assert tick().run_requests
+
+
+def test_readers_are_told_the_first_failed_steps_words_or_that_a_process_just_ended():
+    outside = "This run has been marked as failed from outside the execution context."
+    assert sensors.why(["no such column", "later"], outside) == "no such column"
+    assert "process ended before it was done" in sensors.why([], outside)
+    assert "process ended before it was done" in sensors.why([], None)
+    assert sensors.why([], "The disk is full.") == "The disk is full."
