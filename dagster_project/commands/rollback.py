@@ -8,13 +8,22 @@ from dagster_project.paths import Paths
 
 HELP = "go back to an earlier publication"
 
+BUSY = "A run is going on for this data folder and will publish when it is done: go back after that."
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("number", type=int, nargs="?", help="which one; the one before the current by default")
 
 
 def main(paths: Paths, options: argparse.Namespace) -> int:
-    """Point readers at an earlier publication."""
+    """Point readers at an earlier publication; not while a run goes on, which publishes and clears away old ones."""
+    from dagster_project.resources import exclusive
+
+    with exclusive(paths.run_lock, busy=BUSY):
+        return _roll_back(paths, options)
+
+
+def _roll_back(paths: Paths, options: argparse.Namespace) -> int:
     from dagster_project import publication
 
     kept = publication.numbers(paths)

@@ -140,6 +140,14 @@ def test_rollback_goes_one_back_or_to_a_number(published, capsys):
     assert "no such publication" in refuses(capsys, "rollback", "9")
 
 
+def test_nothing_is_rolled_back_while_a_run_may_publish_and_clear_away(published, capsys):
+    from dagster_project.resources import exclusive
+
+    with exclusive(published.run_lock):
+        assert "go back after that" in refuses(capsys, "rollback")
+    assert published.published.resolve().name == "3"
+
+
 def test_sources_says_what_each_contract_found_how_to_get_the_rest_and_what_nothing_claims(data, capsys):
     (data.raw.parent.parent / "raw" / "汇率.xlsx").touch()
     (data.raw.parent.parent / "raw" / "notes.docx").touch()
