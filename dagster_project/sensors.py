@@ -27,6 +27,8 @@ EVERY_SECONDS = 30
 #: After so many looks at which a file stayed as it is without a valid end, it is no copy on its way but a bad file,
 #: and the readers say so.
 PATIENCE = 20
+#: Twice as long as the conditions' sensor takes to ask for what follows a run.
+SETTLING = timedelta(seconds=60)
 #: A year that was backfilled, say, is followed by a run of its own, which may publish the very files that changed.
 UNSETTLED = "A file has changed; another run is going on or has just ended, and what that one leads to is waited for."
 UNFINISHED = [
@@ -207,7 +209,7 @@ def _unsettled(instance: dg.DagsterInstance) -> bool:
     now = datetime.now(UTC)
     # a run that was never started does not hold up files for ever
     unfinished = dg.RunsFilter(statuses=UNFINISHED, created_after=now - timedelta(days=1))
-    just_ended = dg.RunsFilter(updated_after=now - timedelta(seconds=2 * EVERY_SECONDS))
+    just_ended = dg.RunsFilter(updated_after=now - SETTLING)
     return any(instance.get_run_records(which, limit=1) for which in (unfinished, just_ended))
 
 
