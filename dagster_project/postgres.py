@@ -47,13 +47,13 @@ ADVICE = {
     "pg_hba.conf": "Its administrator must let this machine in (pg_hba.conf).",
 }
 #: One row: whether writes are refused, the encoding, who asks, where, who owns tables that may not be written, and
-#: whether tables may be made.
+#: whether the history is there or may be begun.
 RIGHTS = f"""
 select current_setting('transaction_read_only'), current_setting('server_encoding'), current_user, current_database(), (
     select min(pg_get_userbyid(relowner)) from pg_class
     where relkind = 'r' and relnamespace = to_regnamespace(current_schema()) and relname in {HISTORY}
         and not (has_table_privilege(oid, 'insert') and has_table_privilege(oid, 'update'))
-), coalesce(has_schema_privilege(current_schema(), 'create'), false)
+), to_regclass('runs') is not null or coalesce(has_schema_privilege(current_schema(), 'create'), false)
 """
 
 ACCESS = f"""\
@@ -238,7 +238,7 @@ def check_given(address: str) -> None:
         raise RuntimeError(f"PostgreSQL at {place(address)} {refusal}")
 
 
-def _refusal(read_only: str, encoding: str, user: str, database: str, owner: str | None, may_create: bool) -> str:
+def _refusal(read_only: str, encoding: str, user: str, database: str, owner: str | None, may_begin: bool) -> str:
     """Why a server cannot keep the history, and what its administrator can do; empty where it can."""
     if read_only == "on":
         return "takes no writes: it is a standby, or the user or the database is set to read only. Name another one."
@@ -247,7 +247,7 @@ def _refusal(read_only: str, encoding: str, user: str, database: str, owner: str
             f"keeps text as {encoding}, which cannot hold Chinese. Make another database for it: "
             f"createdb --encoding=UTF8 --template=template0 --owner={user} NAME."
         )
-    if owner or not may_create:
+    if owner or not may_begin:
         begun = f", whose history {owner} began" if owner else ""
         return (
             f"lets {user} read but not write in the database {database}{begun}. Name {owner or 'its owner'} in "
@@ -260,11 +260,12 @@ def _connected(address: str) -> Any:
     """A connection; RuntimeError in a sentence where there is none, which never holds a part of a password."""
     import psycopg2  # type: ignore[import-untyped]
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
     try:
         make_url(address)
         return psycopg2.connect(address, connect_timeout=5)
-    except (ValueError, psycopg2.ProgrammingError):
+    except (ValueError, ArgumentError, psycopg2.ProgrammingError):
         raise RuntimeError(NOT_ENCODED) from None
     except psycopg2.Error as error:
         said = " ".join(str(error).split()).rstrip(".")

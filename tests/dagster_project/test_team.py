@@ -391,6 +391,9 @@ def test_a_given_server_is_asked_first_whether_it_can_keep_the_history(data, mon
                 assert instance.get_runs() == []
         assert "whose history jane began" in refusal(address("reader"))
         assert rows(address("jane"), "select count(*) from runs") == [(0,)]
+        granted = "grant select, insert, update, delete on all tables in schema public to reader"
+        rows(address("jane"), f"{granted}; commit; select 1")
+        postgres.check_given(address("reader"))
         assert SECRET not in (data.home / "dagster.yaml").read_text()
 
 
