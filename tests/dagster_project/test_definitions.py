@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project import definitions
+from dagster_project import definitions, spark
 from dagster_project.paths import Paths
 
 pytestmark = pytest.mark.xdist_group("definitions")
@@ -45,6 +45,16 @@ def test_the_graph_is_the_one_that_was_reviewed(graph):
     if os.environ.get("PILOTCITY_SNAPSHOT") == "write":
         SNAPSHOT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_on_spark_the_graph_is_the_same_but_for_the_engine_of_two_models(built, monkeypatch):
+    monkeypatch.setenv("DBT_TARGET", "spark")
+    data = Path(os.environ["PILOTCITY_WAREHOUSE"]).parent.parent
+    found = described(definitions.build(Paths(data, data / "sample", is_sample=True)).resolve_asset_graph())
+    expected = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    for model in spark.MODELS:
+        expected[f"staging/{model}"]["kinds"] = ["dbt", "spark"]
+    assert found == expected
 
 
 def test_every_asset_says_what_it_is_who_keeps_it_and_where_it_belongs(graph):
