@@ -18,12 +18,22 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run test ui team sql replicate lint lock check benchmark torture clean
+# Adds to what is there and changes no version of it; setting .venv up anew takes it out again.
+SPARK := .venv/.spark
+
+$(SPARK): requirements-spark.lock $(STAMP)
+	@echo "Adding Spark to .venv, once: this needs the network (0.4 GB)."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements-spark.lock
+	@touch $@
+
+.PHONY: help setup spark run test ui team sql replicate lint lock check benchmark torture clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 setup: $(STAMP) ## make the environment in .venv
+
+spark: $(SPARK) ## add Apache Spark to .venv, for more records than one machine judges (dagster_project/SPARK.md)
 
 run: $(STAMP) ## raw files to report; says so when nothing changed
 	@$(BIN)/pilotcity run
@@ -57,8 +67,10 @@ coverage: $(STAMP) ## intervals against known truth on simulated panels, half an
 torture: $(STAMP) ## kill runs at random moments and see what readers see
 	@$(BIN)/python -m pytest -m torture -s tests
 
-lock: $(STAMP) ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate -o requirements.lock
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate
+lock: $(STAMP) ## write requirements.lock and requirements-spark.lock anew from pyproject.toml
+	@$(COMPILE) --group dev -o requirements.lock
+	@$(COMPILE) --extra spark --constraints requirements.lock -o requirements-spark.lock
 
 clean: ## remove the environment and everything generated
 	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home data/postgres dbt/target dbt/logs
