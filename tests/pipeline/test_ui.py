@@ -35,6 +35,13 @@ mutation ($assets: [AssetKeyInput!]!) {
   }}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
+BACKFILL = """
+mutation ($asset: AssetKeyInput!, $years: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [$asset], partitionNames: $years}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
 
 
 class Ui:
@@ -79,6 +86,17 @@ class Ui:
         launched = self.ask(LAUNCH, assets=[{"path": list(path)}])["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
+
+    def backfill(self, asset: str, *years: str) -> str:
+        launched = self.ask(BACKFILL, asset={"path": asset.split("/")}, years=years)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def done(self, backfill: str) -> bool:
+        query = (
+            "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+        )
+        return self.ask(query, id=backfill)["partitionBackfillOrError"]["status"] == "COMPLETED_SUCCESS"
 
     def status(self, run: str) -> str:
         return self.ask("query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }", run=run)[
@@ -161,6 +179,20 @@ def test_a_changed_file_starts_what_it_touches_up_to_the_publication(ui, install
     assert patents(installation) == 13_000
     time.sleep(45)
     assert number(installation) == before + 1  # nothing is published twice
+
+
+def test_a_year_that_is_backfilled_is_published_once_and_not_again_when_it_is_the_same(ui, installation):
+    """The raw folder's sensor sees the changed file as well: whichever comes first, nothing is done twice."""
+    before, years = number(installation), ("raw/patent_records_by_year", "2010")
+    installation.write_patents(2010, 6000)
+    first = ui.backfill(*years)
+    eventually(lambda: number(installation) > before, 240, "the backfilled year was not published")
+    eventually(lambda: ui.done(first), 120, "the backfill never ended")
+    assert patents(installation) == 15_000
+    second = ui.backfill(*years)
+    eventually(lambda: ui.done(second), 120, "the second backfill never ended")
+    time.sleep(100)
+    assert number(installation) == before + 1
 
 
 def test_a_run_that_fails_is_told_to_readers_who_keep_what_they_had(ui, installation):

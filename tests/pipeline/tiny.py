@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import fingerprint, runs, schedules, sensors
-from dagster_project.assets import publish, sources, studies
+from dagster_project.assets import publish, sources, studies, years
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
@@ -71,8 +71,10 @@ def build(paths: Paths) -> dg.Definitions:
             time.sleep(PAUSE / 10)
         (folder / "index.html").write_text("the report")
 
-    refresh = dg.define_asset_job(REFRESH, dg.AssetSelection.all())
+    by_year = years.by_year(paths, found["patent_records"])
+    refresh = dg.define_asset_job(REFRESH, dg.AssetSelection.all() - dg.AssetSelection.assets(by_year))
     assets = [
+        by_year,
         *(sources.source(paths, found[name]) for name in names),
         panel,
         publish.candidate(paths, []),
