@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.studies import spec
+from dagster_project.checks import checks_table
 
 pytestmark = pytest.mark.xdist_group("real")
 
@@ -129,6 +130,19 @@ def test_rows_that_are_no_observation_are_set_aside(run):
     found = rejects(run, "rule = 'stray_row' and source = 'industrial_structure'")
     assert len(found) >= 1
     assert found.message.str.contains("names no city and no year").all()
+
+
+def test_a_city_that_became_a_district_is_the_same_place_and_the_country_is_no_city(run):
+    # 开平, 昌邑, 栖霞 and 鹤山 stand beside the code of a district elsewhere, 吉林 beside that of the province
+    differ = rejects(run, "rule = 'code_and_name_differ'").message.str.extract(r"than the name '(\w+)'")[0]
+    assert set(differ) == {"开平", "昌邑", "栖霞", "鹤山", "吉林"}
+    assert rejects(run, "source = 'foreign_investment' and rule = 'out_of_range'").empty
+
+
+def test_what_nobody_measured_anew_shows_in_the_checks(run):
+    holds = checks_table(run.paths).set_index("rule").holds
+    assert holds["at most one place in ten repeats its figure of the year before"] == "no (warning)"
+    assert holds["at most one value in twenty is set aside"] == "no (warning)"
 
 
 def test_few_values_are_set_aside_besides_the_known_ones(run):
