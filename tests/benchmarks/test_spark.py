@@ -1,0 +1,102 @@
+"""Patents judged on Spark and on DuckDB: the same records, the same SQL, equal tables; seconds and peak memory of both.
+
+PILOTCITY_BENCHMARK_PATENTS sets the number of records (1 million here), PILOTCITY_SPARK_MASTER where Spark runs,
+PILOTCITY_MEMORY what either engine may take. Spark's memory is that of every process on this machine that the run
+starts, the Java machine first of all; what workers of a cluster take is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import duckdb
+import pytest
+from national import child, nation, write_patents
+
+from dagster_project import spark
+
+RECORDS = int(os.environ.get("PILOTCITY_BENCHMARK_PATENTS", "1000000"))
+MODEL = "stg_patents"
+
+#: Judges the patents as a run does, and looks at what the processes below it take, five times a second.
+ON_SPARK = f"""
+import json, sys, threading, time
+from pathlib import Path
+from dagster_project import spark
+from dagster_project.paths import Paths
+from dagster_project.resources import dbt_project, warehouse
+
+peak, page = 0, 4096
+
+def look():
+    global peak
+    while True:
+        parent, taken = {{}}, {{}}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            number = int(path.parent.name)
+            parent[number], taken[number] = int(fields[1]), int(fields[21]) * page
+        mine = {{number for number in parent if is_mine(number, parent)}}
+        peak = max(peak, sum(taken[number] for number in mine))
+        time.sleep(0.2)
+
+def is_mine(number, parent):
+    while number in parent and number != me:
+        number = parent[number]
+    return number == me
+
+import os
+me = os.getpid()
+paths = Paths.from_environment()
+manifest = json.loads(dbt_project(paths).manifest_path.read_text(encoding="utf-8"))
+threading.Thread(target=look, daemon=True).start()
+started = time.perf_counter()
+say = lambda line: print(f"{{time.perf_counter() - started:7.1f}} s  {{line}}", file=sys.stderr)
+spark.run(paths, lambda: warehouse(paths), manifest, ["{MODEL}"], say)
+print(json.dumps({{"seconds": time.perf_counter() - started, "memory": peak / 1e6}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """The raw files of every year, read, and a warehouse with the reference tables."""
+    try:
+        spark.require()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("national")
+    write_patents(folder / "raw" / "patents", RECORDS)
+    made = nation(folder)
+    made.read("patent_records")
+    return made
+
+
+@pytest.mark.benchmark
+def test_spark_and_duckdb_judge_a_nations_patents_alike(records, measured):
+    on_duckdb = records.dbt(MODEL)
+    with duckdb.connect(str(records.paths.warehouse)) as connection:
+        connection.execute(f"create table staging.before as from staging.{MODEL}")
+    passed_on = {key: os.environ[key] for key in ("PILOTCITY_SPARK_MASTER",) if key in os.environ}
+    out, _ = child([sys.executable, "-c", ON_SPARK], {**records.environment, **passed_on})
+    whole = json.loads(out.splitlines()[-1])
+    results = json.loads((records.paths.lake / "dbt" / "run_results.json").read_text())["results"]
+    judging = sum(result["execution_time"] for result in results)
+
+    rows, differing = records.query(
+        f"select (select count(*) from staging.{MODEL}), (select count(*) from "
+        f"((from staging.{MODEL} except all from staging.before) union all "
+        f"(from staging.before except all from staging.{MODEL})))"
+    ).iloc[0]
+    print(
+        f"{RECORDS:,} patents: DuckDB {on_duckdb.seconds:.1f} s ({on_duckdb.memory:.0f} MB), Spark {judging:.1f} s, "
+        f"{whole['seconds']:.1f} s with its start and the way back ({whole['memory']:.0f} MB); {rows:,} rows, equal"
+    )
+    name = f"{RECORDS / 1e6:g}M patents judged on Spark"
+    measured(name, judging, "DuckDB", on_duckdb.seconds, memory=whole["memory"])
+    assert rows > RECORDS // 100
+    assert differing == 0
