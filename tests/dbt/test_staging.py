@@ -147,10 +147,19 @@ def sheets() -> list[Sheet]:
     # an error in the trusted file is the trusted file's alone
     gdp.series("重庆市", 900)
     trusted.series("重庆市", 900 * 10000, {2014: (900 * 10000 * 1.08**4 * 4, "jump")})
-    return [gdp, people, growth, trusted]
+    # a sector of more than all GDP; the next year's is a part of it
+    sector = Sheet("main", "gdp_secondary", "亿元")
+    sector.add(2013, "济南市", 5700, "part_above_whole")
+    sector.add(2014, "济南市", 2000)
+    return [gdp, people, growth, trusted, sector]
 
 
-RANGES = {"gdp": (1000, 600000000), "population_resident": (0.01, 4000), "gdp_growth": (-50, 60)}
+RANGES = {
+    "gdp": (1000, 600000000),
+    "gdp_secondary": (1000, 600000000),
+    "population_resident": (0.01, 4000),
+    "gdp_growth": (-50, 60),
+}
 #: address -> six-digit code of the city it is counted for, or None
 ADDRESSES = {
     "浙江省杭州市西湖区浙大路38号": "330100",
@@ -248,7 +257,7 @@ def test_every_fault_is_set_aside_by_its_rule_and_nothing_else_is(rejects):
     assert {rule for rule, *_ in planted} == {
         *("stray_row", "unknown_year", "no_city", "unknown_city", "code_and_name_differ", "unknown_unit", "wrong_unit"),
         *("not_a_number", "out_of_range", "duplicate_key", "conflicting_duplicate", "tenfold", "jump"),
-        "sources_disagree",
+        *("sources_disagree", "part_above_whole"),
     }
     assert caught == planted
     assert len(yearbooks) == len(planted)
@@ -274,7 +283,10 @@ def test_every_message_is_a_sentence_with_file_sheet_row_column_value_and_reason
         ("wrong_unit", "measures 10k_persons or persons, the indicator needs 10k_yuan"),
         ("out_of_range", "1000.0 to 600000000.0 10k_yuan"),
         ("duplicate_key", "the same value stands in main.xlsx, sheet 'gdp', row"),
-        ("sources_disagree", "far from trusted"),
+        ("sources_disagree", "10k_yuan is far from trusted"),
+        ("part_above_whole", "57000000.0 10k_yuan is more than the whole, gdp (37791360.0)"),
+        ("conflicting_duplicate", "another value further on; none of them is used"),
+        ("conflicting_duplicate", "another value in main.xlsx, sheet 'gdp', row"),
         ("tenfold", "trusted (12779000.0)"),
         ("tenfold", "the years around it"),
     ],

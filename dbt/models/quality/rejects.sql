@@ -81,7 +81,7 @@ faulty_cases as (
 ),
 
 cells as (
-    select *, null::double as neighbours, null::double as trusted_value, null as trusted_source,
+    select *, null::double as neighbours, null::double as trusted_value, null as trusted_source, null as whole, null::double as whole_value,
         null as first_file, null as first_sheet, null::bigint as first_row
     from {{ ref('stg_yearbook_parsed') }}
     where rule is not null
@@ -92,6 +92,8 @@ cells as (
 explained as (
     select
         *,
+        value as number,
+        round(value, 2) || ' ' || indicator_unit as canonical,
         file || case when sheet = '' then '' else ', sheet ''' || sheet || '''' end || ', row ' || row || ', column ' || "column"
             || ' (' || header || ')' as place,
         case rule
@@ -109,13 +111,17 @@ explained as (
             when 'out_of_range' then 'the value is outside ' || low || ' to ' || high || ' ' || indicator_unit
                 || ', the range its contract allows'
             when 'duplicate_key' then 'the same value stands in ' || first_file || ', sheet ''' || first_sheet || ''', row ' || first_row
-            when 'conflicting_duplicate' then 'the same city and year has another value too; none of them is used'
-            when 'tenfold' then 'about ten times too large or too small against '
-                || case when trusted_source is null then 'the years around it (' || round(neighbours, 2) || ')'
+            when 'conflicting_duplicate' then 'the same city and year has another value ' || case
+                when file = first_file and sheet = first_sheet and row = first_row then 'further on'
+                else 'in ' || first_file || ', sheet ''' || first_sheet || ''', row ' || first_row
+            end || '; none of them is used'
+            when 'tenfold' then canonical || ' is about ten times too large or too small against '
+                || case when trusted_value is null or abs(abs(ln(number / trusted_value)) - ln(10)) >= 0.15 then 'the years around it (' || round(neighbours, 2) || ')'
                     else trusted_source || ' (' || round(trusted_value, 2) || ')' end
-            when 'jump' then 'a jump against the years around it (' || round(neighbours, 2) || ' ' || indicator_unit || ')'
-            when 'sources_disagree' then 'far from ' || trusted_source || ' (' || round(trusted_value, 2) || ' ' || indicator_unit
+            when 'jump' then canonical || ' is a jump against the years around it (' || round(neighbours, 2) || ' ' || indicator_unit || ')'
+            when 'sources_disagree' then canonical || ' is far from ' || trusted_source || ' (' || round(trusted_value, 2) || ' ' || indicator_unit
                 || '), unlike the other years of this city'
+            when 'part_above_whole' then canonical || ' is more than the whole, ' || whole || ' (' || round(whole_value, 2) || ')'
         end as reason
     from cells
 ),

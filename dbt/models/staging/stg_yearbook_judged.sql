@@ -35,6 +35,7 @@ surrounded as (
     select
         single.*,
         indicators.jump,
+        indicators.whole,
         median(single.value) filter (where single.value > 0) over (
             series range between 3 preceding and 1 preceding
         ) as before,
@@ -76,14 +77,28 @@ trusted as (
     group by all
 ),
 
+-- the whole that a value is a part of, as the same source prints it; one that is itself out of line speaks against none
+wholes as (
+    select part.source, part.unit_code, part.year, part.indicator, entire.value as whole_value
+    from departures as part
+    inner join departures as entire
+        on part.source = entire.source
+        and part.unit_code = entire.unit_code
+        and part.year = entire.year
+        and part.whole = entire.indicator
+    where not coalesce(entire.departure > ln(entire.jump), false)
+),
+
 compared as (
     select
         departures.*,
+        wholes.whole_value,
         trusted.trusted_value,
         trusted.trusted_source,
         case when departures.value > 0 then ln(departures.value / trusted.trusted_value) end as gap
     from departures
     left join trusted using (source, unit_code, year, indicator)
+    left join wholes using (source, unit_code, year, indicator)
 ),
 
 -- two vintages may differ by a constant factor; a year that leaves that factor, and not towards agreement, has another caliber
@@ -99,6 +114,8 @@ judged as (
             when jump < 8 and departure > ln(jump) and abs(abs(ln(value / neighbours)) - ln(10)) < 0.2 then 'tenfold'
             when departure > ln(jump) then 'jump'
             when jump is not null and abs(gap - usual_gap) > 0.25 and abs(gap) > 0.1 then 'sources_disagree'
+            -- a hundredth for rounding
+            when value > 1.01 * whole_value then 'part_above_whole'
         end as neighbour_rule
     from usual
 ),
@@ -109,6 +126,8 @@ final as (
         judged.neighbours,
         judged.trusted_value,
         judged.trusted_source,
+        judged.whole,
+        judged.whole_value,
         coalesce(keyed.key_rule, judged.neighbour_rule) as rule
     from keyed
     left join judged using (source, file, sheet, row, "column", indicator)
