@@ -176,7 +176,7 @@ beginnings as (
 ),
 
 judged as {{ not_materialized() }} (
-    select
+    select /*+ broadcast(kinds, beginnings, telling_lists) */
         typed.*,
         kinds.kind as known_kind,
         beginnings.unit_code,

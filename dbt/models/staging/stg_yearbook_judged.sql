@@ -77,22 +77,30 @@ trusted as (
     group by all
 ),
 
--- the whole that a value is a part of, as the same source prints it; one that is itself out of line speaks against none
+-- the whole that a value is a part of, as the same source prints it, else the most trusted of the others, whose caliber may
+-- be another; one that is itself out of line speaks against none
 wholes as (
-    select part.source, part.unit_code, part.year, part.indicator, entire.value as whole_value
+    select
+        part.source,
+        part.unit_code,
+        part.year,
+        part.indicator,
+        arg_min(entire.value, (entire.source != part.source, entire.priority, entire.source)) as whole_value,
+        if(bool_or(entire.source = part.source), 1.01, 1.2) as allowed
     from departures as part
     inner join departures as entire
-        on part.source = entire.source
-        and part.unit_code = entire.unit_code
+        on part.unit_code = entire.unit_code
         and part.year = entire.year
         and part.whole = entire.indicator
-    where not coalesce(entire.departure > ln(entire.jump), false)
+    where entire.value > 0 and not coalesce(entire.departure > ln(entire.jump), false)
+    group by all
 ),
 
 compared as (
     select
         departures.*,
         wholes.whole_value,
+        wholes.allowed,
         trusted.trusted_value,
         trusted.trusted_source,
         case when departures.value > 0 then ln(departures.value / trusted.trusted_value) end as gap
@@ -114,8 +122,7 @@ judged as (
             when jump < 8 and departure > ln(jump) and abs(abs(ln(value / neighbours)) - ln(10)) < 0.2 then 'tenfold'
             when departure > ln(jump) then 'jump'
             when jump is not null and abs(gap - usual_gap) > 0.25 and abs(gap) > 0.1 then 'sources_disagree'
-            -- a hundredth for rounding
-            when value > 1.01 * whole_value then 'part_above_whole'
+            when value > allowed * whole_value then 'part_above_whole'
         end as neighbour_rule
     from usual
 ),
