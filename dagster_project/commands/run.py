@@ -32,9 +32,13 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print(f"Nothing has changed since the last publication: {shown(paths.reports / 'index.html')}")
         print("Run anyway with: pilotcity run --force")
         return 0
+    from dagster_project import spark
     from dagster_project.processes import history
     from dagster_project.resources import exclusive
     from dagster_project.runs import BUSY
+
+    if spark.chosen():
+        spark.require()
 
     with exclusive(paths.run_lock, busy=BUSY), _said_plainly(paths), history(paths):
         return _run(paths)
