@@ -65,7 +65,7 @@
 {%- endmacro %}
 
 {#
-    The date that a text gives as year, month and day: 2015-03-01, 2015/3/1, 2015.3.1 or 2015年3月1日, in full width too, perhaps
+    The date that a text gives as year, month and day: 2015-03-01, 2015/3/1, 2015.3.1, 2015年3月1日 or 20150301, in full width too, perhaps
     with a time behind it; null where there is none. Each engine would take more than this for a date, and not the same: only
     what fits is cast. The rarer the form, the longer it takes.
 #}
@@ -76,6 +76,8 @@
     case
         when {{ fits(column, '[12][0-9]{3}-[0-9]{1,2}-[0-9]{1,2}') }} then try_cast({{ column }} as date)
         when {{ fits(column, day) }} then {{ plain_date(column) }}
+        when {{ fits(column, '[12][0-9]{7}') }}
+            then try_cast(concat(left({{ column }}, 4), '-', substr({{ column }}, 5, 2), '-', substr({{ column }}, 7, 2)) as date)
         when {{ fits(plain, ' *' ~ day ~ '( +[0-9]{1,2}:[.:0-9]+)? *') }} then {{ plain_date("split_part(trim(" ~ plain ~ "), ' ', 1)") }}
     end
 {%- endmacro %}

@@ -201,6 +201,7 @@ def patent_records() -> list[str]:
         # a grant still to come, and dates as other offices write them
         f"B12,发明专利,2014年5月1日,待公告,{GREEN},甲,{here}",
         f"B13,发明专利,２０１４.5.1,2016/1/2,{GREEN},甲,{here}",
+        f"B14,发明专利,20140612,20170131,{GREEN},甲,{here}",
         f"B8,发明专利,2013-05-01,,,甲,{here}",
         # one symbol that can be read is enough; a design has none
         f"B9,发明专利,2013-05-01,2013-05-01,待定;{BROWN},甲,{here}",
@@ -386,7 +387,7 @@ def test_a_patent_is_green_by_any_of_its_classes_and_counted_once(world):
             "green_utility_granted": 0,
         },
         2014: {
-            "green_invention_applications": 2,
+            "green_invention_applications": 3,
             "green_utility_applications": 0,
             "green_invention_granted": 2,
             "green_utility_granted": 0,
