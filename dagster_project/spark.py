@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -47,15 +47,23 @@ def chosen() -> bool:
 
 def require() -> None:
     """RuntimeError with what to install where Spark cannot run here."""
-    if not (find_spec("pyspark") and find_spec("dbt.adapters.spark")):
+    if not (_installed("pyspark") and _installed("dbt-spark")):
         raise RuntimeError(f"DBT_TARGET=spark needs pyspark and dbt-spark, which `make spark` installs; {WITHOUT}")
-    version = _java_version()
-    if version is None or version < JAVA:
-        found = "no java is on the PATH" if version is None else f"the one on the PATH is {version}"
+    java = _java_version()
+    if java is None or java < JAVA:
+        found = "no java is on the PATH" if java is None else f"the one on the PATH is {java}"
         raise RuntimeError(
             f"DBT_TARGET=spark needs Java {JAVA} or newer, and {found}: install it (Debian: apt-get install "
             f"openjdk-{JAVA}-jre-headless) or name it in JAVA_HOME; {WITHOUT}"
         )
+
+
+def _installed(package: str) -> bool:
+    """Whether a package is there for a child process; `expectations` hides pyspark from this one."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _java_version() -> int | None:

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -176,8 +175,6 @@ def _uncommitted(store: Path) -> Path:
 def _context(store: Path) -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    # it imports pyspark where the extra is installed; no data frame goes there
-    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
     import great_expectations as gx
 
     store.mkdir(parents=True, exist_ok=True)

@@ -48,6 +48,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 def _said_plainly(paths: Paths) -> Iterator[None]:
     """A disk that takes no more or a PostgreSQL that is gone, in one sentence: the history of runs is written too."""
     before = paths.published.resolve()
+    sys.unraisablehook = _unraisable
     try:
         yield
     except Exception as error:
@@ -65,6 +66,12 @@ def _said_plainly(paths: Paths) -> Iterator[None]:
             # a report may be public: where the server is stays here
             status.failed(paths, f"{what}. {outcome}.")
         raise RuntimeError(f"{what}: {details} {outcome}; put that right and run again.") from error
+
+
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+    """Python's own report, but for a generator of Dagster's that cannot write its last event as it is closed."""
+    if "generator ignored GeneratorExit" not in str(found.exc_value):
+        sys.__unraisablehook__(found)
 
 
 def _not_written(paths: Paths, error: Exception) -> tuple[str, str]:

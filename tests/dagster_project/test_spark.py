@@ -183,7 +183,7 @@ def java(folder: Path, version: str) -> None:
 
 @pytest.mark.parametrize(("version", "said"), [("11.0.2", "is 11"), ("1.8.0_292", "is 8"), (None, "no java is on")])
 def test_a_java_that_is_missing_or_old_is_said_in_a_sentence(monkeypatch, tmp_path, version, said):
-    monkeypatch.setattr(spark, "find_spec", lambda name: True)
+    monkeypatch.setattr(spark, "_installed", lambda name: True)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     if version:
         java(tmp_path, version)
@@ -192,14 +192,14 @@ def test_a_java_that_is_missing_or_old_is_said_in_a_sentence(monkeypatch, tmp_pa
 
 
 def test_the_java_of_java_home_is_enough(monkeypatch, tmp_path):
-    monkeypatch.setattr(spark, "find_spec", lambda name: True)
+    monkeypatch.setattr(spark, "_installed", lambda name: True)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     java(tmp_path, "21.0.1")
     spark.require()
 
 
 def test_a_missing_library_is_said_in_a_sentence(monkeypatch):
-    monkeypatch.setattr(spark, "find_spec", lambda name: None)
+    monkeypatch.setattr(spark, "_installed", lambda name: False)
     with pytest.raises(RuntimeError, match=r"`make spark` installs; DBT_TARGET=duckdb works without\.$"):
         spark.require()
 
