@@ -138,7 +138,7 @@ def translate(table: Table, chinese: Chinese) -> Table:
         table,
         caption=chinese(table.caption),
         headers=tuple(tuple(map(chinese, header)) for header in table.headers),
-        stub=chinese(table.stub),
+        first_heading=chinese(table.first_heading),
         panels=tuple(map(panel, table.panels)),
         notes=tuple(map(chinese, table.notes)),
     )

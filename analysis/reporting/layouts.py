@@ -19,7 +19,7 @@ from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Model, Study
 from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
 
-#: Column headings, stub, panels and notes of a table.
+#: Column headings, heading of the first column, panels and notes of a table.
 Content = tuple[tuple[tuple[str, ...], ...], str, tuple[Panel, ...], list[str]]
 #: Term -> what `compare` says about it.
 _Rows = dict[str, dict[str, Any]]

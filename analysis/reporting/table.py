@@ -36,8 +36,8 @@ class Table:
     Attributes
     ----------
     caption : number and title.
-    headers : one or two rows of column headings, without the stub.
-    stub : heading of the first column.
+    headers : one or two rows of column headings, without the first column's.
+    first_heading : heading of the first column.
     panels : blocks of rows.
     notes : sentences below.
     is_sample : whether the numbers come from the sample world; every format then says so.
@@ -45,7 +45,7 @@ class Table:
 
     caption: str
     headers: tuple[tuple[str, ...], ...]
-    stub: str
+    first_heading: str
     panels: tuple[Panel, ...]
     notes: tuple[str, ...]
     is_sample: bool

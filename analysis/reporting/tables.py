@@ -41,7 +41,7 @@ def exhibit_table(
         True values in the sample world, as `compare` takes them; shown only when the result is from sample data.
     """
     table = compare(result.estimates, printed.table, truth if result.is_sample else None)
-    headers, stub, panels, notes = content(result, study, table)
+    headers, first_heading, panels, notes = content(result, study, table)
     note = result.specification.note
     about = [note.en] if note else []
     paper = printed.notes.get(result.specification.published or "", ())
@@ -54,7 +54,7 @@ def exhibit_table(
     return Table(
         caption=f"{display_name(result.exhibit)}. {result.title.en}",
         headers=headers,
-        stub=stub,
+        first_heading=first_heading,
         panels=panels,
         notes=(
             *([SAMPLE_NOTE] if result.is_sample else []),
@@ -89,7 +89,7 @@ def markdown(table: Table) -> str:
     lines = [f"**{_md(table.caption)}**", ""]
     if table.is_sample:
         lines += [f"**{SAMPLE}**", ""]
-    lines.append("| " + " | ".join(_md(cell) for cell in (table.stub, *heads)) + " |")
+    lines.append("| " + " | ".join(_md(cell) for cell in (table.first_heading, *heads)) + " |")
     lines.append("|:--" + "|--:" * len(heads) + "|")
     for panel in table.panels:
         if panel.title:
@@ -107,7 +107,7 @@ def latex(table: Table, packages: str = "booktabs") -> str:
     width = len(table.headers[0])
     rows = [f"\\caption{{{_tex(table.caption)}}}", f"\\begin{{tabular}}{{l*{{{width}}}{{c}}}}", "\\toprule"]
     for index, header in enumerate(table.headers):
-        rows.append(_tex_row((table.stub if index == 0 else "", *header)))
+        rows.append(_tex_row((table.first_heading if index == 0 else "", *header)))
     for panel in table.panels:
         rows.append("\\midrule")
         if panel.title:

@@ -21,7 +21,7 @@ def phrases() -> list[dict[str, str]]:
 
 def texts(table) -> list[str]:
     lines = [line for panel in table.panels for line in panel.lines]
-    words = [table.caption, table.stub, *(cell for header in table.headers for cell in header)]
+    words = [table.caption, table.first_heading, *(cell for header in table.headers for cell in header)]
     words += [text for line in lines for text in (line.label, *line.cells)]
     return [*words, *(panel.title or "" for panel in table.panels), *table.notes]
 

@@ -148,7 +148,7 @@ def test_no_text_in_a_csv_can_run_as_a_formula_and_numbers_stay_numbers(start: s
 UGLY = Table(
     caption=r"100% of $x_1$ & #2 ~ {a}^b \ <c> | *d*",
     headers=(("a|b", "c&d"),),
-    stub="",
+    first_heading="",
     panels=(Panel(None, (Line("x_y", ("-0.5**†", "[1] <b>"), "estimate"), Line("", ("(0.1)", ""), "se"))),),
     notes=("50% & more",),
     is_sample=False,
