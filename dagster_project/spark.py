@@ -133,7 +133,9 @@ def hand_over(paths: Paths, connection: duckdb.DuckDBPyConnection, names: Sequen
         places[name] = given / f"{name}.parquet"
         # of records nothing is written but their columns, for the case that there is no file
         rows = "limit 0" if name in records.FIELDS else "order by all"
-        connection.execute(f"copy (select * from raw.{name} {rows}) to {_quoted(places[name])} (format parquet)")
+        connection.execute(
+            f"copy (select * from raw.{name} {rows}) to {records.quoted(str(places[name]))} (format parquet)"
+        )
     store = records.store(connection)
     for kind in set(records.FIELDS) & set(names):
         records.sweep(connection, kind, store)
@@ -153,7 +155,7 @@ def take_back(paths: Paths, connection: duckdb.DuckDBPyConnection, models: Seque
     try:
         connection.execute("create schema if not exists staging")
         for model in models:
-            files = _quoted(paths.lake / model / "*.parquet")
+            files = records.quoted(str(paths.lake / model / "*.parquet"))
             connection.execute(
                 f"create or replace table staging.{model} as select * from read_parquet({files}) order by all"
             )
@@ -261,7 +263,3 @@ def _stamp_file(paths: Paths, model: str) -> Path:
 def _kept_stamp(paths: Paths, model: str) -> str | None:
     file = _stamp_file(paths, model)
     return file.read_text() if file.exists() else None
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -21,6 +21,8 @@ from dagster_project.paths import CONTRACTS, DBT_PROJECT, REFERENCE, ROOT, Paths
 from dagster_project.resources import DBT, dbt_environment, memory_limit
 
 YEARS = range(2004, 2024)
+#: Ours may take this many times as long as a bare query that judges the same.
+LIMIT = 1.5
 #: What a process may take at its peak: DuckDB's limit and what Python and dbt need beside it, in megabytes.
 BESIDE = 1200
 
@@ -278,6 +280,22 @@ def child(command: list[str], environment: dict[str, str], given: str = "") -> t
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, out + err
     return out, usage.ru_maxrss / 1024
+
+
+def hold(ours: pd.DataFrame, bare: pd.DataFrame, steps: Sequence[Step], beside: Step) -> tuple[float, float]:
+    """Assert that a bare query gives the counts that we give, in at least two thirds of our time and within memory.
+
+    ``ours`` and ``bare`` have city_code, year and counts; returns our seconds and peak memory.
+    """
+    years = ours.merge(bare, on=["city_code", "year"], how="left", suffixes=("", "_bare")).fillna(0)
+    for column in ours.columns[2:]:
+        assert (years[column] == years[f"{column}_bare"]).all(), column
+    seconds, memory = sum(step.seconds for step in steps), max(step.memory for step in steps)
+    told = ", ".join(f"{step.seconds:.1f} s ({step.memory:.0f} MB)" for step in steps)
+    print(f"ours {told}; bare {beside.seconds:.1f} s ({beside.memory:.0f} MB), ratio {seconds / beside.seconds:.2f}")
+    assert seconds <= LIMIT * beside.seconds
+    assert memory <= most_memory()
+    return seconds, memory
 
 
 def most_memory() -> float:

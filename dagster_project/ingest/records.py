@@ -70,7 +70,7 @@ def show(connection: duckdb.DuckDBPyConnection, kind: str, folder: Path) -> None
     ).fetchall()
     fields = ", ".join(FIELDS[kind])
     if names:
-        files = ", ".join(_quoted(str(folder / name)) for (name,) in names)
+        files = ", ".join(quoted(str(folder / name)) for (name,) in names)
         made = f"select source, {fields}, file, coalesce(row, file_row_number + 2) as row from read_parquet([{files}], "
         made += "file_row_number = true)"
     else:
@@ -127,7 +127,7 @@ def load(
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh = target.with_suffix(".new")
             read = _selection(contract, headers, relative, readable)
-            rows = connection.execute(f"copy ({read}) to {_quoted(str(fresh))} ({PARQUET})").fetchall()[0][0]
+            rows = connection.execute(f"copy ({read}) to {quoted(str(fresh))} ({PARQUET})").fetchall()[0][0]
             for line, text, wrong in _bad_rows(connection, fresh):
                 reject("unreadable_row", "", text, f"row {line} cannot be read: {wrong} The row begins {text!r}.", line)
             fresh.replace(target)
@@ -150,8 +150,8 @@ def _selection(contract: Contract, headers: list[str], relative: str, path: Path
         for field, name in wanted.items()
     )
     return (
-        f"select {_quoted(contract.source)} as source, {named}, {_quoted(relative)} as file, null::bigint as row "
-        f"from read_csv({_quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, "
+        f"select {quoted(contract.source)} as source, {named}, {quoted(relative)} as file, null::bigint as row "
+        f"from read_csv({quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, "
         "delim = ',', quote = '\"', escape = '\"', store_rejects = true)"
     )
 
@@ -170,16 +170,16 @@ def _bad_rows(connection: duckdb.DuckDBPyConnection, written: Path) -> list[tupl
             "from (select distinct line from reject_errors)), "
             "shifts as (select line - 1 - i as after, max(i) as shift from bad group by after) "
             "select records.* exclude (row, file_row_number), file_row_number + 2 + coalesce(shift, 0) as row "
-            f"from read_parquet({_quoted(str(written))}, file_row_number = true) as records "
+            f"from read_parquet({quoted(str(written))}, file_row_number = true) as records "
             "asof left join shifts on file_row_number + 1 > shifts.after order by file_row_number) "
-            f"to {_quoted(str(numbered))} ({PARQUET})"
+            f"to {quoted(str(numbered))} ({PARQUET})"
         )
         numbered.replace(written)
     connection.execute("drop table reject_errors; drop table reject_scans")
     return [(line, text, f"{wrong.splitlines()[0].rstrip('.')}.") for line, text, wrong in bad]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A text as SQL writes it; file names may hold anything."""
     return "'" + text.replace("'", "''") + "'"
 
