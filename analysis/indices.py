@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.panel import Sample, as_float, prepare
+from analysis.estimation_sample import Sample, as_float, prepare
 
 #: Suffix of the column that says which values were filled in.
 IMPUTED = "__imputed"

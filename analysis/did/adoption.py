@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.panel import Sample, as_float, prepare
+from analysis.estimation_sample import Sample, as_float, prepare
 
 
 def treatment_from_adoption(adoption: pd.Series, time: pd.Series) -> pd.Series:

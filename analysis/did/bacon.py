@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.adoption import prepare_adoption, treatment_from_adoption
-from analysis.panel import FixedEffects, codes_of, require_varying
+from analysis.estimation_sample import codes_of, require_varying
+from analysis.fixed_effects import FixedEffects
 from analysis.results import ROUNDING
 
 EARLIER = "Earlier vs Later Treated"

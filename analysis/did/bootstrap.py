@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import sparse
 
 from analysis.did.regression import Design, cluster_factor, design_matrix, few_treated, fit, leaves_treatment
-from analysis.panel import FixedEffects, effect_columns, unit_order
+from analysis.estimation_sample import effect_columns, unit_order
+from analysis.fixed_effects import FixedEffects
 from analysis.results import Estimate
 
 #: Numbers held at once while clusters are projected.

@@ -22,7 +22,7 @@ from analysis.did._staggered import (
     labelled_table,
     reasons_in_short,
 )
-from analysis.panel import codes_of
+from analysis.estimation_sample import codes_of
 from analysis.results import inference_table
 
 #: Above this propensity no control resembles the treated unit; the cell is refused, as the R package did refuses it.

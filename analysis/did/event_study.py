@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
 from analysis.did.regression import Design, design_matrix, fit
-from analysis.panel import effect_columns
+from analysis.estimation_sample import effect_columns
 from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.regression import Design, design_matrix, fit, two_way
-from analysis.panel import FixedEffects, codes_of, effect_columns, prepare, unit_order
+from analysis.estimation_sample import codes_of, effect_columns, prepare, unit_order
+from analysis.fixed_effects import FixedEffects
 from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
 
 

@@ -21,7 +21,7 @@ from analysis.did._staggered import (
     labelled_table,
 )
 from analysis.did.regression import design_matrix, fit
-from analysis.panel import codes_of
+from analysis.estimation_sample import codes_of
 from analysis.results import COLUMNS
 
 #: A treated row is imputed when what the untreated rows leave of its regressors is below this share of their length.

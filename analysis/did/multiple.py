@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.regression import design_matrix
-from analysis.panel import FixedEffects
+from analysis.fixed_effects import FixedEffects
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from scipy import sparse, stats
 
 from analysis.did.adoption import one_adoption, treatment_from_adoption
 from analysis.did.regression import Design, cluster_factor, cluster_ways, design_matrix, few_treated, fit
-from analysis.panel import FixedEffects, is_nested, unit_order
+from analysis.estimation_sample import unit_order
+from analysis.fixed_effects import FixedEffects, is_nested
 from analysis.results import Estimate
 
 #: Numbers held at once where draws need rows: small enough for a processor's cache, the same on every machine.

@@ -12,17 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from analysis.panel import (
-    FixedEffects,
-    NoEffects,
-    codes_of,
-    drop_singletons,
-    effect_columns,
-    identified,
-    is_nested,
-    prepare,
-    require_varying,
-)
+from analysis.estimation_sample import codes_of, effect_columns, prepare, require_varying
+from analysis.fixed_effects import FixedEffects, NoEffects, drop_singletons, identified, is_nested
 from analysis.results import Estimate, inference_table
 
 #: Below these numbers of clusters, and of treated clusters, results say that a clustered variance is not to be trusted.

@@ -22,7 +22,7 @@ from analysis.did._staggered import (
     reasons_in_short,
 )
 from analysis.did.regression import design_matrix, fit
-from analysis.panel import effect_columns
+from analysis.estimation_sample import effect_columns
 from analysis.results import Estimate
 
 

@@ -14,6 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.did.regression import Design, design_matrix, least_squares
+from analysis.estimation_sample import codes_of, effect_columns
+from analysis.fixed_effects import FixedEffects, NoEffects, identified, is_nested
 from analysis.iv.identification import (
     AndersonRubin,
     Setting,
@@ -23,7 +25,6 @@ from analysis.iv.identification import (
     rank_tests,
 )
 from analysis.iv.stock_yogo import critical_values
-from analysis.panel import FixedEffects, NoEffects, codes_of, effect_columns, identified, is_nested
 from analysis.results import Estimate, inference_table
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from analysis.estimation_sample import as_float
+from analysis.fixed_effects import identified
 from analysis.matching.balance import balance_table, quality_table
 from analysis.matching.neighbours import KERNELS, kernel_weights, nearest, nearest_once
 from analysis.matching.propensity import Logit, logit
 from analysis.matching.result import Matching
-from analysis.panel import as_float, identified
 from analysis.results import inference_table
 
 

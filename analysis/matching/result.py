@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
+from analysis.estimation_sample import as_float
 from analysis.matching.neighbours import nearest
-from analysis.panel import as_float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 from random_panel import CONTROLS, TREATED, UNIT, YEAR, Y, random_panel, shuffled_and_renamed
 
 from analysis.did import two_way, wild_bootstrap
-from analysis.panel import FixedEffects, codes_of
+from analysis.estimation_sample import codes_of
+from analysis.fixed_effects import FixedEffects
 
 
 def run(panel: pd.DataFrame, **options: object):

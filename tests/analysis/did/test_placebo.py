@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis.did import placebo, two_way
 from analysis.did.placebo import _deal, _regress_draws, _treated_design
-from analysis.panel import unit_order
+from analysis.estimation_sample import unit_order
 
 EFFECTS = [
     {},
