@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt"
+CATALOGUE = ROOT / "data" / "catalogue"
 CONTRACTS = ROOT / "data" / "contracts"
 POLICIES = ROOT / "data" / "policies"
 REFERENCE = ROOT / "data" / "reference"
@@ -16,7 +17,10 @@ LOCK = ROOT / "requirements.lock"
 #: Sample world -> its folder below the data folder.
 SAMPLES = {"base": "sample", "spillovers": "sample_spillovers"}
 #: Folders whose content decides a result, besides the raw files.
-CODE = ("analysis", "dagster_project", "dbt", "expectations", "data/contracts", "data/policies", "data/reference")
+CODE = (
+    *("analysis", "dagster_project", "dbt", "expectations"),
+    *("data/catalogue", "data/contracts", "data/policies", "data/reference"),
+)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dagster_project import declared
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts, files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
-from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, SAMPLES, Paths
+from dagster_project.paths import CATALOGUE, POLICIES, REFERENCE, ROOT, SAMPLES, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ REFERENCE_TABLES = {
     "recorded_national_gdp": REFERENCE / "national_gdp.csv",
     "courts": REFERENCE / "courts.csv",
     "ip_causes": REFERENCE / "ip_causes.csv",
-    "indicators": CONTRACTS / "indicators.csv",
-    "measurement_units": CONTRACTS / "measurement_units.csv",
+    "indicators": CATALOGUE / "indicators.csv",
+    "measurement_units": CATALOGUE / "measurement_units.csv",
 }
 #: Columns of those that are numbers; everything else stays text.
 NUMBERS = {
@@ -210,7 +210,7 @@ def refresh(
     stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
     gone = [file for file in known if file not in found]
     tables = ["raw.reader_rejects", "raw.ledger", *([_table_of(contract)] if contract.kind == "yearbook" else [])]
-    units = frozenset(row["unit"] for row in _rows(CONTRACTS / "measurement_units.csv"))
+    units = frozenset(row["unit"] for row in _rows(CATALOGUE / "measurement_units.csv"))
     connection.execute("begin")
     for file in [*stale, *gone]:
         for name in tables:

@@ -18,6 +18,7 @@ INPUTS = {
     "dagster_project/cli.py": "code",
     "dbt/models/panels/city_year.sql": "code",
     "expectations/panels.py": "code",
+    "data/catalogue/indicators.csv": "code",
     "data/contracts/city_yearbook.yaml": "code",
     "data/policies/innovative_clusters.csv": "code",
     "data/reference/cities.csv": "code",

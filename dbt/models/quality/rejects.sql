@@ -103,8 +103,8 @@ explained as (
             when 'unknown_city' then 'no crosswalk knows the city ''' || city || '''; correct it or add it to data/reference/city_names.csv'
             when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
                 || ' against ' || unit_by_name || ')'
-            when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/contracts/measurement_units.csv'
-            when 'unknown_indicator' then 'data/contracts/indicators.csv has no indicator ''' || indicator || ''''
+            when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/catalogue/measurement_units.csv'
+            when 'unknown_indicator' then 'data/catalogue/indicators.csv has no indicator ''' || indicator || ''''
             when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs '
                 || indicator_unit
             when 'not_a_number' then 'the text is not a number'

@@ -11,7 +11,7 @@ from analysis.lineage.needs import Formulas, needs, said
 from analysis.studies import spec
 from analysis.studies.columns import CITY_YEAR
 from dagster_project import declared
-from dagster_project.paths import CONTRACTS
+from dagster_project.paths import CATALOGUE
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def needed(formulas) -> dict[str, dict[str, list[str]]]:
 
 
 def indicators() -> set[str]:
-    with (CONTRACTS / "indicators.csv").open(encoding="utf-8") as file:
+    with (CATALOGUE / "indicators.csv").open(encoding="utf-8") as file:
         return {row["indicator"] for row in csv.DictReader(file)}
 
 

@@ -44,8 +44,8 @@ def test_the_yearbook_contract_fits_the_workbook_of_every_year(folder, year):
 
 
 def test_every_printed_unit_converts_to_its_indicators_own_as_the_project_converts_it():
-    units = pd.read_csv(ROOT / "data/contracts/measurement_units.csv").set_index(["unit", "canonical"]).factor
-    indicators = pd.read_csv(ROOT / "data/contracts/indicators.csv").set_index("indicator")
+    units = pd.read_csv(ROOT / "data/catalogue/measurement_units.csv").set_index(["unit", "canonical"]).factor
+    indicators = pd.read_csv(ROOT / "data/catalogue/indicators.csv").set_index("indicator")
     for plan in yearbook.SHEETS:
         for column in plan.columns:
             assert {column.canonical} == {indicators.unit[name] for name in column.names}
@@ -90,7 +90,7 @@ def small(tmp_path_factory):
     raw = tmp_path_factory.mktemp("small")
     small_books.write_telephones(world, raw / small_books.TELEPHONES)
     small_books.write_exchange_rate(raw / small_books.EXCHANGE_RATE)
-    units = frozenset(pd.read_csv(ROOT / "data/contracts/measurement_units.csv").unit)
+    units = frozenset(pd.read_csv(ROOT / "data/catalogue/measurement_units.csv").unit)
     readings = {}
     for source, name in (("telephones_1984", small_books.TELEPHONES), ("exchange_rate", small_books.EXCHANGE_RATE)):
         contract = contracts.load(ROOT / f"data/contracts/{source}.yaml")

@@ -240,7 +240,7 @@ def test_the_ratios_are_what_the_indicators_imply(world):
 
 def test_no_figure_jumps_between_years(world):
     """Otherwise a rule for jumps would have to reject what is right."""
-    jump = pd.read_csv(ROOT / "data/contracts/indicators.csv").set_index("indicator").jump
+    jump = pd.read_csv(ROOT / "data/catalogue/indicators.csv").set_index("indicator").jump
     for name, values in world.indicators.items():
         if not np.isnan(jump[name]):
             change = np.abs(np.diff(np.log(values), axis=1))

@@ -9,6 +9,7 @@ from dagster_project.ingest import contracts
 from dagster_project.ingest.contracts import ContractError, clean_header, glob_match, split_unit
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "data" / "contracts"
+CATALOGUE = CONTRACTS.with_name("catalogue")
 GOOD = """\
 source: roads
 kind: yearbook
@@ -133,8 +134,8 @@ def test_patterns_match_at_any_depth():
 
 def test_every_contract_of_the_project_reads_and_keeps_to_the_projects_indicators_and_units():
     found = contracts.load_all(CONTRACTS)
-    indicators = pd.read_csv(CONTRACTS / "indicators.csv").set_index("indicator").unit
-    units = pd.read_csv(CONTRACTS / "measurement_units.csv")
+    indicators = pd.read_csv(CATALOGUE / "indicators.csv").set_index("indicator").unit
+    units = pd.read_csv(CATALOGUE / "measurement_units.csv")
     converts = set(zip(units.unit, units.canonical, strict=True))
     assert len(found) >= 13
     for contract in found.values():
