@@ -33,7 +33,7 @@ help:
 
 setup: $(STAMP) ## make the environment in .venv
 
-spark: $(SPARK) ## add Apache Spark to .venv, for more records than one machine judges (dagster_project/SPARK.md)
+spark: $(SPARK) ## add Apache Spark to .venv, for more records than one machine judges (docs/spark.md)
 
 run: $(STAMP) ## raw files to report; says so when nothing changed
 	@$(BIN)/pilotcity run

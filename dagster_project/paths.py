@@ -12,14 +12,17 @@ CATALOGUE = ROOT / "data" / "catalogue"
 CONTRACTS = ROOT / "data" / "contracts"
 POLICIES = ROOT / "data" / "policies"
 REFERENCE = ROOT / "data" / "reference"
+DOCS = ROOT / "docs"
 LOCK = ROOT / "requirements.lock"
 
 #: Sample world -> its folder below the data folder.
 SAMPLES = {"base": "sample", "spillovers": "sample_spillovers"}
 #: Folders whose content decides a result, besides the raw files.
 CODE = (
-    *("analysis", "dagster_project", "dbt", "expectations"),
+CODE = (
+    *("analysis", "dagster_project", "dbt", "expectations", "docs"),
     *("data/catalogue", "data/contracts", "data/policies", "data/reference"),
+)
 )
 
 

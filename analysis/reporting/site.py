@@ -19,6 +19,7 @@ from analysis.reporting import all_estimates
 from analysis.reporting.audit_page import audit_page, page_name
 from analysis.reporting.compare import compare
 from analysis.reporting.figures import describe, write_figure
+from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, display_name, number
@@ -150,6 +151,7 @@ def build(
     warehouse: WarehouseReport,
     publication: Mapping[str, Any],
     dictionary: pd.DataFrame | None = None,
+    docs: Path | None = None,
 ) -> None:
     """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
@@ -161,6 +163,8 @@ def build(
         ``version`` and ``refreshed`` (text), shown on every page; anything else is listed on the first page.
     dictionary
         As `analysis.reporting.dictionary.complete` makes it; without it there is no page of it.
+    docs
+        The folder of guides in Markdown that become the pages *Help*; without it there are none.
 
     Raises
     ------
@@ -172,6 +176,7 @@ def build(
         raise ValueError(f"The rejects need a column 'rule'; they have {', '.join(map(str, rejects.columns))}.")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
+    helps = guides(docs) if docs is not None else []
     shared = {
         "is_sample": warehouse.is_sample or any(report.is_sample for report in studies),
         "version": str(publication.get("version", "not published")),
@@ -179,7 +184,8 @@ def build(
         "menu": [("index.html", "Overview")]
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
-        + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")],
+        + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")]
+        + [("help.html", "Help")] * bool(helps),
     }
     pages = {"index.html": _index(studies, warehouse, publication)}
     for report in studies:
@@ -190,6 +196,10 @@ def build(
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
     if dictionary is not None:
         pages["dictionary.html"] = _dictionary(dictionary, studies, output)
+    for guide in helps:
+        pages[guide.page] = {"template": "help.html", "title": guide.title, "guides": helps, "body": guide.body}
+    if helps:
+        pages["help.html"] = {"title": "Help", "guides": helps, "body": None}
     labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
     words = Chinese(labels)
     own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}

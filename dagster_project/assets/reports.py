@@ -18,7 +18,7 @@ from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
 from dagster_project.checks import checks_table
 from dagster_project.fingerprint import files_below
-from dagster_project.paths import REFERENCE, Paths
+from dagster_project.paths import DOCS, REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.reporting.site import StudyReport, WarehouseReport
@@ -81,6 +81,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             warehouse=_warehouse_report(paths, candidate),
             publication={**about, "refreshed": refreshed},
             dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
+            docs=DOCS,
         )
         return dg.MaterializeResult(
             metadata={
