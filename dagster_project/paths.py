@@ -19,10 +19,8 @@ LOCK = ROOT / "requirements.lock"
 SAMPLES = {"base": "sample", "spillovers": "sample_spillovers"}
 #: Folders whose content decides a result, besides the raw files.
 CODE = (
-CODE = (
     *("analysis", "dagster_project", "dbt", "expectations", "docs"),
     *("data/catalogue", "data/contracts", "data/policies", "data/reference"),
-)
 )
 
 
