@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from analysis.studies import spec
-from dagster_project import checks, runs, schedules, sensors
+from dagster_project import checks, executor, schedules, sensors
 from dagster_project.assets import audits, efficiency, exports, publish, reports, sources, studies, warehouse, years
 from dagster_project.ingest import contracts
 from dagster_project.ingest.contracts import Contract
@@ -55,7 +55,7 @@ def build(paths: Paths) -> dg.Definitions:
             sensors.failed_refresh(paths),
             schedules.automation(),
         ],
-        executor=runs.one_at_a_time(paths),
+        executor=executor.one_at_a_time(paths),
         resources={"dbt": dbt_resource(project)},
     )
 

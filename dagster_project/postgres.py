@@ -1,6 +1,6 @@
 """Where the run history is kept once a team shares it: a PostgreSQL server that is given, or one below the data folder.
 
-Without either it is SQLite in DAGSTER_HOME. Panels and publications never come here. Processes are kept in processes.
+Without either it is SQLite in DAGSTER_HOME. Panels and publications never come here. Processes are kept in services.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from datetime import timedelta
 import dagster as dg
 from dagster import AutomationCondition as Condition
 
+from dagster_project.executor import WHOLE
 from dagster_project.ingest.contracts import Contract
-from dagster_project.runs import WHOLE
 
 PUBLISHED = dg.AssetKey(["publication", "published"])
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import dagster as dg
 import pandas as pd
 
-from dagster_project import publication, runs, status
+from dagster_project import executor, publication, status
 from dagster_project.fingerprint import changed, files_below
 from dagster_project.ingest.contracts import Contract
 from dagster_project.ingest.files import sha256
@@ -185,12 +185,12 @@ def raw_folder(
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        runs.bury_dead_runs(context.instance)
+        executor.bury_dead_runs(context.instance)
         try:
-            with exclusive(paths.run_lock, busy=runs.BUSY):
+            with exclusive(paths.run_lock, busy=executor.BUSY):
                 pass
         except RuntimeError:
-            return dg.SkipReason(runs.BUSY)
+            return dg.SkipReason(executor.BUSY)
         memory = Memory.load(context.cursor)
         seen = look(paths.raw, found, published_files(paths), memory)
         waiting = f"Still being copied: {', '.join(seen.waiting)}. " if seen.waiting else ""

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable
 
 from analysis.lineage import formula
+from analysis.lineage.evidence import NATION, Declared, Published, Row
 from analysis.lineage.formula import Input, Reading, number
-from analysis.lineage.publication import NATION, Declared, Published, Row
 from analysis.lineage.steps import between, filled_in, neighbours
 from analysis.lineage.tree import Node
 

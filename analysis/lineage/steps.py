@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import indices
+from analysis.lineage.evidence import Row
 from analysis.lineage.formula import number
-from analysis.lineage.publication import Row
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import pandas as pd
 
 from analysis import indices
 from analysis.lineage import formula
+from analysis.lineage.evidence import Declared, Published, Row
 from analysis.lineage.formula import Input, number
-from analysis.lineage.publication import Declared, Published, Row
 from analysis.lineage.quantities import Quantities, with_unit, written
 from analysis.lineage.steps import Steps, between, differs, entropy, filled_in, longest, neighbours, weighted
 from analysis.lineage.tree import Node

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.lineage.publication import NATION, Published, Read
+from analysis.lineage.evidence import NATION, Published, Read
 from analysis.lineage.trace import Trace
 from analysis.lineage.tree import Node
 

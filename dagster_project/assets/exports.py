@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import exports
+from dagster_project import downloads
 from dagster_project.assets.publish import ESTIMATES, GROUP
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run
 from dagster_project.paths import Paths
@@ -36,7 +36,7 @@ def _dictionary(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         ),
     )
     def asset() -> dg.MaterializeResult:
-        table = exports.complete_dictionary(candidate_of_this_run(paths), studies, is_sample=paths.is_sample)
+        table = downloads.complete_dictionary(candidate_of_this_run(paths), studies, is_sample=paths.is_sample)
         by_panel = table.groupby("study", sort=False).size().rename("columns").reset_index()
         return dg.MaterializeResult(
             metadata={
@@ -63,9 +63,9 @@ def _exports(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     def asset() -> dg.MaterializeResult:
         candidate = candidate_of_this_run(paths)
         dictionary = pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet")
-        exports.write_descriptor(candidate)
-        written = [exports.export_study(candidate, study, dictionary) for study in studies]
-        size = sum(path.stat().st_size for path in (candidate / exports.FOLDER).iterdir())
+        downloads.write_descriptor(candidate)
+        written = [downloads.export_study(candidate, study, dictionary) for study in studies]
+        size = sum(path.stat().st_size for path in (candidate / downloads.FOLDER).iterdir())
         return dg.MaterializeResult(metadata={"files": sum(map(len, written)), "megabytes": round(size / 1e6, 1)})
 
     return asset

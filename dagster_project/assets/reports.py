@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import exports
+from dagster_project import downloads
 from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
@@ -130,8 +130,8 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         truth=pd.concat(truths, ignore_index=True) if truths else None,
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
         drawn=candidate / "exhibits" / study.name,
-        downloads=exports.downloads(candidate, study.name),
-        citation=exports.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
+        downloads=downloads.present(candidate, study.name),
+        citation=downloads.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )
     found, reproduced = judged(paths, candidate, study)
     return dataclasses.replace(report, audit=found, replication=reproduced)

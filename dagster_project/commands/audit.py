@@ -21,7 +21,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.audit import audit, replicate
     from analysis.studies import spec
     from analysis.studies.reading import nearest
-    from dagster_project.audits import material
+    from dagster_project.audit_inputs import material
 
     catalogue = spec.catalogue()
     if options.study not in catalogue:

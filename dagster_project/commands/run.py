@@ -33,9 +33,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print("Run anyway with: pilotcity run --force")
         return 0
     from dagster_project import spark
-    from dagster_project.processes import history
+    from dagster_project.executor import BUSY
     from dagster_project.resources import exclusive
-    from dagster_project.runs import BUSY
+    from dagster_project.services import history
 
     if spark.chosen():
         spark.require()
@@ -95,17 +95,17 @@ def _run(paths: Paths) -> int:
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
     import dagster as dg
 
-    from dagster_project import runs, status
+    from dagster_project import executor, status
     from dagster_project.resources import prepare_instance
 
     prepare_instance(paths)
     with dg.DagsterInstance.get() as instance:
-        said = runs.prepare(paths, instance)
+        said = executor.prepare(paths, instance)
         if said:
             print(f"  {said}", flush=True)
         progress = _execute(paths, instance)
         # a damage that shows only when a table is read: the rest of a warehouse can be read, so it was opened
-        said = runs.set_aside_if_damaged(paths, "\n".join(progress.failures))
+        said = executor.set_aside_if_damaged(paths, "\n".join(progress.failures))
         if said:
             print(f"  {said}", flush=True)
             progress = _execute(paths, instance)
@@ -132,7 +132,7 @@ def _run(paths: Paths) -> int:
 
 def _execute(paths: Paths, instance: Any) -> Progress:
     from dagster_project.definitions import REFRESH, build
-    from dagster_project.runs import PID_TAG, WHOLE, this_process
+    from dagster_project.executor import PID_TAG, WHOLE, this_process
 
     job = build(paths).resolve_job_def(REFRESH)
     run_id = str(uuid.uuid4())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dagster_project.paths import Paths, shown
 
 if TYPE_CHECKING:
-    from dagster_project.processes import Service, Supervisor
+    from dagster_project.services import Service, Supervisor
 
 HELP = "webserver, daemon and code server with the run history in PostgreSQL; on this machine only"
 HOST = "127.0.0.1"
@@ -35,8 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Everything up until Ctrl-C, SIGTERM or a process that keeps ending; then everything down, PostgreSQL last."""
     from dagster_project import postgres
-    from dagster_project.processes import Reachable, Supervisor, logs
     from dagster_project.resources import exclusive
+    from dagster_project.services import Reachable, Supervisor, logs
 
     postgres.require_driver()
     postgres.socket_fits(code_socket(paths))
@@ -91,7 +91,7 @@ def stopping_by_signal() -> Iterator[threading.Event]:
 def start_postgres(paths: Paths, supervisor: Supervisor) -> None:
     """A server of our own, made at the first start."""
     from dagster_project import postgres
-    from dagster_project.processes import answers, postgres_service
+    from dagster_project.services import answers, postgres_service
 
     server = postgres.own(paths)
     if server.create():
@@ -109,7 +109,7 @@ def open_instance(paths: Paths) -> None:
     """Settings, tables in PostgreSQL, and an end to the runs that died, before three processes look at them."""
     import dagster as dg
 
-    from dagster_project import runs
+    from dagster_project import executor
     from dagster_project.resources import prepare_instance
 
     prepare_instance(paths)
@@ -120,12 +120,12 @@ def open_instance(paths: Paths) -> None:
         f"load_from:\n- grpc_server: {{socket: {code_socket(paths)}, location_name: {LOCATION}}}\n"
     )
     with dg.DagsterInstance.get() as instance:
-        runs.bury_dead_runs(instance)
+        executor.bury_dead_runs(instance)
 
 
 def services(paths: Paths, port: int) -> list[tuple[Service, Callable[[], bool]]]:
     """The three processes in the order of their start, each with what says that it is ready; no secret in a command."""
-    from dagster_project.processes import Service
+    from dagster_project.services import Service
 
     found = ["-w", str(workspace(paths))]
     code = ["code-server", "start", "-m", LOCATION, "-s", str(code_socket(paths)), "--location-name", LOCATION]

@@ -12,7 +12,7 @@ from dagster_project.paths import REFERENCE, Paths
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.lineage.publication import Read
+    from analysis.lineage.evidence import Read
 
 HELP = "everything behind one published value, back to the cells of the raw files"
 

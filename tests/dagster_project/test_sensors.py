@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from dagster_project import publication, runs, sensors
+from dagster_project import executor, publication, sensors
 from dagster_project.ingest import contracts
 from dagster_project.ingest.files import sha256
 from dagster_project.paths import CONTRACTS
@@ -222,7 +222,7 @@ def test_while_a_run_goes_on_nothing_is_started(ticks, raw):
     (raw / "patents" / "2010.csv").write_text("corrected")
     tick()
     with exclusive(here.run_lock):
-        assert tick().skip_message == runs.BUSY
+        assert tick().skip_message == executor.BUSY
     assert tick().run_requests
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_project import postgres, processes, publication
+from dagster_project import postgres, publication, services
 from dagster_project.commands import run, team, ui
 from dagster_project.paths import ROOT, Paths
 from dagster_project.resources import exclusive, prepare_instance
@@ -215,10 +215,10 @@ def test_ctrl_c_sigterm_and_a_closed_terminal_all_ask_for_an_end(number):
 # watched, and ended
 
 
-def watched(tmp_path: Path, code: str) -> tuple[processes.Supervisor, list[str], processes.Service]:
+def watched(tmp_path: Path, code: str) -> tuple[services.Supervisor, list[str], services.Service]:
     said: list[str] = []
-    supervisor = processes.Supervisor(tmp_path, said.append, threading.Event())
-    service = processes.Service("sleeper", [sys.executable, "-S", "-c", code])
+    supervisor = services.Supervisor(tmp_path, said.append, threading.Event())
+    service = services.Service("sleeper", [sys.executable, "-S", "-c", code])
     supervisor.start(service, lambda: True)
     return supervisor, said, service
 
@@ -248,7 +248,7 @@ def test_a_process_that_keeps_ending_stops_everything_with_its_last_words(tmp_pa
 
 
 def test_what_a_process_prints_does_not_fill_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "LARGEST_LOG", 1000)
+    monkeypatch.setattr(services, "LARGEST_LOG", 1000)
     supervisor, _, service = watched(tmp_path, "print('x' * 5000, flush=True); import time; time.sleep(60)")
     until(lambda: supervisor.log(service).stat().st_size > 1000, 10)
     deadline = time.monotonic() + 10
@@ -264,7 +264,7 @@ def test_what_a_process_prints_does_not_fill_the_disk(tmp_path, monkeypatch):
 
 def test_a_server_that_goes_and_comes_back_is_told_once_each(monkeypatch):
     said: list[str] = []
-    reachable = processes.Reachable(ADDRESS, said.append)
+    reachable = services.Reachable(ADDRESS, said.append)
 
     def ask() -> None:
         reachable.next = 0.0
@@ -283,8 +283,8 @@ def test_a_server_that_goes_and_comes_back_is_told_once_each(monkeypatch):
 
 
 def test_a_process_that_ends_before_it_is_ready_is_an_error_at_once(tmp_path):
-    supervisor = processes.Supervisor(tmp_path, print, threading.Event())
-    service = processes.Service("sleeper", [sys.executable, "-S", "-c", "print('port taken')"])
+    supervisor = services.Supervisor(tmp_path, print, threading.Event())
+    service = services.Service("sleeper", [sys.executable, "-S", "-c", "print('port taken')"])
     with pytest.raises(RuntimeError, match="The sleeper ended at once: port taken"):
         supervisor.start(service, lambda: False)
 
@@ -303,7 +303,7 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at a parent's death is Linux's")
 def test_a_killed_parent_takes_its_processes_along(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from dagster_project.processes import Service, start;"
+        "import sys, time; from pathlib import Path; from dagster_project.services import Service, start;"
         "service = Service('x', [sys.executable, '-S', '-c', 'import time; time.sleep(60)']);"
         f"print(start(service, Path({str(tmp_path)!r}) / 'x.log').pid, flush=True); time.sleep(60)"
     )
@@ -338,10 +338,10 @@ def test_a_run_of_the_command_line_starts_the_server_records_there_and_ends_it(d
     @dg.asset
     def one() -> None: ...
 
-    with processes.history(data):
+    with services.history(data):
         with pytest.raises(RuntimeError, match=r"does not answer: .*no password"):
             postgres.ping(server.url.replace(str(server.passfile.name), "no-such-file"))
-        with processes.history(data):  # somebody else's: used as it is, and left running
+        with services.history(data):  # somebody else's: used as it is, and left running
             pass
         prepare_instance(data)
         with dg.DagsterInstance.get() as instance:
@@ -378,14 +378,14 @@ def test_a_given_server_is_asked_first_whether_it_can_keep_the_history(data, mon
         assert SECRET not in str(error.value)
         return str(error.value)
 
-    with processes.history(data):
+    with services.history(data):
         assert "password authentication failed" in refusal(address("jane", password=f"{SECRET}x"))
         assert "createdb --owner=USER DATABASE" in refusal(address("jane", "none"))
         assert "keeps text as LATIN1" in refusal(address("jane", "latin"))
         assert "lets reader read but not write" in refusal(address("reader"))
         assert "takes no writes" in refusal(address("jane", more="&options=-c%20default_transaction_read_only%3Don"))
         monkeypatch.setenv(postgres.VARIABLE, address("jane"))
-        with processes.history(data):
+        with services.history(data):
             prepare_instance(data)
             with dg.DagsterInstance.get() as instance:
                 assert instance.get_runs() == []

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.reporting.archive import unpack
 from analysis.studies import spec
-from dagster_project.exports import KINDS
+from dagster_project.downloads import KINDS
 
 pytestmark = pytest.mark.xdist_group("sample")
 

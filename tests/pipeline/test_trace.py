@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis.lineage import formula
-from analysis.lineage.publication import Published
+from analysis.lineage.evidence import Published
 from analysis.lineage.trace import Trace
 from analysis.lineage.words import explain
 from analysis.studies import spec

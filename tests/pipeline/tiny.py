@@ -9,7 +9,7 @@ import types
 import dagster as dg
 import pandas as pd
 
-from dagster_project import fingerprint, runs, schedules, sensors
+from dagster_project import executor, fingerprint, schedules, sensors
 from dagster_project.assets import publish, sources, studies, years
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, Paths
@@ -91,7 +91,7 @@ def build(paths: Paths) -> dg.Definitions:
             sensors.failed_refresh(paths),
             schedules.automation(),
         ],
-        executor=runs.one_at_a_time(paths),
+        executor=executor.one_at_a_time(paths),
     )
 
 

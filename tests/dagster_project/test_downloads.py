@@ -14,7 +14,7 @@ from analysis.reporting.archive import unpack
 from analysis.studies import spec
 from analysis.studies.new import new_study
 from analysis.studies.run import run_study
-from dagster_project import cli, exports, publication
+from dagster_project import cli, downloads, publication
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c" * 64, "lock_sha256": "l"}
 
@@ -58,18 +58,18 @@ def candidate(tmp_path, study) -> Path:
 
 
 def export(candidate: Path, study: spec.Study) -> dict[str, str]:
-    dictionary = exports.complete_dictionary(candidate, [study], is_sample=True)
-    return exports.export_study(candidate, study, dictionary)
+    dictionary = downloads.complete_dictionary(candidate, [study], is_sample=True)
+    return downloads.export_study(candidate, study, dictionary)
 
 
 def test_a_study_is_exported_in_every_kind_below_the_site_and_found_beside_the_data(candidate, study) -> None:
     written = export(candidate, study)
-    assert set(written) == set(exports.KINDS)
+    assert set(written) == set(downloads.KINDS)
     assert all((candidate / "site" / path).is_file() for path in written.values())
     assert (candidate / "exports").is_symlink()
     assert (candidate / "exports" / "carbon_market.zip").is_file()
     assert "SAMPLE DATA" in (candidate / "exports" / "carbon_market.citation.txt").read_text()
-    assert exports.downloads(candidate, "other") == {}
+    assert downloads.present(candidate, "other") == {}
 
 
 def test_exporting_twice_gives_the_same_bytes_also_where_a_copy_holds_a_folder(candidate, study, tmp_path) -> None:
@@ -79,7 +79,7 @@ def test_exporting_twice_gives_the_same_bytes_also_where_a_copy_holds_a_folder(c
     assert not (copy / "exports").is_symlink()
     export(copy, study)
     assert (copy / "exports").is_symlink()
-    for suffix in exports.KINDS.values():
+    for suffix in downloads.KINDS.values():
         name = f"carbon_market.{suffix}"
         assert (copy / "exports" / name).read_bytes() == (candidate / "exports" / name).read_bytes(), suffix
 
@@ -118,8 +118,8 @@ def test_a_file_that_is_not_there_is_a_sentence(capsys) -> None:
 
 
 def test_the_descriptor_describes_every_file_with_types(candidate, study) -> None:
-    exports.complete_dictionary(candidate, [study], is_sample=True)
-    package = json.loads(exports.write_descriptor(candidate).read_text(encoding="utf-8"))
+    downloads.complete_dictionary(candidate, [study], is_sample=True)
+    package = json.loads(downloads.write_descriptor(candidate).read_text(encoding="utf-8"))
     panel = next(r for r in package["resources"] if r["name"] == "panels.carbon_market")
     types = {field["name"]: field["type"] for field in panel["schema"]["fields"]}
     assert (types["city_code"], types["year"], types["ln_pgdp"]) == ("string", "integer", "number")
@@ -127,7 +127,7 @@ def test_the_descriptor_describes_every_file_with_types(candidate, study) -> Non
 
 
 def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None:
-    table = exports.complete_dictionary(candidate, [study], is_sample=True)
+    table = downloads.complete_dictionary(candidate, [study], is_sample=True)
     path = candidate / "data" / "panels" / "data_dictionary.parquet"
     table.assign(
         definition=table["definition"].where(table["column_name"] != "fin", "A city's \"own\"; it's so.")

@@ -103,7 +103,7 @@ def _frictionless(arrow: str) -> str:
 KINDS = {"zip": "zip", "dta": "dta", "parquet": "parquet", "csv": "csv", "citation": "citation.txt"}
 
 
-def downloads(candidate: Path, study: str) -> dict[str, str]:
+def present(candidate: Path, study: str) -> dict[str, str]:
     """What of a study lies in the site's folder of exports: kind -> path below the site."""
     found = {kind: f"{FOLDER.name}/{study}.{suffix}" for kind, suffix in KINDS.items()}
     return {kind: path for kind, path in found.items() if (candidate / "site" / path).exists()}
@@ -141,7 +141,7 @@ def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dic
     for suffix, content in made.items():
         (folder / f"{study.name}.{suffix}").write_bytes(content)
     _link(candidate)
-    return downloads(candidate, study.name)
+    return present(candidate, study.name)
 
 
 def _link(candidate: Path) -> None:

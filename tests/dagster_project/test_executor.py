@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from dagster_project import runs
+from dagster_project import executor
 from dagster_project.assets import publish
 from dagster_project.resources import WarehouseBusy, retried, warehouse
 
@@ -43,14 +43,14 @@ def test_outside_a_step_a_locked_warehouse_is_an_error_at_once():
 
 def test_runs_of_dead_processes_are_buried_and_of_living_ones_left_alone():
     with dg.DagsterInstance.ephemeral() as instance:
-        mine = runs.this_process()
+        mine = executor.this_process()
         reused = " ".join([str(os.getpid()), "1", *mine.split()[2:]])  # the number is in use again, by another process
         tags = {"mine": mine, "dead": "4194304 1 boot", "reused": reused}
         made = {
-            name: create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={runs.PID_TAG: process})
+            name: create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={executor.PID_TAG: process})
             for name, process in tags.items()
         }
-        assert set(runs.bury_dead_runs(instance)) == {made["dead"].run_id, made["reused"].run_id}
+        assert set(executor.bury_dead_runs(instance)) == {made["dead"].run_id, made["reused"].run_id}
         assert instance.get_run_by_id(made["mine"].run_id).status is dg.DagsterRunStatus.STARTED
         assert instance.get_run_by_id(made["dead"].run_id).status is dg.DagsterRunStatus.FAILURE
 
@@ -58,8 +58,8 @@ def test_runs_of_dead_processes_are_buried_and_of_living_ones_left_alone():
 def test_a_warehouse_that_is_whole_or_only_locked_is_left_in_its_place(paths):
     with warehouse(paths) as connection:
         connection.execute("create table kept as select 1 as x")
-    assert runs.check_warehouse(paths) is None
-    assert runs.set_aside_if_damaged(paths, "IO Error: Could not set lock on file") is None
+    assert executor.check_warehouse(paths) is None
+    assert executor.set_aside_if_damaged(paths, "IO Error: Could not set lock on file") is None
     assert paths.warehouse.exists()
 
 
@@ -67,7 +67,7 @@ def test_a_damaged_warehouse_is_set_aside_with_its_journal(paths):
     paths.warehouse.parent.mkdir(parents=True)
     paths.warehouse.write_bytes(b"no database" * 1000)
     paths.warehouse.with_name("pilotcity.duckdb.wal").write_bytes(b"x")
-    said = runs.check_warehouse(paths)
+    said = executor.check_warehouse(paths)
     assert "kept as pilotcity.damaged.duckdb" in said
     assert {path.name for path in paths.warehouse.parent.iterdir()} == {
         "pilotcity.damaged.duckdb",
