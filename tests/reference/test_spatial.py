@@ -140,10 +140,12 @@ def test_unit_effects_equal_spreg_on_the_model_both_have(cigarettes, model):
 
 
 @pytest.fixture(scope="module")
-def homicides(reference: Locate) -> tuple[pd.DataFrame, Weights]:
-    data = pd.read_csv(reference("moran/stl_hom.csv")).assign(year=1990)
+def homicides() -> tuple[pd.DataFrame, Weights]:
+    """St. Louis as libpysal ships it."""
+    examples = pytest.importorskip("libpysal").examples
+    data = pd.read_csv(examples.get_path("stl_hom.csv")).assign(year=1990)
     data["place"] = range(1, len(data) + 1)
-    lines = reference("moran/stl.gal").read_text().split("\n")[1:]
+    lines = Path(examples.get_path("stl.gal")).read_text().split("\n")[1:]
     matrix = np.zeros((len(data), len(data)))
     for head, neighbours in zip(lines[::2], lines[1::2], strict=False):
         if head.strip():
