@@ -120,7 +120,7 @@ class Quantities:
     def _made(self, declared: Declared, year: int) -> tuple[list[str], Row, tuple[Node, ...]]:
         """An intermediate column; a series that builds on its own year before is told from its beginning."""
         reading = formula.evaluate(declared.formula, year, self.value)
-        lines = written(reading)
+        lines = [*written(reading), *reading.reasons]
         before = Input(declared.name, year - 1)
         chain: tuple[Node, ...] = ()
         if before in reading.inputs and math.isnan(self.value(declared.name, year - 1)):

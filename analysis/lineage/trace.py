@@ -193,7 +193,7 @@ class Trace:
             lines, inputs = self._index(declared, year, published)
         else:
             reading = formula.evaluate(declared.formula, year, self.quantities.value)
-            lines = [*written(reading), *differs(published, reading.value)]
+            lines = [*written(reading), *reading.reasons, *differs(published, reading.value)]
             inputs = self.quantities.nodes(reading.inputs)
         return Node("column", column, title, year, published, declared.unit, (*about, *lines), details, inputs)
 
