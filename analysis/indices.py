@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.estimation_sample import Sample, as_float, prepare
+from analysis.estimation_sample import Sample, as_float, prepare, require_columns
 
 #: Suffix of the column that says which values were filled in.
 IMPUTED = "__imputed"
@@ -137,7 +137,8 @@ def perpetual_inventory(
     ValueError
         Absent or non-numeric columns, repeated unit-years, years that are not whole, a deflator of zero or less.
     """
-    sample = prepare(data, unit=unit, time=time, numeric=(), optional=[investment, *([deflator] if deflator else [])])
+    prices = [deflator] if deflator else []
+    sample = prepare(data, unit=unit, time=time, numeric=[time], optional=[investment, *prices])
     frame, years = sample.data, _years(sample, time)
     real = frame[investment].to_numpy(dtype=float)
     if deflator:
@@ -317,7 +318,7 @@ def interpolate(
     if method not in ("linear", "neighbour_mean"):
         raise ValueError(f"method is 'linear' or 'neighbour_mean', not {method!r}.")
     names = _names(columns)
-    sample = prepare(data, unit=unit, time=time, numeric=(), optional=names)
+    sample = prepare(data, unit=unit, time=time, numeric=[time], optional=names)
     years = pd.Series(_years(sample, time).astype(float))
     units = sample.data[unit]
     filled: dict[str, pd.Series] = {}
@@ -341,11 +342,7 @@ def _names(columns: str | Sequence[str]) -> list[str]:
 
 def _numbers(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """Columns as floats, shape (rows, columns)."""
-    absent = [name for name in columns if name not in data.columns]
-    if absent:
-        raise ValueError(
-            f"No column named {', '.join(map(repr, absent))}; the data has {', '.join(map(str, data.columns))}."
-        )
+    require_columns(data, columns)
     if not len(columns):
         return np.empty((len(data), 0))
     return np.column_stack([as_float(data[name]).to_numpy() for name in columns])
@@ -353,7 +350,7 @@ def _numbers(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 def _years(sample: Sample, time: str) -> np.ndarray:
     """Years of the sorted sample as whole numbers, shape (n,)."""
-    values = as_float(sample.data[time]).to_numpy()
+    values = sample.data[time].to_numpy()
     if (values != np.floor(values)).any():
         raise ValueError(f"Column {time!r} must hold whole years; it holds {values[values != np.floor(values)][0]:g}.")
     return values.astype(np.int64)

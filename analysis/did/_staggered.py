@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
+from analysis.estimation_sample import label
 from analysis.results import COLUMNS, inference_table
 
 NO_NEVER_TREATED = (
@@ -84,7 +85,7 @@ def cohort_panel(
     if (relative != np.round(relative)).any():
         row = int(np.flatnonzero(treated)[np.flatnonzero(relative != np.round(relative))[0]])
         raise ValueError(
-            f"{adoption!r} and {time!r} must be whole periods apart; unit {frame[unit].iloc[row]!r} has "
+            f"{adoption!r} and {time!r} must be whole periods apart; unit {label(frame[unit].iloc[row])} has "
             f"{when[row] - cohort[row]:g}."
         )
     return CohortPanel(frame, cohort, when, tuple(notes))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.adoption import prepare_adoption, treatment_from_adoption
-from analysis.estimation_sample import codes_of, require_varying
+from analysis.estimation_sample import codes_of, label, require_varying
 from analysis.fixed_effects import FixedEffects
 from analysis.results import ROUNDING
 
@@ -135,8 +135,8 @@ def _require_balanced(frame: pd.DataFrame, unit: str, time: str, notes: Sequence
     if len(short):
         raise ValueError(
             f"The Bacon decomposition needs a balanced panel: {len(short)} of {len(counts)} units lack some of the "
-            f"{times} values of {time!r}, the first {short.index[0]!r} with {short.iloc[0]}. Drop those units, or fill "
-            f"the gaps. {' '.join(notes)}".rstrip()
+            f"{times} values of {time!r}, the first {label(short.index[0])} with {short.iloc[0]}. Drop those units, or "
+            f"fill the gaps. {' '.join(notes)}".rstrip()
         )
 
 

@@ -108,7 +108,6 @@ def wild_bootstrap(
         time=time,
         fixed_effects=fixed_effects,
         cluster=cluster,
-        carry=[time],
     )
     if treatment in design.not_identified:
         raise ValueError(f"The effect of {treatment!r} is not identified: {design.not_identified[treatment]}")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
 from analysis.did.regression import Design, design_matrix, fit
-from analysis.estimation_sample import effect_columns
+from analysis.estimation_sample import effect_columns, label
 from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
 
 
@@ -170,8 +170,8 @@ def _relative_period(frame: pd.DataFrame, adoption: str, *, unit: str, time: str
     fraction = relative.notna() & (relative != relative.round())
     if fraction.any():
         raise ValueError(
-            f"{adoption!r} and {time!r} must be whole periods apart; unit {frame.loc[fraction, unit].iloc[0]!r} has "
-            f"{relative[fraction].iloc[0]:g}."
+            f"{adoption!r} and {time!r} must be whole periods apart; unit {label(frame.loc[fraction, unit].iloc[0])} "
+            f"has {relative[fraction].iloc[0]:g}."
         )
     return relative
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.regression import Design, design_matrix, fit, two_way
-from analysis.estimation_sample import codes_of, effect_columns, prepare, unit_order
+from analysis.estimation_sample import codes_of, effect_columns, label, prepare, unit_order
 from analysis.fixed_effects import FixedEffects
 from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
 
@@ -105,7 +105,7 @@ def group_difference(
     labels: list[object] = list(sample.data[group].sort_values().unique())
     rows = {name: sample.data[sample.data[group] == name] for name in labels}
     if len(rows) < 2:
-        raise ValueError(f"{group!r} has the one value {next(iter(rows))!r} in the rows used: nothing to compare.")
+        raise ValueError(f"{group!r} has the one value {label(next(iter(rows)))} in the rows used: nothing to compare.")
     results = {name: _in_group(frame, names) for name, frame in rows.items()}
     reasons = {name: _reason(rows[name], names, results[name], f"{group} {name}") for name in rows}
     compared = [name for name in rows if not reasons[name]]
@@ -146,10 +146,10 @@ def _one_group_a_unit(frame: pd.DataFrame, group: str, unit: str) -> None:
     held = frame.groupby(unit)[group].nunique()
     if (held > 1).any():
         name = held.index[held > 1][0]
-        values = ", ".join(map(repr, pd.unique(frame.loc[frame[unit] == name, group])[:3]))
+        values = ", ".join(map(label, pd.unique(frame.loc[frame[unit] == name, group])[:3]))
         raise ValueError(
-            f"Unit {name!r} is in several groups of {group!r} ({values}), one of {int((held > 1).sum())} such units: "
-            "give each unit one group, for example by its mean over the sample."
+            f"Unit {label(name)} is in several groups of {group!r} ({values}), one of {int((held > 1).sum())} such "
+            "units: give each unit one group, for example by its mean over the sample."
         )
 
 
@@ -180,7 +180,7 @@ def _reason(rows: pd.DataFrame, names: _Columns, result: Estimate | str, label: 
 
 
 def _nothing(group: str, compared: list[object]) -> str:
-    which = f"only {compared[0]!r}" if compared else "no group"
+    which = f"only {label(compared[0])}" if compared else "no group"
     return f"Of the groups by {group!r} {which} has an effect that is identified: nothing to compare."
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.regression import design_matrix
+from analysis.estimation_sample import as_key
 from analysis.fixed_effects import FixedEffects
 
 
@@ -63,15 +64,15 @@ def romano_wolf(
     """
     if not outcomes:
         raise ValueError("There is no outcome to test.")
-    units = np.sort(data[unit].unique())
     scores, rows = [], []
     for outcome, controls in outcomes.items():
-        score, estimate, se = _scores(data, outcome, treatment, controls, unit, time, fixed_effects, units)
+        score, estimate, se = _scores(data, outcome, treatment, controls, unit, time, fixed_effects)
         scores.append(score)
         rows.append((estimate, se))
-    matrix = np.stack(scores, axis=1)  # (units, outcomes)
+    units = pd.Index(as_key(data[unit]).unique()).sort_values()
+    matrix = pd.concat(scores, axis=1).reindex(units).fillna(0.0).to_numpy()  # (units, outcomes)
     length = np.sqrt((matrix**2).sum(axis=0))
-    signs = np.random.default_rng(seed).integers(0, 2, (draws, len(units))) * 2.0 - 1.0
+    signs = np.random.default_rng(seed).integers(0, 2, (draws, len(matrix))) * 2.0 - 1.0
     null = np.abs(signs @ matrix) / length
     actual = np.abs(matrix.sum(axis=0)) / length
     alone = (1 + (null >= actual * (1 - 1e-9)).sum(axis=0)) / (1 + draws)
@@ -89,9 +90,8 @@ def _scores(
     unit: str,
     time: str,
     fixed_effects: str | Sequence[str],
-    units: np.ndarray,
-) -> tuple[np.ndarray, float, float]:
-    """Scores by unit (units,) under no effect, zero for units not used; the estimate and its clustered error."""
+) -> tuple[pd.Series, float, float]:
+    """Scores under no effect, indexed by unit; the estimate and its clustered error."""
     design = design_matrix(
         data, outcome, [treatment, *controls], unit=unit, time=time, fixed_effects=fixed_effects, cluster=unit
     )
@@ -102,9 +102,9 @@ def _scores(
     projection = effects.extended(np.delete(design.raw_x, place, axis=1))
     d, y = projection.residualise(design.raw_x[:, place]), projection.residualise(design.raw_y)
     estimate = float(d @ y / (d @ d))
-    codes = np.searchsorted(units, design.data[unit].to_numpy())
-    score = np.bincount(codes, d * y, minlength=len(units))
-    left = np.bincount(codes, d * (y - estimate * d), minlength=len(units))
+    units = design.data[unit]
+    score = pd.Series(d * y).groupby(units).sum()
+    left = pd.Series(d * (y - estimate * d)).groupby(units).sum().to_numpy()
     return score, estimate, float(np.sqrt((left**2).sum()) / (d @ d))
 
 

@@ -141,12 +141,12 @@ def _treated_design(
     cluster: str | Sequence[str] | None,
 ) -> tuple[Design, str]:
     """The regression under the true treatment, and the name of its treatment column."""
-    first = one_adoption(data, adoption, unit=unit, time=time)
+    first, said = one_adoption(data, adoption, unit=unit, time=time)
     treatment = "treatment"
     while treatment in data.columns:
         treatment += "_"
     design = design_matrix(
-        data.assign(**{treatment: treatment_from_adoption(first, data[time])}),
+        data.assign(**{adoption: first, treatment: treatment_from_adoption(first, data[time])}),
         y,
         [treatment, *controls],
         unit=unit,
@@ -160,7 +160,7 @@ def _treated_design(
             f"The treatment that {adoption!r} gives has no effect to estimate, so nothing can be permuted: "
             f"{design.not_identified[treatment]}"
         )
-    return design, treatment
+    return replace(design, notes=(*said, *design.notes)), treatment
 
 
 def _deal(adoption: np.ndarray, units: np.ndarray, draws: int, seed: int) -> np.ndarray:

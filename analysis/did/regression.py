@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from analysis.estimation_sample import codes_of, effect_columns, prepare, require_varying
+from analysis.estimation_sample import codes_of, effect_columns, label, prepare, require_varying
 from analysis.fixed_effects import FixedEffects, NoEffects, drop_singletons, identified, is_nested
 from analysis.results import Estimate, inference_table
 
@@ -123,8 +123,8 @@ def leaves_treatment(design: Design, treatment: str, unit: str, time: str) -> li
         return []
     when = design.data[time].iloc[off[0]]
     return [
-        f"{len(pd.unique(units[off]))} units leave treatment {treatment!r}, the first {units[off[0]]!r} in {when}: "
-        "the column is used as it is, and the estimate compares years with and without treatment."
+        f"{len(pd.unique(units[off]))} units leave treatment {treatment!r}, the first {label(units[off[0]])} in "
+        f"{label(when)}: the column is used as it is, and the estimate compares years with and without treatment."
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from analysis.estimation_sample import as_float
+from analysis.estimation_sample import as_float, as_key, require_columns
 from analysis.fixed_effects import identified
 from analysis.matching.balance import balance_table, quality_table
 from analysis.matching.neighbours import KERNELS, kernel_weights, nearest, nearest_once
@@ -203,13 +203,9 @@ class _Sample:
 
 def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str | None) -> _Sample:
     wanted = [treatment, *covariates, *([by] if by is not None else [])]
-    absent = [name for name in wanted if name not in data.columns]
-    if absent or not covariates:
-        raise ValueError(
-            f"No column named {', '.join(map(repr, absent))}; the data has {', '.join(map(str, data.columns))}."
-            if absent
-            else "Matching needs at least one covariate."
-        )
+    require_columns(data, wanted)
+    if not covariates:
+        raise ValueError("Matching needs at least one covariate.")
     treated = as_float(data[treatment]).to_numpy().copy()
     wrong = ~np.isnan(treated) & ~np.isin(treated, (0, 1))
     if wrong.any():
@@ -227,7 +223,7 @@ def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str |
     codes = np.zeros(len(data), dtype=np.int64)
     labels: pd.Index = pd.Index([None])
     if by is not None:
-        codes, labels = pd.factorize(data[by], sort=True)
+        codes, labels = pd.factorize(as_key(data[by]), sort=True)
     groups = [(label, sequence[codes[sequence] == code]) for code, label in enumerate(labels)]
     return _Sample(treated, x, covariates, codes, [(label, rows) for label, rows in groups if len(rows)], notes)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from analysis.estimation_sample import as_float
+from analysis.estimation_sample import as_float, require_columns
 from analysis.matching.neighbours import nearest
 
 
@@ -214,8 +214,7 @@ class Matching:
         )
 
     def _outcome(self, y: str) -> np.ndarray:
-        if y not in self._data.columns:
-            raise ValueError(f"No column named {y!r}; the data has {', '.join(map(str, self._data.columns))}.")
+        require_columns(self._data, [y])
         outcome = as_float(self._data[y]).to_numpy()
         absent = np.isnan(outcome) & (self.weights.to_numpy() > 0)
         if absent.any():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.estimation_sample import as_key, as_number, require_columns
 from analysis.spatial.weights import Weights
 
 
@@ -41,16 +42,14 @@ def arrange(data: pd.DataFrame, columns: Sequence[str], weights: Weights, *, uni
     if not isinstance(weights, Weights):
         raise ValueError(f"weights is a {type(weights).__name__}, and rows need labels: pass Weights(matrix, labels).")
     columns = tuple(dict.fromkeys(columns))
-    absent = [name for name in (unit, time, *columns) if name not in data.columns]
-    if absent:
-        raise ValueError(f"The data have no column {absent[0]!r}: check the name, or add the column.")
+    require_columns(data, [unit, time, *columns])
     _check_units(data[unit], weights, unit)
     rows = weights.index.get_indexer(pd.Index(data[unit], dtype=object))
     if data[time].isna().any():
         raise ValueError(
             f"Column {time!r} has {int(data[time].isna().sum())} missing values: every row needs its {time}."
         )
-    periods, column_of = np.unique(data[time].to_numpy(), return_inverse=True)
+    periods, column_of = np.unique(as_key(data[time]).to_numpy(), return_inverse=True)
     cell = rows * len(periods) + column_of
     _check_balance(cell, weights, periods, unit, time)
     values = np.empty((len(data), len(columns)))
@@ -108,10 +107,7 @@ def _check_balance(cell: np.ndarray, weights: Weights, periods: np.ndarray, unit
 
 
 def _numbers(data: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
-    try:
-        values = data[name].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise ValueError(f"Column {name!r} holds text or dates, not numbers: convert it first.") from None
+    values = as_number(data[name]).to_numpy()
     bad = ~np.isfinite(values)
     if bad.any():
         row = data.iloc[int(np.argmax(bad))]

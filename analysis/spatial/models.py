@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.estimation_sample import label
 from analysis.results import Estimate, inference_table
 from analysis.spatial.determinant import Method, Spectrum
 from analysis.spatial.effects import Effects, Multiplier, band_effects, summarise_effects
@@ -149,7 +150,7 @@ class SpatialEstimate(Estimate):
         labels = list(self.weights.labels)
         given = values.reindex(labels)
         if given.isna().any():
-            raise ValueError(f"There is no value for {given.index[given.isna()][0]!r}: give one for every unit.")
+            raise ValueError(f"There is no value for {label(given.index[given.isna()][0])}: give one for every unit.")
         dense = self.weights.matrix.toarray()
         own, lagged = float(self._parameters[name]), float(self._parameters.get(f"W:{name}", 0.0))
         matrix = own * np.eye(len(labels)) + lagged * dense

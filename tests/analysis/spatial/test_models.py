@@ -399,8 +399,9 @@ def test_bad_input_is_refused_in_a_sentence_that_names_it():
     lonely[4, :] = lonely[:, 4] = 0
     _refused(frame, Weights(sparse.csr_array(lonely), weights.labels), "110400 is in the weights matrix without any")
     _refused(frame.assign(y=1.0), weights, "does not vary")
-    _refused(frame.drop(columns="人口"), weights, "no column '人口'")
-    _refused(frame.assign(人口="many"), weights, "not numbers")
+    _refused(frame.drop(columns="人口"), weights, "No column named '人口'")
+    _refused(frame.assign(人口="many"), weights, "must be numeric")
+    _refused(frame.assign(人口=pd.Timestamp(2013, 1, 1)), weights, "must be numeric; it holds dates")
     _refused(frame, weights, "model is 'lag'", model="lag")
     _refused(frame, weights, "effects is 'both'", effects="both")
     _refused(frame, weights, "bias_correction is 'yes'", bias_correction="yes")
