@@ -1,7 +1,7 @@
-"""Spatial weights of a study: what a YAML may say under `weights`, and the matrix it means for the cities at hand.
+"""Spatial weights of a study: the matrix that an entry under `weights` means for the cities at hand.
 
-How a matrix is made from coordinates and borders is in `analysis.spatial`; models that use one are in
-`methods.spatial`.
+What such an entry may say is in `written`, how a matrix is made from coordinates and borders in `analysis.spatial`;
+models that use one are in `methods.spatial`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.studies.reading import Mark
-from analysis.studies.records import Label, Matrix, Model, Study, Variable
+from analysis.studies.records import Matrix, Model, Study
 
 if TYPE_CHECKING:
     from analysis.spatial import Weights
@@ -22,46 +22,6 @@ if TYPE_CHECKING:
 UNIT, TIME = "city_code", "year"
 #: Columns of data/reference/cities.csv that a matrix is built from: the seats of government, in degrees.
 POSITION = ("longitude", "latitude")
-#: Kind -> the keys it takes beside ``kind``, ``label`` and ``normalise``.
-KINDS: dict[str, tuple[str, ...]] = {
-    "inverse_distance": ("power", "cutoff_km", "islands"),
-    "economic_nested": ("power", "cutoff_km", "islands", "variable", "years"),
-    "contiguity": ("islands",),
-}
-NORMALISE = ("row", "spectral", "none")
-ISLANDS = ("nearest", "error")
-
-
-def read_matrices(mark: Mark | None, variables: Collection[Variable], years: tuple[int, int]) -> dict[str, Matrix]:
-    """The matrices of a study by name. Defaults: power 1, no cutoff, rows normalised, nearest for islands."""
-    return {name: _matrix(name, entry, variables, years) for name, entry in (mark.mapping() if mark else {}).items()}
-
-
-def _matrix(name: str, mark: Mark, variables: Collection[Variable], years: tuple[int, int]) -> Matrix:
-    from analysis.studies.exhibits import VARIABLE, read_label, read_years
-
-    kind = mark.mapping(None, ("kind",))["kind"].word(KINDS, "a kind of spatial weights")
-    required = ("kind", "variable", "years") if kind == "economic_nested" else ("kind",)
-    parts = mark.mapping({"kind", "label", "normalise", *KINDS[kind]}, required)
-    span, source = None, None
-    if kind == "economic_nested":
-        source = parts["variable"].word({v.name for v in variables}, VARIABLE)
-        span = read_years(parts["years"])
-        if span[0] < years[0] or span[1] > years[1]:
-            parts["years"].fail(f"the panel holds the years {years[0]} to {years[1]}; choose among them.")
-    cutoff = parts["cutoff_km"].value if "cutoff_km" in parts else None
-    return Matrix(
-        name=name,
-        label=read_label(parts["label"]) if "label" in parts else Label(name, name),
-        kind=kind,
-        power=parts["power"].number(1e-3, 10) if "power" in parts else 1.0,
-        cutoff_km=None if cutoff is None else parts["cutoff_km"].number(1, 20_000),
-        normalise=parts["normalise"].word(NORMALISE, "a way to normalise") if "normalise" in parts else "row",
-        islands=parts["islands"].word(ISLANDS, "a rule for islands") if "islands" in parts else "nearest",
-        variable=source,
-        logged=any(v.log for v in variables if v.name == source),
-        years=span,
-    )
 
 
 def chosen(mark: Mark, study: Study) -> tuple[Matrix, ...]:

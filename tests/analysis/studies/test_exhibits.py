@@ -133,7 +133,7 @@ def test_what_models_make_has_labels_to_print(write) -> None:
     [
         ("policy: others, scope", "policy: othrs, scope", "'othrs' is not a list in data/policies.*'others'"),
         ("scope: [whole city]", "scope: [town]", "'town' is not a scope in data/policies/others.csv"),
-        ("name: third", "name: open", "'open' is the name of something"),
+        ("name: third", "name: open", "'open' stands above already"),
         ("ever: other", "ever: otter", "'otter' is not a variable of this study.*'other'"),
         ("above_mean: y,", "above_mean: y, ever: other,", "exactly one of above_mean, at_least, ever, any_of"),
         ("above_mean: y, ", "", "exactly one of"),

@@ -205,7 +205,7 @@ def test_a_missing_or_undecodable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no file .*absent\.yaml"):
         load(tmp_path / "absent.yaml", NAMES)
     (tmp_path / "gbk.yaml").write_bytes("title: 试验".encode("gbk"))
-    with pytest.raises(ValueError, match=r"gbk\.yaml is not UTF-8"):
+    with pytest.raises(ValueError, match=r"gbk\.yaml: this is not UTF-8"):
         load(tmp_path / "gbk.yaml", NAMES)
 
 

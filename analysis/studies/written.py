@@ -1,0 +1,444 @@
+"""What a study YAML may say above its exhibits, each key with its meaning: the models that read and check it.
+
+Names that depend on the data at hand (columns, cities, policies) and on the study itself (its variables, its scores)
+are looked up in the validation's context, which `spec.load` begins and the study's own parts add to. What a study is
+once it has been read stands in `records`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from analysis.documents import Between, Different, Kind, Location, OneOrMore, Strict, Text, Word, describe, faults, hint
+from analysis.studies.records import (
+    FLAGS,
+    EfficiencySpecification,
+    Group,
+    Label,
+    Matrix,
+    OtherPolicy,
+    Variable,
+)
+
+#: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
+PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", *FLAGS)
+PANEL_TABLES = ("city_year", "data_dictionary", "caliber_changes", "publication")
+VARIABLE = "a variable of this study"
+TAKEN = "{!r} is the name of something the warehouse makes itself; choose another."
+
+Interpolate = Annotated[str, Word("a way to fill gaps", ("none", "neighbour_mean", "linear"))]
+#: A gap of more years than any panel has is 200.
+MaximumGap = Annotated[int, Between(1, 200)]
+Role = Annotated[str, Word("a role", ("outcome", "control", "mechanism", "group", "instrument", "other"))]
+CityYearColumn = Annotated[str, Word("a column of panels.city_year", of=("columns",))]
+CityYearColumns = Annotated[tuple[CityYearColumn, ...], Different()]
+StudyColumns = Annotated[tuple[Annotated[str, Word(VARIABLE, of=("variables",))], ...], Different()]
+Policy = Annotated[str, Word("a list in data/policies", of=("policies",))]
+Effects = Annotated[
+    tuple[
+        Annotated[
+            str,
+            Word(
+                "'unit', 'time', a variable of this study or a column of data/reference/cities.csv",
+                ("unit", "time"),
+                ("variables", "city_columns"),
+            ),
+        ],
+        ...,
+    ],
+    OneOrMore(),
+]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _is_name(name: str) -> str:
+    """A name that becomes a column or a table."""
+    if not name.isidentifier() or name != name.lower() or "__" in name:
+        raise ValueError(
+            f"{name!r} must be a lower-case word of letters, digits and single underscores, no digit first"
+        )
+    return name
+
+
+def _is_free(taken: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name in taken:
+            raise ValueError(TAKEN.format(name))
+        return name
+
+    return check
+
+
+Name = Annotated[Text, AfterValidator(_is_name)]
+ColumnName = Annotated[Name, AfterValidator(_is_free(PANEL_COLUMNS))]
+
+
+def _ordered(years: tuple[int, int]) -> tuple[int, int]:
+    first, last = years
+    if first > last:
+        raise ValueError(f"the first year, {first}, comes after the last, {last}")
+    return years
+
+
+def _two(example: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) != 2:
+            raise ValueError(f"expected {example}")
+        return value
+
+    return check
+
+
+Years = Annotated[
+    tuple[Annotated[int, Between(1949, 2100)], Annotated[int, Between(1949, 2100)]],
+    BeforeValidator(_two("the first and the last year, as in [2006, 2021]")),
+    AfterValidator(_ordered),
+]
+
+
+def _apart(quantiles: tuple[float, float]) -> tuple[float, float]:
+    low, high = quantiles
+    if low >= high:
+        raise ValueError(f"the lower quantile, {low:g}, must be below the upper, {high:g}")
+    return quantiles
+
+
+Quantiles = Annotated[
+    tuple[Annotated[float, Between(0, 1)], Annotated[float, Between(0, 1)]],
+    BeforeValidator(_two("two quantiles, as in [0.01, 0.99], or null")),
+    AfterValidator(_apart),
+]
+
+
+def _is_value(value: Any) -> Any:
+    if isinstance(value, (int, float)) or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError(f"expected a text or a number, found {describe(value)}")
+
+
+#: Values that a column may hold, as conditions name them: one, or a list.
+Values = Annotated[tuple[Annotated[str | int | float | bool, BeforeValidator(_is_value)], ...], OneOrMore()]
+
+
+def values_not_held(column: str, values: Collection[str | float], info: ValidationInfo) -> dict[int, str]:
+    """Position of a value -> the sentence that says which text the city column should hold, where that is known."""
+    held = (info.context or {}).get("city_values", {}).get(column, ())
+    what = "a value of this column of data/reference/cities.csv"
+    wrong = {at: str(value) for at, value in enumerate(values) if held and str(value) not in held}
+    return {at: f"{value!r} is not {what}{hint(value, held)}" for at, value in wrong.items()}
+
+
+class BothLanguages(Strict):
+    """A text in English and Chinese; a plain text stands for both."""
+
+    en: Text
+    zh: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"en": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        both = handler(schema)
+        return {"anyOf": [{"type": "string"}, both]}
+
+    @property
+    def label(self) -> Label:
+        return Label(self.en, self.zh or self.en)
+
+
+def label_of(written: BothLanguages | None, name: str) -> Label:
+    """The label that is written, or the name itself."""
+    return written.label if written else Label(name, name)
+
+
+class Paper(Strict):
+    """The paper that stands behind a study."""
+
+    citation: Text
+    doi: Text | None = None
+
+
+class Sample(Strict):
+    """Which rows the panel has."""
+
+    cities: Annotated[str, Word("a 0/1 column of data/reference/cities.csv", of=("flags",))]
+    years: Years
+
+
+class WrittenEfficiency(Strict):
+    """A score of efficiency: columns of panels.city_year and options of `analysis.efficiency.super_sbm`."""
+
+    inputs: CityYearColumns
+    outputs: CityYearColumns
+    bad_outputs: CityYearColumns = ()
+    label: BothLanguages | None = None
+    frontier: Annotated[str, Word("one of contemporaneous, global", ("contemporaneous", "global"))] = "contemporaneous"
+    returns: Annotated[str, Word("one of crs, vrs", ("crs", "vrs"))] = "crs"
+    orientation: Annotated[str, Word("one of none, input, output", ("none", "input", "output"))] = "none"
+    objective: Annotated[str, Word("one of slack, bad_as_input", ("slack", "bad_as_input"))] = "slack"
+    interpolate: Interpolate = "linear"
+    max_gap: MaximumGap | None = None
+
+    def record(self, name: str) -> EfficiencySpecification:
+        """What the study calls ``name``."""
+        stated = {key: getattr(self, key) for key in type(self).model_fields if key != "label"}
+        return EfficiencySpecification(name=name, label=label_of(self.label, name), **stated)
+
+
+class WrittenVariable(Strict):
+    """A column of the panel, drawn from the warehouse, then interpolated, logged and winsorised, in that order."""
+
+    name: ColumnName
+    source: Annotated[str, Word("a column of panels.city_year or a score of the study", of=("columns", "scores"))] = (
+        Field(alias="from")
+    )
+    role: Role
+    label: BothLanguages | None = None
+    unit: Text | None = None
+    log: Flag = False
+    interpolate: Interpolate = "none"
+    max_gap: MaximumGap | None = None
+    winsorize: Quantiles | None = None
+
+    def record(self, defaults: Mapping[str, Any], units: Mapping[str, str]) -> Variable:
+        """The variable, with what is said of all variables where it says nothing, and the unit of its source."""
+        said = {key: getattr(self, key) if key in self.model_fields_set else value for key, value in defaults.items()}
+        unit = self.unit or (f"ln {units[self.source]}" if self.log else units[self.source])
+        return Variable(
+            name=self.name,
+            source=self.source,
+            role=self.role,
+            label=label_of(self.label, self.name),
+            unit=unit,
+            log=self.log,
+            **said,
+        )
+
+
+def _scopes_exist(scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Each scope is a word of the policy list that the model names."""
+    policy = info.data.get("policy")
+    valid = (info.context or {}).get("policies", {}).get(policy)
+    wrong = {(at,): word for at, word in enumerate(scopes) if valid is not None and word not in valid}
+    if wrong:
+        what = f"a scope in data/policies/{policy}.csv"
+        raise faults({at: f"{word!r} is not {what}{hint(word, valid)}" for at, word in wrong.items()})
+    return scopes
+
+
+Scopes = Annotated[tuple[Text, ...], Different(), AfterValidator(_scopes_exist)]
+
+
+class WrittenPolicy(Strict):
+    """A policy beside the studied one: a 0/1 column of the panel, 1 from a city's year of adoption on."""
+
+    name: ColumnName
+    policy: Policy
+    scope: Scopes = ()
+    label: BothLanguages | None = None
+
+    def record(self, to_check: tuple[int, int]) -> OtherPolicy:
+        """The policy, and how many entries of its list are still to be checked of how many."""
+        return OtherPolicy(self.name, self.policy, self.scope, label_of(self.label, self.name), to_check)
+
+
+GroupColumn = Annotated[str, Word(VARIABLE, of=("group_columns",))]
+
+
+class WrittenGroup(Strict):
+    """A split of the cities in two by exactly one of the rules."""
+
+    name: ColumnName
+    label: BothLanguages | None = None
+    above_mean: GroupColumn | None = None
+    at_least: dict[GroupColumn, Annotated[float, Between(-1e15, 1e15)]] | None = None
+    ever: GroupColumn | None = None
+    any_of: dict[Annotated[str, Word("a column of data/reference/cities.csv", of=("city_columns",))], Values] | None = (
+        None
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> WrittenGroup:
+        if len(self.model_fields_set & set(_RULES)) != 1:
+            raise ValueError(f"a group needs exactly one of {', '.join(_RULES)}")
+        if self.at_least is not None and len(self.at_least) != 1:
+            raise ValueError("`at_least` has one column and its threshold, as in {population: 100}")
+        return self
+
+    @field_validator("any_of")
+    @classmethod
+    def _values_exist(cls, conditions: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        wrong: dict[Location, str] = {
+            (column, at): sentence
+            for column, values in (conditions or {}).items()
+            for at, sentence in values_not_held(column, values, info).items()
+        }
+        if wrong:
+            raise faults(wrong)
+        return conditions
+
+    @property
+    def record(self) -> Group:
+        """The group, by the one rule that is written."""
+        (rule,) = self.model_fields_set & set(_RULES)
+        group = Group(self.name, label_of(self.label, self.name), rule)
+        if self.any_of is not None:
+            return replace(group, attributes=self.any_of)
+        if self.at_least is not None:
+            ((column, threshold),) = self.at_least.items()
+            return replace(group, column=column, threshold=threshold)
+        return replace(group, column=self.above_mean or self.ever)
+
+
+_RULES = ("above_mean", "at_least", "ever", "any_of")
+
+
+class _WrittenMatrix(Strict):
+    label: BothLanguages | None = None
+    normalise: Annotated[str, Word("a way to normalise", ("row", "spectral", "none"))] = "row"
+    islands: Annotated[str, Word("a rule for islands", ("nearest", "error"))] = "nearest"
+
+    def record(self, name: str, variables: Collection[Variable]) -> Matrix:
+        """What the study calls ``name``; of a nested matrix, whether its sizes are in logs."""
+        stated = {key: getattr(self, key) for key in type(self).model_fields if key != "label"}
+        logged = any(each.log for each in variables if each.name == stated.get("variable"))
+        return Matrix(name=name, label=label_of(self.label, name), logged=logged, **stated)
+
+
+class Contiguity(_WrittenMatrix):
+    """1 for prefectures whose borders share a point."""
+
+    kind: Literal["contiguity"]
+
+
+class InverseDistance(_WrittenMatrix):
+    """Distance between seats of government to the power of minus ``power``, zero beyond ``cutoff_km``."""
+
+    kind: Literal["inverse_distance"]
+    power: Annotated[float, Between(1e-3, 10)] = 1.0
+    cutoff_km: Annotated[float, Between(1, 20_000)] | None = None
+
+
+class EconomicNested(_WrittenMatrix):
+    """Inverse distance times the neighbour's size: the mean of ``variable`` over ``years``."""
+
+    kind: Literal["economic_nested"]
+    power: Annotated[float, Between(1e-3, 10)] = 1.0
+    cutoff_km: Annotated[float, Between(1, 20_000)] | None = None
+    variable: Annotated[str, Word(VARIABLE, of=("measured",))]
+    years: Years
+
+    @field_validator("years")
+    @classmethod
+    def _inside(cls, span: tuple[int, int], info: ValidationInfo) -> tuple[int, int]:
+        first, last = info.context["years"] if info.context and "years" in info.context else span
+        if span[0] < first or span[1] > last:
+            raise ValueError(f"the panel holds the years {first} to {last}; choose among them")
+        return span
+
+
+WrittenMatrix = Annotated[
+    Contiguity | InverseDistance | EconomicNested, Field(discriminator="kind"), Kind("a kind of spatial weights")
+]
+
+
+class WrittenStudy(Strict):
+    """A study. Keys are read in this order, so that a part may name what stands above it."""
+
+    study: Annotated[Name, AfterValidator(_is_free(PANEL_TABLES))]
+    title: BothLanguages
+    paper: Paper | None = None
+    note: BothLanguages | None = None
+    policy: Policy
+    policy_scope: Scopes = ()
+    treatment: ColumnName
+    treatment_label: BothLanguages | None = None
+    sample: Sample
+    other_panels: dict[str, Years] = Field(default_factory=dict)
+    interpolate: Interpolate = "none"
+    max_gap: MaximumGap | None = None
+    winsorize: Quantiles | None = None
+    efficiency: dict[Name, WrittenEfficiency] = Field(default_factory=dict, validate_default=True)
+    variables: tuple[WrittenVariable, ...]
+    policies: tuple[WrittenPolicy, ...] = Field(default=(), validate_default=True)
+    groups: tuple[WrittenGroup, ...] = Field(default=(), validate_default=True)
+    weights: dict[str, WrittenMatrix] = Field(default_factory=dict)
+    outcomes: StudyColumns
+    controls: StudyColumns
+    fixed_effects: Effects
+    cluster: Effects
+    exhibits: dict[str, Any]
+
+    @field_validator("other_panels")
+    @classmethod
+    def _panels_are_the_studys(cls, panels: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        study = info.data.get("study")
+        wrong = [name for name in panels if not re.fullmatch(f"{study}_[a-z0-9_]+", name)]
+        if study and wrong:
+            said = f"the panel's name must be {study}_ and lower-case letters, as in {study}_long"
+            raise faults({(name,): said for name in wrong})
+        return panels
+
+    @field_validator("efficiency")
+    @classmethod
+    def _scores_may_be_drawn(cls, scores: dict[str, WrittenEfficiency], info: ValidationInfo) -> Any:
+        _context(info)["scores"] = [column for name, score in scores.items() for column in score.record(name).columns]
+        return scores
+
+    @field_validator("variables", "policies", "groups")
+    @classmethod
+    def _names_differ(cls, parts: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        above = [part.name for key in ("variables", "policies") for part in info.data.get(key, ())]
+        above.append(info.data.get("treatment"))
+        taken = _context(info).get("city_columns", ()) if info.field_name == "groups" else ()
+        wrong: dict[Location, str] = {}
+        for at, part in enumerate(parts):
+            if part.name in above:
+                wrong[at, "name"] = f"a column {part.name!r} stands above already."
+            elif part.name in taken:
+                wrong[at, "name"] = TAKEN.format(part.name)
+            above.append(part.name)
+        if wrong:
+            raise faults(wrong)
+        return parts
+
+    @field_validator("sample", "other_panels", "variables", "policies", "groups", "weights")
+    @classmethod
+    def _may_be_named_below(cls, part: Any, info: ValidationInfo) -> Any:
+        context = _context(info)
+        match info.field_name:
+            case "sample":
+                context["years"] = part.years
+            case "variables":
+                context["measured"] = [variable.name for variable in part]
+            case "policies" if "measured" in context:
+                context["variables"] = [*context["measured"], *(policy.name for policy in part)]
+                context["group_columns"] = [info.data.get("treatment"), *context["variables"], *FLAGS]
+            case "groups":
+                context["groups"] = [group.name for group in part]
+            case name:
+                context[str(name)] = list(part)
+        return part
+
+
+def _context(info: ValidationInfo) -> dict[str, Any]:
+    return info.context if info.context is not None else {}
