@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dagster_project.paths import POLICIES, REFERENCE
+from dagster_project import overlay
+from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.audit import Material
     from analysis.studies.records import Study
 
 
-def material(folder: Path, study: Study, *, is_sample: bool) -> Material:
+def material(paths: Paths, folder: Path, study: Study) -> Material:
     """Panel, estimates, city_year, lists and printed figures of a study, from a publication or a candidate."""
     from analysis.audit import Material
     from analysis.studies.published import published
 
     panels = folder / "data" / "panels"
     estimates = pd.read_parquet(folder / "data" / "estimates" / "estimates.parquet")
-    lists = {study.policy, *(policy.policy for policy in study.policies)}
+    named = sorted({study.policy, *(policy.policy for policy in study.policies)})
+    lists = overlay.policy_files(paths)
     others = [name for name in sorted(study.other_panels) if (panels / f"{name}.parquet").exists()]
     return Material(
         study=study,
@@ -31,6 +34,14 @@ def material(folder: Path, study: Study, *, is_sample: bool) -> Material:
         estimates=estimates[estimates["study"].eq(study.name)],
         city_year=pd.read_parquet(panels / "city_year.parquet"),
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
-        pilots={name: pd.read_csv(POLICIES / f"{name}.csv", dtype={"city_code": str}) for name in sorted(lists)},
-        is_sample=is_sample,
+        pilots={name: _pilots(lists[name]) for name in named},
+        is_sample=bool(json.loads((folder / "publication.json").read_text())["is_sample"]),
     )
+
+
+def _pilots(path: Path) -> pd.DataFrame:
+    """A policy list; years are numbers, what is blank is missing."""
+    from analysis.studies import policies
+
+    table = pd.DataFrame(policies.rows(path)).replace("", None)
+    return table.assign(adoption=pd.to_numeric(table["adoption"]))

@@ -8,12 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from analysis.studies import spec
-from dagster_project import checks, executor, schedules, sensors
+from dagster_project import checks, executor, overlay, schedules, sensors
 from dagster_project.assets import audits, efficiency, exports, publish, reports, sources, studies, warehouse, years
-from dagster_project.ingest import contracts
 from dagster_project.ingest.contracts import Contract
-from dagster_project.paths import CONTRACTS, Paths
+from dagster_project.paths import Paths
 from dagster_project.resources import dbt_project, dbt_resource
 
 REFRESH = "refresh"
@@ -21,8 +19,7 @@ REFRESH = "refresh"
 
 def build(paths: Paths) -> dg.Definitions:
     """Assets, checks, jobs and resources for one set of folders."""
-    found = contracts.load_all(CONTRACTS)
-    loaded = [spec.load(path) for path in spec.catalogue().values()]
+    found, loaded = overlay.contracts(paths), overlay.studies(paths)
     project = dbt_project(paths)
     assets = [
         *sources.source_assets(paths, found),

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dagster_project.paths import CONTRACTS, DBT_PROJECT, POLICIES, REFERENCE
+from dagster_project import overlay
+from dagster_project.paths import DBT_PROJECT, REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.reporting.dictionary import Origin
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path("site") / "exports"
 
 
-def complete_dictionary(candidate: Path, studies: Sequence[Study], *, is_sample: bool) -> pd.DataFrame:
+def complete_dictionary(paths: Paths, candidate: Path, studies: Sequence[Study]) -> pd.DataFrame:
     """Replace the candidate's panels.data_dictionary by one that has every column of every panel."""
     from analysis.reporting.dictionary import complete
 
@@ -34,12 +35,12 @@ def complete_dictionary(candidate: Path, studies: Sequence[Study], *, is_sample:
     names = ["city_year", *(name for study in studies for name in (study.name, *study.other_panels))]
     panels = _panels(candidate, names)
     base = pd.read_parquet(folder / "data_dictionary.parquet")
-    table = complete(base, panels, studies, origin(candidate), is_sample=is_sample)
+    table = complete(base, panels, studies, origin(paths, candidate), is_sample=paths.is_sample)
     table.to_parquet(folder / "data_dictionary.parquet", index=False)
     return table
 
 
-def origin(candidate: Path) -> Origin:
+def origin(paths: Paths, candidate: Path) -> Origin:
     """Where values come from: formulas of the dbt models, and contracts of which this publication read a file."""
     from ruamel.yaml import YAML
 
@@ -51,7 +52,7 @@ def origin(candidate: Path) -> Origin:
     read = set(pd.read_parquet(ledger)["source"]) if ledger.exists() else set()
     sources: dict[str, set[str]] = {}
     publishers = {}
-    for contract in contracts.load_all(CONTRACTS).values():
+    for contract in overlay.contracts(paths).values():
         if contract.source not in read:
             continue
         publishers[contract.source] = contract.publisher
@@ -109,7 +110,7 @@ def present(candidate: Path, study: str) -> dict[str, str]:
     return {kind: path for kind, path in found.items() if (candidate / "site" / path).exists()}
 
 
-def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dict[str, str]:
+def export_study(paths: Paths, candidate: Path, study: Study, dictionary: pd.DataFrame) -> dict[str, str]:
     """Write a study's panel, citation and zip; returns kind -> path below the site."""
     from analysis.reporting import panel_files
     from analysis.reporting.archive import pack
@@ -127,7 +128,7 @@ def export_study(candidate: Path, study: Study, dictionary: pd.DataFrame) -> dic
         "parquet": panel_files.parquet(panel, is_sample=sample),
         "citation.txt": citation(study, about).encode(),
     }
-    files = _inputs(study)
+    files = _inputs(paths, study)
     files |= {f"panels/{name}.parquet": panel_files.parquet(frame, is_sample=sample) for name, frame in panels.items()}
     files |= {f"panels/{study.name}.dta": made["dta"], "CITATION.txt": made["citation.txt"]}
     files |= {"dictionary.csv": safe_csv(own).encode()} | _results(candidate, study.name)
@@ -158,15 +159,16 @@ def _panels(candidate: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     return {name: pd.read_parquet(path) for name, path in found.items() if path.exists()}
 
 
-def _inputs(study: Study) -> dict[str, bytes]:
+def _inputs(paths: Paths, study: Study) -> dict[str, bytes]:
     """The specification and what it refers to."""
     files = {f"study/{study.name}.yaml": study.file.read_bytes()}
     printed = study.file.parent / "published" / study.file.name
     if printed.exists():
         files[f"study/published/{printed.name}"] = printed.read_bytes()
     files["data/reference/cities.csv"] = (REFERENCE / "cities.csv").read_bytes()
+    lists = overlay.policy_files(paths)
     for policy in sorted({study.policy, *(other.policy for other in study.policies)}):
-        files[f"data/policies/{policy}.csv"] = (POLICIES / f"{policy}.csv").read_bytes()
+        files[f"data/policies/{lists[policy].name}"] = lists[policy].read_bytes()
     return files
 
 

@@ -1,4 +1,4 @@
-"""Whether anything that decides a result has changed: raw files, contracts, policies, studies, code, lock.
+"""Whether anything that decides a result has changed: raw files, the own folder, code with what is committed, lock.
 
 Imports nothing heavy, so that a run with nothing to do ends at once.
 """
@@ -51,6 +51,7 @@ def fingerprint(paths: Paths) -> dict[str, str]:
     code = [path for name in CODE for path in files_below(ROOT / name)]
     return {
         "raw": f"{paths.raw} {hash_folder(paths.raw)}",
+        "own": f"{paths.own} {','.join(paths.studies)} {hash_folder(paths.own)}",
         "code": hash_files(code, ROOT),
         "lock": hash_files([LOCK], ROOT),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,15 +33,20 @@ class Paths:
     data : everything generated (warehouse, publications, reports, sample, home).
     raw : files as their publishers released them; never written to.
     is_sample : whether ``raw`` is the sample world that the project writes itself.
+    own : what a user adds (contracts, indicators, variables, policies, studies, panels), laid over the built-in parts.
+    studies : names of the studies that are computed; none stands for all of them.
     """
 
     data: Path
     raw: Path
     is_sample: bool
+    own: Path = field(default_factory=lambda: Path(os.environ.get("PILOTCITY_OWN") or ROOT / "data" / "own").resolve())
+    studies: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Paths:
-        """PILOTCITY_DATA and PILOTCITY_RAW, relative to where the command was called; defaults inside the project.
+        """PILOTCITY_DATA, PILOTCITY_RAW and PILOTCITY_OWN, relative to where the command was called; defaults inside
+        the project. PILOTCITY_STUDIES names the studies that are computed, separated by commas.
 
         Without PILOTCITY_RAW the raw folder is data/raw when it holds anything, else the sample world: the base one,
         or with PILOTCITY_SAMPLE=spillovers the one in which the AI zones' effects reach their neighbours.
@@ -50,14 +55,15 @@ class Paths:
         if world not in SAMPLES:
             raise ValueError(f"PILOTCITY_SAMPLE is {world!r}; the sample worlds are {' and '.join(SAMPLES)}.")
         data = Path(os.environ.get("PILOTCITY_DATA") or ROOT / "data").resolve()
+        studies = names(os.environ.get("PILOTCITY_STUDIES") or "")
         named = os.environ.get("PILOTCITY_RAW")
         if named:
             raw = Path(named).resolve()
-            return cls(data, raw, is_sample=raw in {data / folder for folder in SAMPLES.values()})
-        own = data / "raw"
-        if own.is_dir() and any(path.is_file() and not path.name.startswith(".") for path in own.rglob("*")):
-            return cls(data, own, is_sample=False)
-        return cls(data, data / SAMPLES[world], is_sample=True)
+            return cls(data, raw, raw in {data / folder for folder in SAMPLES.values()}, studies=studies)
+        raw = data / "raw"
+        if raw.is_dir() and any(path.is_file() and not path.name.startswith(".") for path in raw.rglob("*")):
+            return cls(data, raw, is_sample=False, studies=studies)
+        return cls(data, data / SAMPLES[world], is_sample=True, studies=studies)
 
     @property
     def warehouse(self) -> Path:
@@ -110,6 +116,11 @@ class Paths:
     @property
     def run_lock(self) -> Path:
         return self.data / "warehouse" / "run.lock"
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, each once, in alphabetical order."""
+    return tuple(sorted({name.strip() for name in text.split(",") if name.strip()}))
 
 
 def shown(path: Path) -> str:

@@ -5,6 +5,9 @@ import os
 # Before numpy is imported anywhere: workers that each start threads only get in each other's way.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+# What a developer has in an own folder is no matter of the tests.
+os.environ["PILOTCITY_OWN"] = "no own folder"
+os.environ.pop("PILOTCITY_STUDIES", None)
 # Tests name the engine that they are about.
 os.environ.pop("DBT_TARGET", None)
 

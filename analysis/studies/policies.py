@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
     Parameters
     ----------
     path
-        A CSV of data/policies, one row a city and scope.
+        A CSV or workbook, one row a city and scope.
     cities
         Code -> Chinese name of every city of data/reference/cities.csv.
 
@@ -31,40 +32,74 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
         Naming file, line and column: a missing column, a code that no city has, a year that is none, a certainty that
         is no known word, a city that stands twice in one scope.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"data/policies/{path.name} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8'."
-        ) from None
+    columns, entries = numbered(path)
     absent = [column for column in REQUIRED if column not in columns]
     if absent:
         close = nearest(absent[0], columns)
         hint = f"; the nearest there is {close!r}" if close else ""
-        raise ValueError(f"data/policies/{path.name}, line 1: the column {absent[0]!r} is missing{hint}.")
+        raise ValueError(f"{place(path)}, line 1: the column {absent[0]!r} is missing{hint}.")
     seen: dict[tuple[str, str], int] = {}
-    for line, row in rows:
+    for line, row in entries:
         fault = _fault(row, cities)
         key = (row["city_code"], row["scope"] or "")
         if not fault and key in seen:
             fault = f"column 'city_code': {key[0]} stands in line {seen[key]} already with the scope {key[1]!r}."
         if fault:
-            raise ValueError(f"data/policies/{path.name}, line {line}, {fault}")
+            raise ValueError(f"{place(path)}, line {line}, {fault}")
         seen[key] = line
     return frozenset(scope for _, scope in seen)
+
+
+def place(path: Path) -> str:
+    """A list as a message names it: the project's own by their place in it, others by where they are."""
+    return f"data/policies/{path.name}" if path.parent.parts[-2:] == ("data", "policies") else str(path)
+
+
+def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a list, and its rows with the line of the file on which each stands; every cell is text.
+
+    Raises
+    ------
+    ValueError
+        A file that is no UTF-8 text or no workbook.
+    """
+    if path.suffix == ".csv":
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{place(path)} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8'.") from None
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        found = [(reader.line_num, row) for row in reader]
+        for line, row in found:
+            if any(row.pop(None, ())):  # type: ignore[call-overload]
+                raise ValueError(f"{place(path)}, line {line}: the row has more cells than the list has columns.")
+        return list(reader.fieldnames or []), found
+    from analysis.studies.table_file import read_table
+
+    table = read_table(path)
+    cells = table.frame.astype(object).where(table.frame.notna(), "")
+    rows = [
+        (at + table.first, {str(column): _as_text(value) for column, value in row.items()})
+        for at, row in enumerate(cells.to_dict("records"))
+    ]
+    return [str(column) for column in table.frame.columns], rows
+
+
+def _as_text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a list that `scopes` has checked."""
+    return [row for _, row in numbered(path)[1]]
 
 
 def to_check(path: Path) -> dict[str, tuple[int, int]]:
     """Scope -> how many entries of a list that `scopes` has checked are still to be checked against the public record,
     and how many entries there are."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    found = {row["scope"]: (0, 0) for row in rows}
-    for row in rows:
-        unchecked, entries = found[row["scope"]]
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows(path):
+        unchecked, entries = found.get(row["scope"], (0, 0))
         found[row["scope"]] = (unchecked + (row["certainty"] == "to be checked"), entries + 1)
     return found
 

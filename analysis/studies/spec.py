@@ -26,15 +26,19 @@ FOLDER = Path(__file__).parent
 DATA = FOLDER.parent.parent / "data"
 
 
-def known(data: Path = DATA) -> Known:
-    """Names found in ``data``/reference/cities.csv and ``data``/policies, and the columns of panels.city_year."""
+def known(data: Path = DATA, lists: Mapping[str, Path] | None = None) -> Known:
+    """Names found in ``data``/reference/cities.csv and in lists of cities, and the columns of panels.city_year.
+
+    ``lists`` are the policy lists by name; by default those of ``data``/policies.
+    """
     rows = _rows(data / "reference" / "cities.csv")
     columns = tuple(rows[0]) if rows else ()
     flags = tuple(column for column in columns if {row[column] for row in rows} <= {"0", "1"})
     cities = {row["city_code"]: row["name_zh"] for row in rows}
-    lists = sorted((data / "policies").glob("*.csv"))
-    policies = {path.stem: scopes(path, cities) for path in lists}
-    unchecked = {path.stem: to_check(path) for path in lists}
+    if lists is None:
+        lists = {path.stem: path for path in sorted((data / "policies").glob("*.[cx]*"))}
+    policies = {name: scopes(path, cities) for name, path in lists.items()}
+    unchecked = {name: to_check(path) for name, path in lists.items()}
     values = {column: frozenset(row[column] for row in rows) for column in columns}
     return Known(CITY_YEAR, columns, flags, frozenset(cities), policies, city_values=values, to_check=unchecked)
 

@@ -33,7 +33,7 @@ def judged(paths: Paths, candidate: Path, study: "Study") -> tuple["Audit", "Rep
         return pickle.loads(stored.read_bytes())
     from analysis.audit import audit, replicate
 
-    everything = material(candidate, study, is_sample=paths.is_sample)
+    everything = material(paths, candidate, study)
     return audit(everything), replicate(everything)
 
 
@@ -54,7 +54,7 @@ def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
         from analysis.audit import SEVERITIES, audit, replicate
 
         candidate = candidate_of_this_run(paths)
-        everything = material(candidate, study, is_sample=paths.is_sample)
+        everything = material(paths, candidate, study)
         found, report = audit(everything), replicate(everything)
         result_file(candidate, study.name, "audit").write_bytes(pickle.dumps((found, report)))
         folder = candidate / "audit"

@@ -36,7 +36,7 @@ def _dictionary(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         ),
     )
     def asset() -> dg.MaterializeResult:
-        table = downloads.complete_dictionary(candidate_of_this_run(paths), studies, is_sample=paths.is_sample)
+        table = downloads.complete_dictionary(paths, candidate_of_this_run(paths), studies)
         by_panel = table.groupby("study", sort=False).size().rename("columns").reset_index()
         return dg.MaterializeResult(
             metadata={
@@ -64,7 +64,7 @@ def _exports(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         candidate = candidate_of_this_run(paths)
         dictionary = pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet")
         downloads.write_descriptor(candidate)
-        written = [downloads.export_study(candidate, study, dictionary) for study in studies]
+        written = [downloads.export_study(paths, candidate, study, dictionary) for study in studies]
         size = sum(path.stat().st_size for path in (candidate / downloads.FOLDER).iterdir())
         return dg.MaterializeResult(metadata={"files": sum(map(len, written)), "megabytes": round(size / 1e6, 1)})
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from dagster_project import declared
+from dagster_project import declared, overlay
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts, files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
@@ -269,6 +269,8 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
     )
     def assets() -> Iterator[dg.MaterializeResult]:
         tables = {name: _table(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
+        listed = pd.DataFrame(overlay.indicators(paths).values()).replace("", None)
+        tables["indicators"] = listed.assign(jump=pd.to_numeric(listed["jump"]))
         tables["contract_columns"] = pd.DataFrame(
             [
                 (contract.source, indicator, contract.priority, *(column.range or (None, None)))
@@ -308,7 +310,12 @@ def policies(paths: Paths) -> dg.AssetsDefinition:
         description="Pilot lists: one row a policy and city, with first treated year, source and certainty.",
     )
     def asset() -> dg.MaterializeResult:
-        lists = [_table(path, []).assign(policy=path.stem) for path in sorted(POLICIES.glob("*.csv"))]
+        from analysis.studies import policies as reading
+
+        lists = [
+            pd.DataFrame(reading.rows(path)).replace("", None).assign(policy=name)
+            for name, path in overlay.policy_files(paths).items()
+        ]
         with warehouse(paths) as connection:
             return _replace(connection, "policies", pd.concat(lists, ignore_index=True), keyed=False)
 
@@ -332,7 +339,7 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
     def assets() -> Iterator[dg.MaterializeResult]:
         from analysis.studies import spec
 
-        loaded = [spec.load(path) for path in spec.catalogue().values()]
+        loaded = overlay.studies(paths)
         with warehouse(paths) as connection:
             yield _replace(connection, "studies", spec.studies_table(loaded))
             yield _replace(connection, "study_variables", spec.variables_table(loaded))

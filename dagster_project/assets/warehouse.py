@@ -8,9 +8,9 @@ import dagster as dg
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from dagster_project import checks, spark
+from dagster_project import checks, overlay, spark
 from dagster_project.ingest.contracts import Contract
-from dagster_project.paths import POLICIES, REFERENCE, Paths
+from dagster_project.paths import REFERENCE, Paths
 from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retried, warehouse
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int
     def rules(frame: Any) -> "list[Rule]":
         from expectations import panels
 
-        cities, treated = promised(study)
+        cities, treated = promised(paths, study)
         measured = [v.name for v in study.variables if v.name in frame and frame[v.name].notna().any()]
         shares = [v.name for v in study.variables if v.name in measured and v.source in SHARES and not v.log]
         return panels.study_panel(
@@ -195,11 +195,13 @@ def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int
     return _checks(paths, panel, about, prepare, rules)
 
 
-def promised(study: "Study") -> tuple[int, int]:
-    """How many cities a study's panel must have, and how many of them are pilots, from the committed lists alone."""
+def promised(paths: Paths, study: "Study") -> tuple[int, int]:
+    """How many cities a study's panel must have, and how many of them are pilots, from the lists alone."""
+    from analysis.studies import policies
+
     cities = pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False)
     sample = set(cities.loc[cities[study.cities] == "1", "city_code"])
-    pilots = pd.read_csv(POLICIES / f"{study.policy}.csv", dtype=str, keep_default_na=False)
+    pilots = pd.DataFrame(policies.rows(overlay.policy_files(paths)[study.policy]))
     if study.policy_scope:
         pilots = pilots[pilots["scope"].isin(study.policy_scope)]
     return len(sample), len(sample & set(pilots["city_code"]))

@@ -21,19 +21,19 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.audit import audit, replicate
     from analysis.studies import spec
     from analysis.studies.reading import nearest
+    from dagster_project import overlay
     from dagster_project.audit_inputs import material
 
-    catalogue = spec.catalogue()
+    catalogue = overlay.study_files(paths)
     if options.study not in catalogue:
         like = nearest(options.study, catalogue)
         hint = f"did you mean {like!r}?" if like else f"there are {', '.join(catalogue)}."
         raise ValueError(f"There is no study {options.study!r}; {hint}")
-    study = spec.load(catalogue[options.study])
+    study = spec.load(catalogue[options.study], overlay.known(paths))
     folder = paths.published
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `make run` first.")
-    about = json.loads((folder / "publication.json").read_text())
-    everything = material(folder, study, is_sample=bool(about["is_sample"]))
+    everything = material(paths, folder, study)
     found = audit(everything)
     if options.json:
         extra = {"replication": replicate(everything).as_list()} if options.replication else {}

@@ -25,16 +25,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print what each contract found, what is missing, who needs it, and the files that no contract claims."""
     from analysis.lineage.needs import Formulas, needs
-    from analysis.studies import spec
-    from dagster_project import declared
+    from dagster_project import declared, overlay
     from dagster_project.fingerprint import files_below
-    from dagster_project.ingest import contracts
-    from dagster_project.paths import CONTRACTS
 
     below = {PurePosixPath(path.relative_to(paths.raw)) for path in files_below(paths.raw)}
-    found = contracts.load_all(CONTRACTS)
+    found = overlay.contracts(paths)
     formulas = Formulas.of(declared.formulas().to_dict("records"))
-    needed = needs((spec.load(path) for path in spec.catalogue().values()), formulas)
+    needed = needs(overlay.studies(paths), formulas)
     given = {source: _gives(contract) for source, contract in found.items()}
     known = _published_years(paths)
     claimed: set[PurePosixPath] = set()

@@ -15,8 +15,11 @@ from analysis.studies import spec
 from analysis.studies.new import new_study
 from analysis.studies.run import run_study
 from dagster_project import cli, downloads, publication
+from dagster_project.paths import Paths
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c" * 64, "lock_sha256": "l"}
+
+PATHS = Paths(Path("data"), Path("data/sample"), is_sample=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +61,8 @@ def candidate(tmp_path, study) -> Path:
 
 
 def export(candidate: Path, study: spec.Study) -> dict[str, str]:
-    dictionary = downloads.complete_dictionary(candidate, [study], is_sample=True)
-    return downloads.export_study(candidate, study, dictionary)
+    dictionary = downloads.complete_dictionary(PATHS, candidate, [study])
+    return downloads.export_study(PATHS, candidate, study, dictionary)
 
 
 def test_a_study_is_exported_in_every_kind_below_the_site_and_found_beside_the_data(candidate, study) -> None:
@@ -118,7 +121,7 @@ def test_a_file_that_is_not_there_is_a_sentence(capsys) -> None:
 
 
 def test_the_descriptor_describes_every_file_with_types(candidate, study) -> None:
-    downloads.complete_dictionary(candidate, [study], is_sample=True)
+    downloads.complete_dictionary(PATHS, candidate, [study])
     package = json.loads(downloads.write_descriptor(candidate).read_text(encoding="utf-8"))
     panel = next(r for r in package["resources"] if r["name"] == "panels.carbon_market")
     types = {field["name"]: field["type"] for field in panel["schema"]["fields"]}
@@ -127,7 +130,7 @@ def test_the_descriptor_describes_every_file_with_types(candidate, study) -> Non
 
 
 def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None:
-    table = downloads.complete_dictionary(candidate, [study], is_sample=True)
+    table = downloads.complete_dictionary(PATHS, candidate, [study])
     path = candidate / "data" / "panels" / "data_dictionary.parquet"
     table.assign(
         definition=table["definition"].where(table["column_name"] != "fin", "A city's \"own\"; it's so.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ INPUTS = {
     "data/policies/innovative_clusters.csv": "code",
     "data/reference/cities.csv": "code",
     "requirements.lock": "lock",
+    "own/studies/thesis.yaml": "own",
+    "own/panels/thesis.dta": "own",
     "raw/yearbook/2012年地级市统计年鉴.xlsx": "raw",
 }
 
@@ -41,7 +44,7 @@ def root(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def published(root) -> Paths:
     """An installation whose publication was made from these inputs."""
-    paths = Paths(root / "out", root / "raw", is_sample=False)
+    paths = Paths(root / "out", root / "raw", is_sample=False, own=root / "own")
     for folder in (paths.published, paths.reports):
         folder.mkdir(parents=True)
     (paths.reports / "index.html").touch()
@@ -93,12 +96,16 @@ def test_what_programs_leave_behind_is_no_change(root, published):
 
 def test_another_raw_folder_is_a_change_even_with_the_same_files(root, published):
     (root / "raw").rename(root / "raw2")
-    assert changed(Paths(published.data, root / "raw2", is_sample=False)) == ["raw"]
+    assert changed(replace(published, raw=root / "raw2")) == ["raw"]
+
+
+def test_other_studies_to_compute_are_a_change(published):
+    assert changed(replace(published, studies=("thesis",))) == ["own"]
 
 
 def test_everything_has_changed_where_nothing_is_published_or_the_report_is_gone(published):
     (published.reports / "index.html").unlink()
-    assert changed(published) == ["raw", "code", "lock"]
+    assert changed(published) == ["raw", "own", "code", "lock"]
 
 
 def test_every_folder_that_decides_a_result_is_watched():
@@ -106,6 +113,7 @@ def test_every_folder_that_decides_a_result_is_watched():
         name.rsplit("/", 1)[0] if name.startswith("data/") else name.split("/")[0] for name in INPUTS
     } - {
         "raw",
+        "own",
         "requirements.lock",
     }
 

@@ -1,0 +1,132 @@
+"""What the project ships and what a user's own folder adds to it, as one: contracts, indicators, policy lists, studies.
+
+A name that stands twice is an error that names both places. What such a file may say is decided where it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_project.paths import CATALOGUE, CONTRACTS, POLICIES, REFERENCE, ROOT, Paths, shown
+
+if TYPE_CHECKING:
+    from analysis.studies.records import Known, Study
+    from dagster_project.ingest.contracts import Contract
+
+BUILT_IN_STUDIES = ROOT / "analysis" / "studies"
+
+
+def merged(kind: str, *layers: Mapping[str, Path]) -> dict[str, Path]:
+    """Names of several layers in alphabetical order.
+
+    Raises
+    ------
+    ValueError
+        Naming both files where two layers have one name.
+    """
+    found: dict[str, Path] = {}
+    for layer in layers:
+        for name, path in layer.items():
+            if name in found:
+                raise ValueError(f"{kind} {name!r} stands twice: {shown(found[name])} and {shown(path)}. Rename one.")
+            found[name] = path
+    return dict(sorted(found.items()))
+
+
+def _files(folder: Path, *endings: str) -> dict[str, Path]:
+    paths = sorted(
+        path for ending in endings for path in folder.glob(f"*{ending}") if not path.name.startswith(("~$", "._"))
+    )
+    return merged("The file", *({path.stem: path} for path in paths))
+
+
+def contract_files(paths: Paths) -> dict[str, Path]:
+    """Source -> its contract."""
+    return merged("The contract", _files(CONTRACTS, ".yaml"), _files(paths.own / "contracts", ".yaml"))
+
+
+def contracts(paths: Paths) -> dict[str, Contract]:
+    """Every contract by source, in order of name; the built-in ones' faults come first."""
+    from dagster_project.ingest import contracts as reading
+
+    contract_files(paths)
+    found = {**reading.load_all(CONTRACTS), **reading.load_all(paths.own / "contracts")}
+    return dict(sorted(found.items()))
+
+
+def policy_files(paths: Paths) -> dict[str, Path]:
+    """Policy -> its list."""
+    return merged("The policy list", _files(POLICIES, ".csv"), _files(paths.own / "policies", ".csv", ".xlsx"))
+
+
+def study_files(paths: Paths) -> dict[str, Path]:
+    """Study -> its specification."""
+    return merged("The study", _files(BUILT_IN_STUDIES, ".yaml"), _files(paths.own / "studies", ".yaml"))
+
+
+def indicators(paths: Paths) -> dict[str, dict[str, str]]:
+    """Indicator -> its row of data/catalogue/indicators.csv, or of the own folder's indicators.csv.
+
+    Raises
+    ------
+    ValueError
+        A column that is missing, or an indicator that both have.
+    """
+    found: dict[str, dict[str, str]] = {}
+    stands: dict[str, str] = {}
+    columns: list[str] = []
+    for path in (CATALOGUE / "indicators.csv", paths.own / "indicators.csv"):
+        for at, row in enumerate(_rows(path) if path.exists() else (), start=2):
+            columns = columns or list(row)
+            place = f"{shown(path)}, line {at}"
+            lacking = [column for column in columns if row.get(column) is None]
+            if lacking:
+                needs = f"a row needs {', '.join(columns)}"
+                raise ValueError(f"{place}: the column {lacking[0]!r} is missing; {needs}.")
+            name = row["indicator"]
+            if name in found:
+                raise ValueError(f"{place}: the indicator {name!r} stands twice, first in {stands[name]}. Rename one.")
+            found[name], stands[name] = {column: row[column] for column in columns}, place
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def known(paths: Paths) -> Known:
+    """The names that a study may refer to."""
+    from analysis.studies import spec
+
+    return spec.known(REFERENCE.parent, policy_files(paths))
+
+
+def studies(paths: Paths) -> list[Study]:
+    """The studies that are computed, in order of name.
+
+    Raises
+    ------
+    ValueError
+        A name of PILOTCITY_STUDIES that no study has, and every fault of a specification.
+    """
+    from analysis.studies import spec
+
+    names = known(paths)
+    return [spec.load(path, names) for path in chosen(paths).values()]
+
+
+def chosen(paths: Paths) -> dict[str, Path]:
+    """The specifications of the studies that are computed: all, or those that were asked for."""
+    from analysis.studies.reading import nearest
+
+    files = study_files(paths)
+    for name in paths.studies:
+        if name not in files:
+            near = nearest(name, files)
+            hint = f"the nearest is {near!r}" if near else f"there are {', '.join(files)}"
+            raise ValueError(f"There is no study {name!r} to compute; {hint}.")
+    return {name: path for name, path in files.items() if not paths.studies or name in paths.studies}
