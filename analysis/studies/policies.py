@@ -71,7 +71,7 @@ def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         reader = csv.DictReader(io.StringIO(text, newline=""))
         found = [(reader.line_num, row) for row in reader]
         for line, row in found:
-            if any(row.pop(None, ())):  # type: ignore[call-overload]
+            if any(row.pop(None, ())):
                 raise ValueError(f"{place(path)}, line {line}: the row has more cells than the list has columns.")
         return list(reader.fieldnames or []), found
     from analysis.studies.table_file import read_table

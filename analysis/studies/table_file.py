@@ -40,7 +40,7 @@ class Table:
     path, sheet : where it stands; ``sheet`` is empty for kinds of file without sheets.
     frame : one row a row of the file, indexed from 0: numbers as numbers, dates as dates, other text without blanks at
         its ends; missing as NaN or None. Columns are named as in the file.
-    labels : column -> what the file says of it (a Stata or SPSS variable label, a second header row); only where it does.
+    labels : column -> what the file says of it (a variable label, a second header row); only where it does.
     values : column -> {number: the text it stands for}; only where the file has value labels.
     first : the row of the file, counted from 1, that holds the first row of ``frame``; names stand above it.
     sha256 : of the file's content.
@@ -232,7 +232,8 @@ def _stata(path: Path, content: bytes, sheet: str | None) -> Table:
 
     from pandas.io.stata import StataReader
 
-    with StataReader(io.BytesIO(content), convert_categoricals=False) as reader, warnings.catch_warnings():
+    opened: Any = StataReader(io.BytesIO(content), convert_categoricals=False)
+    with opened as reader, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame = reader.read()
         told, values = reader.variable_labels(), reader.value_labels()
@@ -256,7 +257,7 @@ def _stata(path: Path, content: bytes, sheet: str | None) -> Table:
 
 
 def _decoder(
-    frame: pd.DataFrame, told: Mapping[str, str], values: Mapping[str, Mapping[int, str]]
+    frame: pd.DataFrame, told: Mapping[str, str], values: Mapping[str, Mapping[Any, str]]
 ) -> Callable[[str], str]:
     """What turns text that was read as Latin-1 into what it was, judged on all of the file's text."""
     texts = {

@@ -23,6 +23,7 @@ INPUTS = {
     "data/contracts/city_yearbook.yaml": "code",
     "data/policies/innovative_clusters.csv": "code",
     "data/reference/cities.csv": "code",
+    "docs/economist.md": "code",
     "requirements.lock": "lock",
     "own/studies/thesis.yaml": "own",
     "own/panels/thesis.dta": "own",
