@@ -7,7 +7,7 @@ the names that a study may refer to (columns of data/reference/cities.csv, lists
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 

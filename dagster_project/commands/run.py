@@ -8,9 +8,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
-from dagster_project.paths import Paths, shown
+from dagster_project.paths import Paths, names, shown
 
 #: The exit code of a command that Ctrl-C ended.
 STOPPED = 130
@@ -19,12 +20,15 @@ HELP = "raw files to report; says so when nothing has changed"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="run even when nothing has changed")
+    parser.add_argument("--studies", metavar="A,B", help="compute these alone; PILOTCITY_STUDIES for good")
 
 
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Everything from raw files to the published report, with one line a step."""
     from dagster_project.fingerprint import changed
 
+    if options.studies is not None:
+        paths = replace(paths, studies=names(options.studies))
     if not paths.is_sample and not paths.raw.is_dir():
         raise FileNotFoundError(f"The raw folder {paths.raw} does not exist; PILOTCITY_RAW names it.")
     what = changed(paths)
