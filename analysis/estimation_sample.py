@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.results import CannotEstimate
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -58,11 +60,13 @@ def prepare(
     for column in (unit, time):
         if frame[column].isna().any():
             row = int(np.flatnonzero(frame[column].isna())[0])
-            raise ValueError(f"Column {column!r} is missing in row {row}: every row needs a {unit!r} and a {time!r}.")
+            raise CannotEstimate(
+                f"Column {column!r} is missing in row {row}: every row needs a {unit!r} and a {time!r}."
+            )
     repeated = frame.duplicated([unit, time])
     if repeated.any():
         first = frame.loc[repeated, [unit, time]].iloc[0]
-        raise ValueError(
+        raise CannotEstimate(
             f"{int(repeated.sum())} rows repeat a {unit!r} and {time!r} already present, "
             f"the first {label(first[unit])}, {label(first[time])}: keep one row for each."
         )
@@ -75,7 +79,7 @@ def prepare(
             notes.append(f"{int(missing.sum())} rows dropped: {column!r} is missing.")
             keep &= ~missing
     if not keep.any():
-        raise ValueError(f"No row has a value in every one of {', '.join(map(repr, needed))}.")
+        raise CannotEstimate(f"No row has a value in every one of {', '.join(map(repr, needed))}.")
     positions = np.flatnonzero(keep)
     order = (
         frame.loc[keep, [unit, time]].reset_index(drop=True).sort_values([unit, time], kind="stable").index.to_numpy()
@@ -109,7 +113,7 @@ def as_float(column: pd.Series) -> pd.Series:
     """A numeric or boolean column as float64; anything else is a ValueError that quotes the first offending value."""
     values = as_number(column)
     if np.isinf(values.to_numpy()).any():
-        raise ValueError(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
+        raise CannotEstimate(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
     return values
 
 
@@ -125,7 +129,7 @@ def as_time(column: pd.Series) -> pd.Series:
     """
     values = time_numbers(column)
     if np.isinf(values.to_numpy()).any():
-        raise ValueError(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
+        raise CannotEstimate(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
     return values
 
 
@@ -136,7 +140,7 @@ def time_numbers(column: pd.Series) -> pd.Series:
         return as_number(column)
     days = pd.DataFrame({"month": dates.dt.month, "day": dates.dt.day}).dropna().drop_duplicates()
     if len(days) > 1:
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {column.name!r} holds dates on several days of the year, such as "
             f"{label(dates.dropna().iloc[0])}: write whole periods instead, data[{column.name!r}].dt.year for years, "
             "or year * 4 + quarter, or year * 12 + month."
@@ -173,14 +177,14 @@ def as_number(column: pd.Series) -> pd.Series:
     if as_dates(column) is not None or pd.api.types.is_timedelta64_dtype(column):
         held = column.dropna()
         example = f", such as {label(held.iloc[0])}" if len(held) else ""
-        raise ValueError(f"Column {column.name!r} must be numeric; it holds dates or spans of time{example}.")
+        raise CannotEstimate(f"Column {column.name!r} must be numeric; it holds dates or spans of time{example}.")
     if pd.api.types.is_complex_dtype(column):
-        raise ValueError(f"Column {column.name!r} must be numeric; it holds complex numbers.")
+        raise CannotEstimate(f"Column {column.name!r} must be numeric; it holds complex numbers.")
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         parsed = pd.to_numeric(column, errors="coerce")
         wrong = parsed.isna() & column.notna()
         if wrong.any():
-            raise ValueError(f"Column {column.name!r} must be numeric; it holds {column[wrong].iloc[0]!r}.")
+            raise CannotEstimate(f"Column {column.name!r} must be numeric; it holds {column[wrong].iloc[0]!r}.")
         column = parsed
     return column.astype("float64")
 
@@ -199,7 +203,7 @@ def as_key(column: pd.Series) -> pd.Series:
         column = column.astype(column.dtype.categories.dtype)
     if pd.api.types.is_float_dtype(column):
         if np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-            raise ValueError(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
+            raise CannotEstimate(f"Column {column.name!r} holds an infinite value; replace or drop it first.")
         return column
     kinds = column.dropna().map(type).unique() if column.dtype == object else ()
     if len(kinds) < 2:
@@ -211,7 +215,7 @@ def as_key(column: pd.Series) -> pd.Series:
         sorted(column.dropna().unique())
     except TypeError:
         examples = " and ".join(label(column[column.map(type) == kind].iloc[0]) for kind in kinds[:2])
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {column.name!r} holds values of several kinds, such as {examples}: write all of them as text, or "
             "all as numbers."
         ) from None
@@ -222,7 +226,9 @@ def require_varying(frame: pd.DataFrame, y: str) -> None:
     """Raise ValueError when the outcome is the same number in every row: there is nothing to explain."""
     values = frame[y].to_numpy()
     if np.ptp(values) == 0:
-        raise ValueError(f"Outcome {y!r} is {values[0]:g} in all {len(values)} rows used: there is nothing to explain.")
+        raise CannotEstimate(
+            f"Outcome {y!r} is {values[0]:g} in all {len(values)} rows used: there is nothing to explain."
+        )
 
 
 def unit_order(frame: pd.DataFrame, unit: str, columns: Sequence[str]) -> np.ndarray:

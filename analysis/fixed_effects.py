@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import linalg, sparse
 
+from analysis.results import CannotEstimate
+
 #: A column is collinear when what the others leave of it is smaller than this share of its own length.
 COLLINEAR = 1e-9
 
@@ -53,7 +55,7 @@ class FixedEffects:
         width = sum(int(codes.max()) for codes in rest)
         if width:
             if n * width > 250_000_000:
-                raise ValueError(
+                raise CannotEstimate(
                     f"The smaller fixed effects have {width:,} levels over {n:,} rows, "
                     "too many to sweep out in memory; use coarser effects."
                 )

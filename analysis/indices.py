@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimation_sample import Sample, as_float, prepare, require_columns
+from analysis.results import CannotEstimate
 
 #: Suffix of the column that says which values were filled in.
 IMPUTED = "__imputed"
@@ -79,14 +80,16 @@ def _entropy(
     values = _numbers(data, columns)
     complete = ~np.isnan(values).any(axis=1)
     if not complete.any():
-        raise ValueError(f"No row has a value in every indicator: {', '.join(map(repr, columns))}.")
+        raise CannotEstimate(f"No row has a value in every indicator: {', '.join(map(repr, columns))}.")
     low, high = values[complete].min(axis=0), values[complete].max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
     scaled = np.where(np.arange(len(columns)) < len(more), values - low, high - values) / spread
     scaled[~complete] = np.nan
     varies = high > low
     if not varies.any():
-        raise ValueError(f"None of the indicators {', '.join(map(repr, columns))} varies, so they cannot be weighted.")
+        raise CannotEstimate(
+            f"None of the indicators {', '.join(map(repr, columns))} varies, so they cannot be weighted."
+        )
     # Sorting before summing makes the weights the same to the last bit whatever the order of the rows.
     ordered = np.sort(scaled[complete], axis=0)
     shares = ordered / np.where(varies, ordered.sum(axis=0), 1.0)
@@ -144,7 +147,7 @@ def perpetual_inventory(
     if deflator:
         price = frame[deflator].to_numpy(dtype=float)
         if (price <= 0).any():
-            raise ValueError(f"Deflator {deflator!r} must be above zero; it is {price[price <= 0][0]:g} somewhere.")
+            raise CannotEstimate(f"Deflator {deflator!r} must be above zero; it is {price[price <= 0][0]:g} somewhere.")
         real = real / price
     units = pd.factorize(frame[unit])[0]
     first_year = int(years.min()) if start is None else int(start)
@@ -221,7 +224,7 @@ def industrial_structure_angle(
     shares = _numbers(data, sectors)
     if (shares < 0).any():
         row, column = np.argwhere(shares < 0)[0]
-        raise ValueError(
+        raise CannotEstimate(
             f"Sector {sectors[column]!r} is {shares[row, column]:g} in row {row}: shares cannot be negative."
         )
     length = np.sqrt((shares**2).sum(axis=1))
@@ -352,7 +355,9 @@ def _years(sample: Sample, time: str) -> np.ndarray:
     """Years of the sorted sample as whole numbers, shape (n,)."""
     values = sample.data[time].to_numpy()
     if (values != np.floor(values)).any():
-        raise ValueError(f"Column {time!r} must hold whole years; it holds {values[values != np.floor(values)][0]:g}.")
+        raise CannotEstimate(
+            f"Column {time!r} must hold whole years; it holds {values[values != np.floor(values)][0]:g}."
+        )
     return values.astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The frozen result every regression returns, and how a result prints.
+"""The frozen result every regression returns, how a result prints, and the error where there is none.
 
 What an estimator needs beyond these fields (first stage, effects, weights) lives in a subclass next to the estimator.
 """
@@ -16,6 +16,13 @@ from scipy import stats
 ROUNDING = 1e-18
 
 COLUMNS = ["estimate", "se", "t", "p", "low", "high"]
+
+
+class CannotEstimate(ValueError):
+    """The data, or the design asked of them, do not allow a number; the message says why, and what to change.
+
+    A call that is wrong whatever the data hold (an unknown option, an absent column) is a plain ValueError.
+    """
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from analysis.audit.finding import COLUMNS, ERROR, NOTE, SEVERITIES, WARNING, Au
 from analysis.audit.material import Material, NotAtHand
 from analysis.audit.replication import Line, Replication, replicate
 from analysis.audit.rule import Found, Rule
+from analysis.results import CannotEstimate
 
 #: Every rule, by what it reads.
 RULES: tuple[Rule, ...] = (
@@ -46,9 +47,13 @@ def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
             if rule.code in OF_PRINTED and material.printed.table.empty:
                 raise NotAtHand("No paper stands behind this study, so there are no printed figures.")
             hits = list(rule.check(material))
-        except (NotAtHand, ValueError) as error:
+        except (NotAtHand, CannotEstimate) as error:
             not_run[rule.code] = str(error)
             continue
+        except Exception as error:
+            raise RuntimeError(
+                f"Rule {rule.code!r} failed on study {material.study.name!r}: {type(error).__name__}: {error}"
+            ) from error
         findings += [_finding(rule, hit, material) for hit in hits]
         if not hits:
             silent.append(rule.code)

@@ -16,6 +16,7 @@ from analysis.audit.arithmetic import convention_pairs, error_ratio
 from analysis.audit.design import timing_weights
 from analysis.audit.material import DESCRIPTIVE, Material, NotAtHand, Printed, said
 from analysis.did.bacon import EARLIER, LATER, UNTREATED
+from analysis.results import CannotEstimate
 from analysis.studies.methods import ADOPTION, TIME
 from analysis.studies.records import Model
 
@@ -102,7 +103,7 @@ def replicate(material: Material) -> Replication:
     for part in parts:
         try:
             lines += list(part(material))
-        except (NotAtHand, ValueError) as error:
+        except (NotAtHand, CannotEstimate) as error:
             lines.append(Line("", "", part.__name__.strip("_"), "", "", "", CANNOT, str(error)))
     order = (EXACT, MISSED, ESTIMATED, CANNOT)
     return Replication(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
 from analysis.estimation_sample import label
-from analysis.results import COLUMNS, inference_table
+from analysis.results import COLUMNS, CannotEstimate, inference_table
 
 NO_NEVER_TREATED = (
     "No unit is never treated: every value of {adoption!r} is a time the data reach. {estimator} compares with "
@@ -80,11 +80,13 @@ def cohort_panel(
         cohort = np.where(beyond, np.inf, cohort)
     treated = np.isfinite(cohort)
     if not treated.any():
-        raise ValueError(f"No unit is treated: every {adoption!r} is missing or after the last {time!r} in the data.")
+        raise CannotEstimate(
+            f"No unit is treated: every {adoption!r} is missing or after the last {time!r} in the data."
+        )
     relative = when[treated] - cohort[treated]
     if (relative != np.round(relative)).any():
         row = int(np.flatnonzero(treated)[np.flatnonzero(relative != np.round(relative))[0]])
-        raise ValueError(
+        raise CannotEstimate(
             f"{adoption!r} and {time!r} must be whole periods apart; unit {label(frame[unit].iloc[row])} has "
             f"{when[row] - cohort[row]:g}."
         )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimation_sample import Sample, as_dates, as_time, label, prepare, require_columns, time_numbers
+from analysis.results import CannotEstimate
 
 #: An adoption this many periods outside the data is no time: a code for never treated (9999), or a slip (13 for 2013).
 FAR = 1000
@@ -61,7 +62,7 @@ def read_adoption(adoption: pd.Series, time: pd.Series) -> tuple[pd.Series, list
     values = time_numbers(adoption)
     low, high = float(time.min()), float(time.max())
     if as_dates(adoption) is not None and not (YEARS[0] <= low and high <= YEARS[1]):
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {adoption.name!r} holds dates, and {time.name!r} runs from {low:g} to {high:g}, which are no "
             f"years: write the first treated {time.name!r} in the same numbers."
         )
@@ -70,7 +71,7 @@ def read_adoption(adoption: pd.Series, time: pd.Series) -> tuple[pd.Series, list
     late = values.gt(high + FAR) & ~infinite
     wrong = values.notna() & ~zero & (values.lt(low - FAR) | (values.lt(0) & (low > 0)))
     if wrong.any():
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {adoption.name!r} holds {values[wrong].iloc[0]:g} in {int(wrong.sum())} rows, which is no time "
             f"like those of {time.name!r} ({low:g} to {high:g}): write the first treated {time.name!r}, and leave it "
             "missing for units never treated."
@@ -80,7 +81,7 @@ def read_adoption(adoption: pd.Series, time: pd.Series) -> tuple[pd.Series, list
         if not mask.any():
             continue
         if values.isna().any():
-            raise ValueError(
+            raise CannotEstimate(
                 f"Column {adoption.name!r} is {text} in {int(mask.sum())} rows and missing in "
                 f"{int(values.isna().sum())}: both are ways to write never treated, so one of them must mean something "
                 "else. Leave it missing for units never treated, and drop units whose adoption is not known."
@@ -104,11 +105,11 @@ def adoption_from_treatment(data: pd.DataFrame, treatment: str, *, unit: str, ti
     value = frame[treatment].to_numpy()
     other = ~np.isin(value, (0.0, 1.0))
     if other.any():
-        raise ValueError(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
+        raise CannotEstimate(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
     left = (frame.groupby(unit, sort=False)[treatment].diff() < 0).to_numpy()
     if left.any():
         row = frame.loc[left].iloc[0]
-        raise ValueError(
+        raise CannotEstimate(
             f"Unit {label(row[unit])} leaves treatment {treatment!r} in {row[time]:g} (one of "
             f"{frame.loc[left, unit].nunique()} such units): adoption is for treatments that last. "
             "Drop those units, or use two_way, which takes treatments that end."
@@ -157,7 +158,7 @@ def one_adoption(data: pd.DataFrame, adoption: str, *, unit: str, time: str) -> 
     if different.any():
         units = np.unique(codes[different])
         held = pd.unique(written[codes == units[0]])
-        raise ValueError(
+        raise CannotEstimate(
             f"Unit {label(names[units[0]])} has several values of {adoption!r} ({', '.join(map(_shown, held))}), one "
             f"of {len(units)} such units: give each unit one first treated {time!r}, on all its rows, missing for "
             "never."

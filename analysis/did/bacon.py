@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.did.adoption import prepare_adoption, treatment_from_adoption
 from analysis.estimation_sample import codes_of, label, require_varying
 from analysis.fixed_effects import FixedEffects
-from analysis.results import ROUNDING
+from analysis.results import ROUNDING, CannotEstimate
 
 EARLIER = "Earlier vs Later Treated"
 LATER = "Later vs Earlier Treated"
@@ -105,13 +105,13 @@ def bacon(
     treatment = treatment_from_adoption(frame[adoption], frame[time]).to_numpy()
     effects = FixedEffects([codes_of(frame[unit]), codes_of(frame[time])], len(frame))
     if not treatment.any():
-        raise ValueError(
+        raise CannotEstimate(
             f"No unit is treated by {adoption!r} between {times[0]:g} and {times[-1]:g}: nothing to compare."
         )
     with_controls = effects.extended(frame[list(controls)].to_numpy(dtype=float).reshape(len(frame), -1))
     residual = with_controls.residualise(treatment)
     if residual @ residual <= ROUNDING * (treatment @ treatment):
-        raise ValueError(
+        raise CannotEstimate(
             f"Unit and time effects{' and controls' if controls else ''} absorb the treatment of {adoption!r}: all "
             "units change at the same time, so no comparison is left."
         )
@@ -133,7 +133,7 @@ def _require_balanced(frame: pd.DataFrame, unit: str, time: str, notes: Sequence
     times = frame[time].nunique()
     short = counts[counts < times]
     if len(short):
-        raise ValueError(
+        raise CannotEstimate(
             f"The Bacon decomposition needs a balanced panel: {len(short)} of {len(counts)} units lack some of the "
             f"{times} values of {time!r}, the first {label(short.index[0])} with {short.iloc[0]}. Drop those units, or "
             f"fill the gaps. {' '.join(notes)}".rstrip()

@@ -15,7 +15,7 @@ from scipy import sparse
 from analysis.did.regression import Design, cluster_factor, design_matrix, few_treated, fit, leaves_treatment
 from analysis.estimation_sample import effect_columns, unit_order
 from analysis.fixed_effects import FixedEffects
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 #: Numbers held at once while clusters are projected.
 BLOCK = 1_000_000
@@ -99,7 +99,7 @@ def wild_bootstrap(
         raise ValueError(f"weights is 'rademacher' or 'webb', not {weights!r}.")
     groups = effect_columns(cluster, unit=unit, time=time)
     if len(groups) != 1:
-        raise ValueError(f"The wild cluster bootstrap needs one way of clustering, not {len(groups)}.")
+        raise CannotEstimate(f"The wild cluster bootstrap needs one way of clustering, not {len(groups)}.")
     design = design_matrix(
         data,
         y,
@@ -110,7 +110,7 @@ def wild_bootstrap(
         cluster=cluster,
     )
     if treatment in design.not_identified:
-        raise ValueError(f"The effect of {treatment!r} is not identified: {design.not_identified[treatment]}")
+        raise CannotEstimate(f"The effect of {treatment!r} is not identified: {design.not_identified[treatment]}")
     regression = fit(design)
     codes = unit_order(design.data, groups[0], [time, treatment, y, *controls])
     multipliers, enumerated = _multipliers(int(codes.max()) + 1, draws, seed, weights)

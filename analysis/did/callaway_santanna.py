@@ -23,7 +23,7 @@ from analysis.did._staggered import (
     reasons_in_short,
 )
 from analysis.estimation_sample import codes_of
-from analysis.results import inference_table
+from analysis.results import CannotEstimate, inference_table
 
 #: Above this propensity no control resembles the treated unit; the cell is refused, as the R package did refuses it.
 HIGHEST_PROPENSITY = 0.999
@@ -134,7 +134,7 @@ def callaway_santanna(
     _check_options(control, method, base_period, anticipation, aggregation)
     panel = cohort_panel(data, y, adoption, controls, unit=unit, time=time)
     if control == "never" and np.isfinite(panel.cohort).all():
-        raise ValueError(
+        raise CannotEstimate(
             NO_NEVER_TREATED.format(
                 adoption=adoption, estimator="control='never'", instead="use control='not_yet', or add such units"
             )
@@ -144,7 +144,7 @@ def callaway_santanna(
     cells = _group_time(wide, control, method, base_period, anticipation)
     if not np.isfinite(cells.effect[cells.time >= cells.cohort]).any():
         reasons = [why for (cohort, when), why in cells.reasons.items() if when >= cohort]
-        raise ValueError(f"No treated cohort-time has an effect; the first: {reasons[0]}")
+        raise CannotEstimate(f"No treated cohort-time has an effect; the first: {reasons[0]}")
     averages = {name: _average(name, cells, wide.cohort) for name in ("simple", "dynamic", "group", "calendar")}
     tables = {"table": cell_table(cells.cohort, cells.time, cells.effect, _covariance(cells.influence), np.inf)}
     for name, label in (("dynamic", "period"), ("group", "cohort"), ("calendar", "time")):
@@ -200,7 +200,9 @@ def _without_always_treated(panel: CohortPanel, unit: str, anticipation: int) ->
     note = f"{int(always.sum())} rows dropped: {number} units have no time before adoption in the data."
     if np.isfinite(panel.cohort[~always]).any():
         return panel.keep(~always, note)
-    raise ValueError("Every treated unit is treated from the first time in the data on, so there is no change to see.")
+    raise CannotEstimate(
+        "Every treated unit is treated from the first time in the data on, so there is no change to see."
+    )
 
 
 def _wide(panel: CohortPanel, y: str, controls: Sequence[str], unit: str) -> _Wide:

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.did.adoption import prepare_adoption
 from analysis.did.regression import Design, design_matrix, fit
 from analysis.estimation_sample import effect_columns, label
-from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
+from analysis.results import COLUMNS, CannotEstimate, Estimate, WaldTest, wald_test
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def event_study(
     keep, notes = _rows_kept(relative, sample.data[unit], leads, lags, bin_ends, always_treated == "drop")
     frame = sample.data[keep]
     if frame.empty:
-        raise ValueError("No row is left after units and periods outside the event window are dropped.")
+        raise CannotEstimate("No row is left after units and periods outside the event window are dropped.")
     period = relative[keep].clip(-leads, lags)
     names = _labels(leads, lags, base, taken=list(frame.columns))
     dummies = pd.DataFrame({name: (period == k).astype(float) for k, name in names.items()})
@@ -169,7 +169,7 @@ def _relative_period(frame: pd.DataFrame, adoption: str, *, unit: str, time: str
     relative = frame[time] - frame[adoption]
     fraction = relative.notna() & (relative != relative.round())
     if fraction.any():
-        raise ValueError(
+        raise CannotEstimate(
             f"{adoption!r} and {time!r} must be whole periods apart; unit {label(frame.loc[fraction, unit].iloc[0])} "
             f"has {relative[fraction].iloc[0]:g}."
         )

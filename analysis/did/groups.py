@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.did.regression import Design, design_matrix, fit, two_way
 from analysis.estimation_sample import codes_of, effect_columns, label, prepare, unit_order
 from analysis.fixed_effects import FixedEffects
-from analysis.results import COLUMNS, Estimate, WaldTest, wald_test
+from analysis.results import COLUMNS, CannotEstimate, Estimate, WaldTest, wald_test
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def group_difference(
     labels: list[object] = list(sample.data[group].sort_values().unique())
     rows = {name: sample.data[sample.data[group] == name] for name in labels}
     if len(rows) < 2:
-        raise ValueError(f"{group!r} has the one value {label(next(iter(rows)))} in the rows used: nothing to compare.")
+        raise CannotEstimate(
+            f"{group!r} has the one value {label(next(iter(rows)))} in the rows used: nothing to compare."
+        )
     results = {name: _in_group(frame, names) for name, frame in rows.items()}
     reasons = {name: _reason(rows[name], names, results[name], f"{group} {name}") for name in rows}
     compared = [name for name in rows if not reasons[name]]
@@ -136,7 +138,7 @@ class _Columns:
 
 def _can_permute(names: _Columns) -> None:
     if set(names.effects) != {names.unit, names.time} or names.clusters != (names.unit,) or len(names.treatments) > 1:
-        raise ValueError(
+        raise CannotEstimate(
             "The permutation test of groups needs one treatment, unit and time effects, and clusters by unit; "
             "set permutations=0 for other designs."
         )
@@ -147,7 +149,7 @@ def _one_group_a_unit(frame: pd.DataFrame, group: str, unit: str) -> None:
     if (held > 1).any():
         name = held.index[held > 1][0]
         values = ", ".join(map(label, pd.unique(frame.loc[frame[unit] == name, group])[:3]))
-        raise ValueError(
+        raise CannotEstimate(
             f"Unit {label(name)} is in several groups of {group!r} ({values}), one of {int((held > 1).sum())} such "
             "units: give each unit one group, for example by its mean over the sample."
         )
@@ -166,7 +168,7 @@ def _in_group(rows: pd.DataFrame, names: _Columns) -> Estimate | str:
             fixed_effects=names.effects,
             cluster=names.clusters,
         )
-    except ValueError as error:
+    except CannotEstimate as error:
         return str(error)
 
 

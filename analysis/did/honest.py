@@ -15,6 +15,8 @@ import pandas as pd
 from scipy import optimize
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from analysis.results import CannotEstimate
+
 #: Draws behind the least-favourable critical value, and points at which a confidence set is first looked for.
 DRAWS, POINTS = 50_000, 400
 #: Share of the test's size spent on the first stage of the hybrid, as Andrews, Roth and Pakes (2023) recommend.
@@ -191,7 +193,7 @@ def _path(event_study: Any) -> EventPath:
     if path.base in periods or len(np.unique(periods)) < len(periods):
         raise ValueError(f"Periods must differ, and leave out the base {path.base}: {periods.tolist()}.")
     if not (np.isfinite(estimate).all() and np.isfinite(covariance).all()):
-        raise ValueError("Estimates and covariance must be finite; leave out periods that are not identified.")
+        raise CannotEstimate("Estimates and covariance must be finite; leave out periods that are not identified.")
     order = np.argsort(periods)
     return EventPath(periods[order].astype(int), estimate[order], covariance[np.ix_(order, order)], path.base)
 
@@ -200,7 +202,7 @@ def _check_rank(covariance: np.ndarray) -> None:
     sd = np.sqrt(np.clip(np.diag(covariance), 0, None))
     rank = int((np.linalg.eigvalsh(covariance / np.outer(sd, sd)) > 1e-10).sum()) if (sd > 0).all() else 0
     if rank < len(sd):
-        raise ValueError(
+        raise CannotEstimate(
             f"The covariance of the {len(sd)} periods has rank {rank}, so a combination of them is known without "
             "error; use fewer periods, or more clusters than periods."
         )
@@ -211,7 +213,7 @@ def _rebased(path: EventPath) -> EventPath:
     if path.base == -1:
         return path
     if -1 not in path.periods:
-        raise ValueError(f"The event study has base {path.base} and no estimate of period -1 to measure against.")
+        raise CannotEstimate(f"The event study has base {path.base} and no estimate of period -1 to measure against.")
     periods = np.sort(np.append(path.periods[path.periods != -1], path.base))
     change = (periods[:, None] == path.periods).astype(float) - (path.periods == -1)
     return EventPath(periods, change @ path.estimate, change @ path.covariance @ change.T)
@@ -227,7 +229,7 @@ def _around_the_base(path: EventPath) -> tuple[EventPath, tuple[str, ...]]:
         last += 1
     if first == -1 or last == -1:
         missing = "-2, before adoption" if first == -1 else "0, after adoption"
-        raise ValueError(f"The event study has no estimate of period {missing}; its periods are {sorted(present)}.")
+        raise CannotEstimate(f"The event study has no estimate of period {missing}; its periods are {sorted(present)}.")
     keep = (path.periods >= first) & (path.periods <= last)
     notes: tuple[str, ...] = ()
     if not keep.all():

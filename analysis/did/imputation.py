@@ -22,7 +22,7 @@ from analysis.did._staggered import (
 )
 from analysis.did.regression import design_matrix, fit
 from analysis.estimation_sample import codes_of
-from analysis.results import COLUMNS
+from analysis.results import COLUMNS, CannotEstimate
 
 #: A treated row is imputed when what the untreated rows leave of its regressors is below this share of their length.
 SPANNED = 1e-7
@@ -174,7 +174,7 @@ def _imputable_rows(panel: CohortPanel, unit: str, controls: Sequence[str]) -> C
         if not loose.any():
             return panel
         if loose.sum() == treated.sum():
-            raise ValueError(
+            raise CannotEstimate(
                 "No treated row can be imputed: no untreated row shares its unit, or none its time. Add never-treated "
                 "units or earlier times."
             )
@@ -228,7 +228,7 @@ def _pretrends(
         wanted = wanted[1:]
     unknown = np.setdiff1d(wanted, observed)
     if len(unknown):
-        raise ValueError(f"No untreated row of a treated unit lies in period {unknown[0]:g}; leads cannot name it.")
+        raise CannotEstimate(f"No untreated row of a treated unit lies in period {unknown[0]:g}; leads cannot name it.")
     if not len(wanted):
         return pd.DataFrame(columns=["period", *COLUMNS]), notes
     frame = panel.data[rows].reset_index(drop=True)

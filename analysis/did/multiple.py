@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.did.regression import design_matrix
 from analysis.estimation_sample import as_key
 from analysis.fixed_effects import FixedEffects
+from analysis.results import CannotEstimate
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _scores(
         data, outcome, [treatment, *controls], unit=unit, time=time, fixed_effects=fixed_effects, cluster=unit
     )
     if treatment in design.not_identified:
-        raise ValueError(f"The effect of {treatment!r} on {outcome!r}: {design.not_identified[treatment]}")
+        raise CannotEstimate(f"The effect of {treatment!r} on {outcome!r}: {design.not_identified[treatment]}")
     place = design.terms.index(treatment)
     effects = design.effects if isinstance(design.effects, FixedEffects) else FixedEffects([], len(design.raw_y))
     projection = effects.extended(np.delete(design.raw_x, place, axis=1))

@@ -16,7 +16,7 @@ from analysis.did.adoption import one_adoption, treatment_from_adoption
 from analysis.did.regression import Design, cluster_factor, cluster_ways, design_matrix, few_treated, fit
 from analysis.estimation_sample import unit_order
 from analysis.fixed_effects import FixedEffects, is_nested
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 #: Numbers held at once where draws need rows: small enough for a processor's cache, the same on every machine.
 BLOCK = 262_144
@@ -156,7 +156,7 @@ def _treated_design(
         carry=[adoption, time],
     )
     if treatment in design.not_identified:
-        raise ValueError(
+        raise CannotEstimate(
             f"The treatment that {adoption!r} gives has no effect to estimate, so nothing can be permuted: "
             f"{design.not_identified[treatment]}"
         )

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.results import CannotEstimate
+
 #: Draws of the estimated leads behind each power, with a fixed seed, so that power rises smoothly with the slope.
 DRAWS, SEED = 20_000, 0
 
@@ -65,10 +67,12 @@ def pretest_power(
     periods = np.asarray(periods, dtype=int)
     before, after = periods < min(base, 0), periods >= 0
     if not before.any() or not after.any():
-        raise ValueError(f"A pre-test needs leads before the base {base} and periods from 0 on; these are {periods}.")
+        raise CannotEstimate(
+            f"A pre-test needs leads before the base {base} and periods from 0 on; these are {periods}."
+        )
     variance = np.diag(covariance)
     if not (variance > 0).all():
-        raise ValueError("Every period needs a positive variance.")
+        raise CannotEstimate("Every period needs a positive variance.")
     se = np.sqrt(variance[before])
     values, vectors = np.linalg.eigh(covariance[np.ix_(before, before)] / np.outer(se, se))
     noise = np.random.default_rng(SEED).standard_normal((DRAWS, before.sum()))

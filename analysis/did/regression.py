@@ -14,7 +14,7 @@ from scipy import linalg
 
 from analysis.estimation_sample import codes_of, effect_columns, label, prepare, require_varying
 from analysis.fixed_effects import FixedEffects, NoEffects, drop_singletons, identified, is_nested
-from analysis.results import Estimate, inference_table
+from analysis.results import CannotEstimate, Estimate, inference_table
 
 #: Below these numbers of clusters, and of treated clusters, results say that a clustered variance is not to be trusted.
 FEW_CLUSTERS = 40
@@ -176,7 +176,7 @@ def design_matrix(
             notes.append(f"{int((~keep).sum())} rows dropped: alone in a fixed effect (singletons).")
             frame = frame[keep].reset_index(drop=True)
         if frame.empty:
-            raise ValueError("Every row is alone in one of its fixed effects, so nothing can be estimated.")
+            raise CannotEstimate("Every row is alone in one of its fixed effects, so nothing can be estimated.")
     require_varying(frame, y)
     effect_codes = [codes_of(frame[column]) for column in effects]
     cluster_codes = [codes_of(frame[column]) for column in clusters]
@@ -236,12 +236,12 @@ def fit(design: Design, covariance: str = "classical") -> Estimate:
     n, k = x.shape
     parameters = k + design.absorbed
     if n <= parameters:
-        raise ValueError(f"{n} rows cannot identify {parameters} parameters.")
+        raise CannotEstimate(f"{n} rows cannot identify {parameters} parameters.")
     beta, bread = least_squares(x, y)
     residual = y - x @ beta
     clusters = min((int(codes.max()) + 1 for codes in design.clusters), default=None)
     if clusters is not None and clusters < 2:
-        raise ValueError("A clustered variance needs at least two clusters.")
+        raise CannotEstimate("A clustered variance needs at least two clusters.")
     freedom = float(n - parameters if clusters is None else clusters - 1)
 
     def sandwich(x: np.ndarray, bread: np.ndarray) -> np.ndarray:
@@ -309,7 +309,7 @@ def cluster_covariance(
 def cluster_ways(clusters: Sequence[np.ndarray]) -> list[tuple[float, np.ndarray]]:
     """Sign and codes (n,) of each sum of squares in a clustered variance (Cameron, Gelbach and Miller 2011)."""
     if len(clusters) > 2:
-        raise ValueError(f"Clusters can be one or two columns, not {len(clusters)}.")
+        raise CannotEstimate(f"Clusters can be one or two columns, not {len(clusters)}.")
     ways = [(1.0, codes) for codes in clusters]
     if len(clusters) == 2:
         both = clusters[0].astype(np.int64) * (int(clusters[1].max()) + 1) + clusters[1]

@@ -23,7 +23,7 @@ from analysis.did._staggered import (
 )
 from analysis.did.regression import design_matrix, fit
 from analysis.estimation_sample import effect_columns
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def sun_abraham(
     keys = [name for name in effect_columns(cluster, unit=unit, time=time) if name not in (unit, time)]
     panel = cohort_panel(data, y, adoption, controls, unit=unit, time=time, keys=keys)
     if np.isfinite(panel.cohort).all():
-        raise ValueError(
+        raise CannotEstimate(
             NO_NEVER_TREATED.format(
                 adoption=adoption,
                 estimator="sun_abraham",
@@ -115,7 +115,7 @@ def _with_a_time_before(panel: CohortPanel) -> CohortPanel:
     note = f"{int(always.sum())} rows dropped: their cohort has no time before adoption in the data."
     if np.isfinite(panel.cohort[~always]).any():
         return panel.keep(~always, note)
-    raise ValueError("Every treated cohort is treated from its first time in the data on: there is nothing before.")
+    raise CannotEstimate("Every treated cohort is treated from its first time in the data on: there is nothing before.")
 
 
 def _base_periods(panel: CohortPanel) -> tuple[dict[float, float], list[str]]:
@@ -161,7 +161,7 @@ def _result(
     weight = np.stack([_row_weights(known & (relative == period), rows) for period in periods])
     overall = _row_weights(known & (relative >= 0), rows)
     if not overall.any():
-        raise ValueError("No treated cohort-time is identified: controls and fixed effects determine every dummy.")
+        raise CannotEstimate("No treated cohort-time is identified: controls and fixed effects determine every dummy.")
     averages = np.vstack([weight, overall])[:, known]
     by_period = averages @ effect[known]
     spread = averages @ covariance[np.ix_(known, known)] @ averages.T

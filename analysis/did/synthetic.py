@@ -15,6 +15,7 @@ from scipy import stats
 from analysis.did._staggered import cohort_panel, whole_numbers
 from analysis.did.adoption import adoption_from_treatment
 from analysis.did.regression import design_matrix, fit
+from analysis.results import CannotEstimate
 
 #: Steps before and after small weights are set to zero, and the decrease (in noise levels) at which steps end.
 STEPS_BEFORE, STEPS_AFTER, LEAST_DECREASE = 100, 10_000, 1e-5
@@ -172,9 +173,11 @@ def _usable_cohorts(wide: pd.DataFrame, cohort: np.ndarray) -> tuple[pd.DataFram
     notes = [f"{int(early.sum())} units dropped: fewer than two times before adoption."] if early.any() else []
     wide, cohort = wide[~early], cohort[~early]
     if not np.isfinite(cohort).any():
-        raise ValueError("No treated unit is observed at every time and at two or more times before adoption.")
+        raise CannotEstimate("No treated unit is observed at every time and at two or more times before adoption.")
     if not np.isinf(cohort).any():
-        raise ValueError("No unit is observed at every time and never treated: nothing can make a synthetic control.")
+        raise CannotEstimate(
+            "No unit is observed at every time and never treated: nothing can make a synthetic control."
+        )
     return wide, cohort, notes
 
 

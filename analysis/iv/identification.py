@@ -14,6 +14,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import linalg, stats
 
+from analysis.results import CannotEstimate
+
 #: A covariance whose smallest eigenvalue is below this share of its largest has no usable inverse.
 SINGULAR = 1e-10
 
@@ -84,7 +86,7 @@ def cross_scores(left: np.ndarray, right: np.ndarray, clusters: Sequence[np.ndar
         both = clusters[0].astype(np.int64) * (int(clusters[1].max()) + 1) + clusters[1]
         ways.append((-1.0, np.unique(both, return_inverse=True)[1]))
     elif len(clusters) > 2:
-        raise ValueError(f"Clusters can be one or two columns, not {len(clusters)}.")
+        raise CannotEstimate(f"Clusters can be one or two columns, not {len(clusters)}.")
     return sum(sign * (_sums(left, codes).T @ _sums(right, codes)) for sign, codes in ways)
 
 

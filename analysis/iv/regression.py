@@ -25,7 +25,7 @@ from analysis.iv.identification import (
     rank_tests,
 )
 from analysis.iv.stock_yogo import critical_values
-from analysis.results import Estimate, inference_table
+from analysis.results import CannotEstimate, Estimate, inference_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +209,10 @@ def _arrays(design: Design, y: str, roles: dict[str, list[str]]) -> _Arrays:
     }
     absent = [name for name in roles["endogenous"] if name not in names["endogenous"]]
     if absent:
-        raise ValueError(f"{missing[absent[0]]} Its effect cannot be estimated in these {len(design.data)} rows.")
+        raise CannotEstimate(f"{missing[absent[0]]} Its effect cannot be estimated in these {len(design.data)} rows.")
     if len(names["instruments"]) < len(names["endogenous"]):
         lost = " ".join(missing[name] for name in roles["instruments"] if name in missing)
-        raise ValueError(
+        raise CannotEstimate(
             f"{len(names['endogenous'])} endogenous regressors need as many instruments; "
             f"{len(names['instruments'])} can be used. {lost}".strip()
         )
@@ -249,7 +249,7 @@ def _estimate(design: Design, arrays: _Arrays, setting: Setting, small: bool) ->
     names = arrays.names
     exogenous = np.hstack([arrays.controls, arrays.instruments])
     if setting.n <= exogenous.shape[1] + setting.dofminus + setting.sdofminus:
-        raise ValueError(
+        raise CannotEstimate(
             f"{setting.n} rows are too few for {exogenous.shape[1]} controls and instruments and the fixed effects."
         )
     fitted = arrays.endogenous - _partial(exogenous, arrays.endogenous)
@@ -347,7 +347,7 @@ def _variance(
     groups = setting.smallest
     if groups is not None:
         if groups < 2:
-            raise ValueError("A clustered variance needs at least two clusters.")
+            raise CannotEstimate("A clustered variance needs at least two clusters.")
         factor = (n - 1) / left * groups / (groups - 1) if small else 1.0
         freedom = float(groups - 1)
     else:

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis import indices
 from analysis.lineage.evidence import Row
 from analysis.lineage.formula import number
+from analysis.results import CannotEstimate
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def entropy(columns: pd.DataFrame, parts: Sequence[str]) -> pd.Series:
     """The entropy index of some columns; missing where they give none, as the warehouse has it."""
     try:
         return indices.entropy_index(columns, parts)
-    except ValueError:
+    except CannotEstimate:
         return pd.Series(math.nan, index=columns.index)
 
 
@@ -95,7 +96,7 @@ def weighted(rows: pd.DataFrame, parts: Sequence[str], method: str = "none", max
     """A line that says how an entropy index weighs its parts over some rows."""
     try:
         weights = indices.entropy_weights(_filled(rows, list(parts), method, max_gap), parts)
-    except ValueError as error:
+    except CannotEstimate as error:
         return f"no entropy index over {len(rows):,} rows: {error}"
     told = ", ".join(f"{part} {number(weight)}" for part, weight in weights.items())
     return f"entropy index over {len(rows):,} rows, weights {told}"

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.matching.propensity import logit
+from analysis.results import CannotEstimate
 
 
 def balance_table(x: np.ndarray, names: Sequence[str], treated: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
@@ -91,7 +92,7 @@ def quality_table(
         columns = np.column_stack([np.ones(int(kept.sum())), x[kept]])
         try:
             fit = logit(treated[kept].astype(float), columns, ["const", *names], use[kept])
-        except (ValueError, np.linalg.LinAlgError):
+        except CannotEstimate:
             rows.append(row)
             continue
         one, zero = use[kept] * treated[kept], use[kept] * ~treated[kept]

@@ -19,7 +19,7 @@ from analysis.matching.balance import balance_table, quality_table
 from analysis.matching.neighbours import KERNELS, kernel_weights, nearest, nearest_once
 from analysis.matching.propensity import Logit, logit
 from analysis.matching.result import Matching
-from analysis.results import inference_table
+from analysis.results import CannotEstimate, inference_table
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def match(
         fits.append((name, table))
         blocks += _match_group(rule, rows, sample.treated, score)
     if not fits:
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {treatment!r} needs both treated (1) and untreated (0) rows with all covariates present."
         )
     return _result(data, sample, rule, score, blocks, fits, by, notes)
@@ -209,7 +209,7 @@ def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str |
     treated = as_float(data[treatment]).to_numpy().copy()
     wrong = ~np.isnan(treated) & ~np.isin(treated, (0, 1))
     if wrong.any():
-        raise ValueError(f"Treatment {treatment!r} must hold 0 and 1; it holds {treated[wrong][0]:g}.")
+        raise CannotEstimate(f"Treatment {treatment!r} must hold 0 and 1; it holds {treated[wrong][0]:g}.")
     x = np.column_stack([as_float(data[name]).to_numpy() for name in covariates])
     usable, notes = np.ones(len(data), dtype=bool), []
     for name in wanted:
@@ -247,8 +247,8 @@ def _score(sample: _Sample, rows: np.ndarray, where: str) -> tuple[Logit, list[s
     names = [name for name, kept in zip(names, known, strict=True) if kept]
     try:
         return logit(sample.treated[rows], x[:, known], names), names, notes
-    except ValueError as error:
-        raise ValueError(f"{error}{where.rstrip(':')}") from None
+    except CannotEstimate as error:
+        raise CannotEstimate(f"{error}{where.rstrip(':')}") from None
 
 
 def _match_group(rule: _Rule, rows: np.ndarray, treated: np.ndarray, score: np.ndarray) -> list[sparse.coo_array]:
@@ -280,7 +280,7 @@ def _result(
 ) -> Matching:
     matches = sparse.csr_array(sum(blocks[1:], start=blocks[0]))
     if not matches.nnz:
-        raise ValueError("Nobody found a match: widen the caliper or the bandwidth, or drop support='common'.")
+        raise CannotEstimate("Nobody found a match: widen the caliper or the bandwidth, or drop support='common'.")
     served = np.diff(matches.indptr) > 0
     weight = served + np.asarray(matches.sum(axis=0)).ravel()
     scored = ~np.isnan(score)

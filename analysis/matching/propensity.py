@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from analysis.results import CannotEstimate
+
 #: Linear predictors beyond this (odds of three million) or slow convergence make us look for separation.
 SUSPICIOUS = 15.0
 ITERATIONS = 50
@@ -72,7 +74,7 @@ def logit(treatment: np.ndarray, x: np.ndarray, names: Sequence[str], weights: n
     if not converged or np.abs(linear).max() > SUSPICIOUS:
         _refuse_separation(treatment, columns, names, weights)
     if not converged:
-        raise ValueError(
+        raise CannotEstimate(
             f"The logit did not converge in {ITERATIONS} iterations; rescale or drop covariates with extreme values."
         )
     information = (columns * (weights * probability * (1 - probability))[:, None]).T @ columns
@@ -102,7 +104,7 @@ def _refuse_separation(treatment: np.ndarray, columns: np.ndarray, names: Sequen
         slopes = [j for j, name in enumerate(names) if name != "const"]
         alone = [names[j] for j in slopes if _separates(columns[used, j], treatment[used] == 1)]
         guilty = alone or [names[j] for j in slopes if abs(found.x[j]) > 1e-6]
-        raise ValueError(
+        raise CannotEstimate(
             f"The covariates separate treated from untreated rows ({', '.join(map(repr, guilty)) or 'the constant'}): "
             "some rows are predicted with certainty, so the propensity score has no estimate. Drop or coarsen these "
             "covariates."

@@ -11,6 +11,7 @@ from scipy import sparse, stats
 
 from analysis.estimation_sample import as_float, require_columns
 from analysis.matching.neighbours import nearest
+from analysis.results import CannotEstimate
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class Matching:
         outcome = as_float(self._data[y]).to_numpy()
         absent = np.isnan(outcome) & (self.weights.to_numpy() > 0)
         if absent.any():
-            raise ValueError(
+            raise CannotEstimate(
                 f"Outcome {y!r} is missing in {int(absent.sum())} matched rows; drop these rows before matching, "
                 "because their matches would differ."
             )
@@ -250,7 +251,9 @@ class Matching:
                 if not len(ask):
                     continue
                 if len(arm) < 2:
-                    raise ValueError("A conditional variance needs two units on each side; use variance_neighbours=0.")
+                    raise CannotEstimate(
+                        "A conditional variance needs two units on each side; use variance_neighbours=0."
+                    )
                 # The nearest neighbour of a unit in its own arm is itself: ask for one more and take it out.
                 near = nearest(score[ask], score[arm], neighbours + 1, np.inf, "all", 0.0).tocoo()
                 other = arm[near.col] != ask[near.row]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
+from analysis.results import CannotEstimate
 from analysis.spatial.layout import Layout, arrange
 from analysis.spatial.weights import Weights
 
@@ -197,7 +198,7 @@ def _global(
     if assumption == "permutation" and permutations < 1:
         raise ValueError("assumption is permutation, and permutations is 0: ask for 999, say.")
     if weights.n < 4:
-        raise ValueError(f"The weights have {weights.n} units: the moments need at least four.")
+        raise CannotEstimate(f"The weights have {weights.n} units: the moments need at least four.")
     layout, name, _ = _by_period(data, y, weights, unit, time)
     rows = []
     for t, period in enumerate(layout.periods):
@@ -318,7 +319,7 @@ def _standardise(layout: Layout, y: str, t: int, time: str) -> np.ndarray:
     values = layout.column(y)[:, t]
     spread = values.std()
     if spread <= 1e-12 * max(1.0, np.abs(values).max()):
-        raise ValueError(
+        raise CannotEstimate(
             f"{y!r} is the same for every unit in {time} {layout.periods[t]}: its autocorrelation is not defined."
         )
     return (values - values.mean()) / spread

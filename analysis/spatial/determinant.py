@@ -13,6 +13,8 @@ from scipy import linalg, sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import eigs, splu
 
+from analysis.results import CannotEstimate
+
 DENSE_LIMIT = 4000  # units; above it eigenvalues of the dense matrix cost more than sparse factorisations
 Method = Literal["auto", "eigenvalues", "lu"]
 
@@ -74,7 +76,7 @@ class Spectrum:
         """
         # Without a loop of links W is nilpotent; rounding would give it small eigenvalues, so the graph is asked.
         if csgraph.connected_components(self.matrix, connection="strong")[0] == self.n:
-            raise ValueError(
+            raise CannotEstimate(
                 "The weights matrix has no eigenvalue other than zero (its links never form a loop), so the likelihood "
                 "does not bound the spatial parameter: use links that go both ways."
             )

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import linalg, sparse, stats
 from scipy.sparse.linalg import splu
 
+from analysis.results import CannotEstimate
 from analysis.spatial.determinant import Spectrum, interpolate
 from analysis.spatial.weights import Weights
 
@@ -206,7 +207,7 @@ def _draw(
         kept = np.vstack([kept, new])
         if len(kept) >= draws:
             return kept[:draws], rejected
-    raise ValueError(
+    raise CannotEstimate(
         "Nearly all draws of rho fall outside its interval: rho lies at the border, so effects cannot be simulated."
     )
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.results import CannotEstimate
+
 
 @cache
 def _features() -> tuple[tuple[str, str, Any], ...]:
@@ -73,7 +75,7 @@ def prefecture_polygons(codes: Sequence[str] | None = None) -> pd.Series:
     absent = [code for code in wanted if code not in known]
     if absent:
         shown = ", ".join(absent[:5])
-        raise ValueError(
+        raise CannotEstimate(
             f"No polygon for {len(absent)} of {len(wanted)} codes, the first {shown}: use codes of cities that exist "
             "today "
             "(merge abolished ones into their successors) as six digits of text."

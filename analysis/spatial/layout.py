@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimation_sample import as_key, as_number, require_columns
+from analysis.results import CannotEstimate
 from analysis.spatial.weights import Weights
 
 
@@ -46,7 +47,7 @@ def arrange(data: pd.DataFrame, columns: Sequence[str], weights: Weights, *, uni
     _check_units(data[unit], weights, unit)
     rows = weights.index.get_indexer(pd.Index(data[unit], dtype=object))
     if data[time].isna().any():
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {time!r} has {int(data[time].isna().sum())} missing values: every row needs its {time}."
         )
     periods, column_of = np.unique(as_key(data[time]).to_numpy(), return_inverse=True)
@@ -64,7 +65,7 @@ def arrange(data: pd.DataFrame, columns: Sequence[str], weights: Weights, *, uni
 
 def _check_units(units: pd.Series, weights: Weights, unit: str) -> None:
     if units.isna().any():
-        raise ValueError(f"Column {unit!r} has {int(units.isna().sum())} missing values: every row needs its unit.")
+        raise CannotEstimate(f"Column {unit!r} has {int(units.isna().sum())} missing values: every row needs its unit.")
     known, present = weights.index, pd.Index(units.unique(), dtype=object)
     strangers, unused = present.difference(known, sort=False), known.difference(present, sort=False)
     if len(strangers) or len(unused):
@@ -74,13 +75,13 @@ def _check_units(units: pd.Series, weights: Weights, unit: str) -> None:
             hint = f" ({types}: make them the same type)"
         sides = [f"{_name(strangers)} without a row in the weights matrix"] * bool(len(strangers))
         sides += [f"{_name(unused)} in the weights matrix but not in the data"] * bool(len(unused))
-        raise ValueError(
+        raise CannotEstimate(
             f"Data and weights do not match: {' and '.join(sides)}{hint}. Build the matrix for exactly the units of "
             "the panel "
             "(Weights.subset, then normalise), because it is used as given."
         )
     if weights.isolated:
-        raise ValueError(
+        raise CannotEstimate(
             f"{_name(pd.Index(weights.isolated))} in the weights matrix without any neighbour: link the unit with the "
             "nearest "
             '(isolated="nearest" when building the matrix) or leave it out.'
@@ -94,11 +95,11 @@ def _check_balance(cell: np.ndarray, weights: Weights, periods: np.ndarray, unit
         return f"{unit} {weights.labels[position // len(periods)]}, {time} {periods[position % len(periods)]}"
 
     if (counts > 1).any():
-        raise ValueError(
+        raise CannotEstimate(
             f"{named(int(np.argmax(counts > 1)))} occurs {counts.max()} times: keep one row for each {unit} and {time}."
         )
     if (counts == 0).any():
-        raise ValueError(
+        raise CannotEstimate(
             f"Spatial models need a balanced panel, and {int((counts == 0).sum())} of {len(counts)} rows are missing, "
             "the first "
             f"{named(int(np.argmax(counts == 0)))}: fill it, or leave the unit or the year out (and rebuild the "
@@ -111,7 +112,7 @@ def _numbers(data: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
     bad = ~np.isfinite(values)
     if bad.any():
         row = data.iloc[int(np.argmax(bad))]
-        raise ValueError(
+        raise CannotEstimate(
             f"Spatial models need a balanced panel, and column {name!r} is missing or infinite in {int(bad.sum())} "
             "rows, the first "
             f"{unit} {row[unit]}, {time} {row[time]}: fill it, or leave the unit or the year out (and rebuild the "

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import linalg, optimize, sparse
 from scipy.sparse.linalg import splu
 
+from analysis.results import CannotEstimate
 from analysis.spatial.determinant import Spectrum
 
 Units = Literal["none", "fixed", "random"]
@@ -112,7 +113,7 @@ class Likelihood:
             self.parts.append(_Moments(mean * np.sqrt(problem.y.shape[1]), problem))
         self.observations = problem.cross_section * (problem.periods if fixed else problem.y.shape[1])
         if problem.recentres and problem.lag and problem.error and problem.lag.constant_row_sum is None:
-            raise ValueError(
+            raise CannotEstimate(
                 "SAC with time effects and a lag matrix whose rows sum to different numbers has no exact "
                 "transformation: "
                 'row-normalise the matrix, or choose bias_correction="direct" or None.'
@@ -328,7 +329,7 @@ def _maximise_one(at: Callable[[float, bool], Point], which: int, interval: tupl
 
     if slope(left) <= 0 or slope(right) >= 0:
         name = ("rho", "lambda")[which]
-        raise ValueError(
+        raise CannotEstimate(
             f"The likelihood rises up to the border of the interval ({interval[0]:.4g}, {interval[1]:.4g}) of {name}: "
             "the data "
             "do not bound it. Use a sparser or another weights matrix, or a model without this parameter."
@@ -351,7 +352,7 @@ def _maximise_two(likelihood: Likelihood, phi: float, lag: tuple[float, float], 
     polished = optimize.root(lambda theta: likelihood.at(theta[0], theta[1], phi, value=False).slope, best, tol=1e-12)
     inside = all(low < v < high for v, (low, high) in zip(polished.x, bounds, strict=True))
     if not inside or np.abs(polished.x - best).max() > 1e-2:
-        raise ValueError(
+        raise CannotEstimate(
             f"The likelihood has no maximum inside the intervals of rho {lag} and lambda {error}: the data do not "
             "tell the two "
             "parameters apart. Fit SAR or SEM, or use different matrices for lag and error."

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimation_sample import label
-from analysis.results import Estimate, inference_table
+from analysis.results import CannotEstimate, Estimate, inference_table
 from analysis.spatial.determinant import Method, Spectrum
 from analysis.spatial.effects import Effects, Multiplier, band_effects, summarise_effects
 from analysis.spatial.layout import Layout, arrange
@@ -150,7 +150,9 @@ class SpatialEstimate(Estimate):
         labels = list(self.weights.labels)
         given = values.reindex(labels)
         if given.isna().any():
-            raise ValueError(f"There is no value for {label(given.index[given.isna()][0])}: give one for every unit.")
+            raise CannotEstimate(
+                f"There is no value for {label(given.index[given.isna()][0])}: give one for every unit."
+            )
         dense = self.weights.matrix.toarray()
         own, lagged = float(self._parameters[name]), float(self._parameters.get(f"W:{name}", 0.0))
         matrix = own * np.eye(len(labels)) + lagged * dense
@@ -355,7 +357,7 @@ def _problem(
         same = error_weights is None and lag is not None
         error = lag if same else _spatial_matrix(error_weights or weights, log_determinant)
     if y.shape[1] < 2 and units != "none":
-        raise ValueError(
+        raise CannotEstimate(
             f"Unit effects need at least two periods, and the panel has {y.shape[1]}: choose effects without units."
         )
     return Problem(y, x, lag, error, units, time, correction)
@@ -370,9 +372,11 @@ def _spatial_matrix(weights: Weights, method: Method) -> SpatialMatrix:
 def _check_outcome(likelihood: Likelihood, y: str) -> None:
     variation = likelihood.parts[0].raw[0, 0]
     if variation <= 1e-20 * float(np.sum(likelihood.problem.y**2)):
-        raise ValueError(f"The outcome {y!r} does not vary once the effects are removed: there is nothing to explain.")
+        raise CannotEstimate(
+            f"The outcome {y!r} does not vary once the effects are removed: there is nothing to explain."
+        )
     if likelihood.observations <= likelihood.k + 2:
-        raise ValueError(
+        raise CannotEstimate(
             f"{likelihood.observations} observations are too few for {likelihood.k} terms: drop some of x."
         )
 
@@ -390,7 +394,7 @@ def _check_spatial(likelihood: Likelihood, y: str) -> None:
         fitted = least_squares(known.T @ cross @ known, known.T @ cross @ lag)
         left = lag - known @ fitted
         if size <= 0 or float(left @ cross @ left) <= 1e-12 * size:
-            raise ValueError(
+            raise CannotEstimate(
                 f"After the effects are removed the spatial lag of {y!r} is a combination of {y!r} and x, so {name} "
                 "is not "
                 "identified: all units are each other's equal neighbours, or the panel is too small. Use another "
@@ -413,13 +417,15 @@ def _clusters(
     varying = by_unit.nunique(dropna=False)
     if (varying > 1).any() or data[cluster].isna().any():
         where = varying.index[int(np.argmax(varying.to_numpy() > 1))]
-        raise ValueError(
+        raise CannotEstimate(
             f"Column {cluster!r} is missing or changes over time (as in {unit} {where}): a cluster must hold whole "
             "units."
         )
     codes, _ = pd.factorize(by_unit.first().reindex(list(layout.units)))
     if codes.max() < 1:
-        raise ValueError(f"Column {cluster!r} has one value only: cluster-robust variance needs at least two clusters.")
+        raise CannotEstimate(
+            f"Column {cluster!r} has one value only: cluster-robust variance needs at least two clusters."
+        )
     return codes, int(codes.max()) + 1
 
 

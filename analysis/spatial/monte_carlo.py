@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from analysis.results import CannotEstimate
 from analysis.spatial.likelihood import Correction, spatial_lag
 from analysis.spatial.models import Model, panel
 from analysis.spatial.weights import Weights
@@ -82,7 +83,7 @@ def monte_carlo(
             fit = panel(
                 data, "y", ["x"], weights, model=model, bias_correction=bias_correction, unit="unit", time="time"
             )
-        except ValueError as error:
+        except CannotEstimate as error:
             if "border" not in str(error):
                 raise
             continue

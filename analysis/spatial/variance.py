@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg, sparse
 
+from analysis.results import CannotEstimate
 from analysis.spatial.determinant import DENSE_LIMIT
 from analysis.spatial.likelihood import Likelihood, Point, spatial_lag
 
@@ -154,7 +155,7 @@ def observed_information(likelihood: Likelihood, point: Point) -> np.ndarray:
     effects).
     """
     if likelihood.problem.units == "random":
-        raise ValueError("Random effects with more than 4,000 units are not offered: use fixed unit effects.")
+        raise CannotEstimate("Random effects with more than 4,000 units are not offered: use fixed unit effects.")
     parts, cross = likelihood.combinations(point.rho, point.lam), likelihood.cross(point.lam)
     beta, sigma2, k = point.beta, point.sigma2, likelihood.k
     residual = parts["y"] - parts["x"] @ beta

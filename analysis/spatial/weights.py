@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from analysis.results import CannotEstimate
 from analysis.spatial.determinant import Spectrum
 
 EARTH_RADIUS_KM = 6371.0088  # mean radius, International Union of Geodesy and Geophysics
@@ -128,7 +129,7 @@ class Weights:
         position = self.index.get_indexer(pd.Index(list(labels), dtype=object))
         if (position < 0).any():
             unknown = [label for label, at in zip(labels, position, strict=True) if at < 0]
-            raise ValueError(
+            raise CannotEstimate(
                 f"The weights matrix has no row for {_some(unknown)}: leave them out or build it with them."
             )
         return Weights(self.matrix[position][:, position], list(labels), self.notes)
@@ -149,7 +150,7 @@ class Weights:
         rows, columns = index.get_indexer(links["unit"]), index.get_indexer(links["neighbour"])
         if (rows < 0).any() or (columns < 0).any():
             unknown = sorted({*links["unit"][rows < 0], *links["neighbour"][columns < 0]}, key=str)
-            raise ValueError(
+            raise CannotEstimate(
                 f"Links name units that are not among the labels: {_some(unknown)}. Add them or drop the links."
             )
         values = links["weight"].to_numpy(float)
@@ -194,7 +195,7 @@ def great_circle(coordinates: pd.DataFrame, *, longitude: str = "longitude", lat
     east, north = (np.radians(coordinates[column].to_numpy(float)) for column in (longitude, latitude))
     bad = ~(np.isfinite(east) & np.isfinite(north)) | (np.abs(north) > np.pi / 2) | (np.abs(east) > 2 * np.pi)
     if bad.any():
-        raise ValueError(
+        raise CannotEstimate(
             f"No valid longitude and latitude in degrees for {_some(list(coordinates.index[bad]))}: complete them "
             "first."
         )
@@ -266,14 +267,14 @@ def economic_nested(
         As ``inverse_distance``, and when a unit has no positive GDP or more than one.
     """
     if gdp.index.has_duplicates:
-        raise ValueError(
+        raise CannotEstimate(
             f"GDP has more than one number for {_some(list(gdp.index[gdp.index.duplicated()].unique()))}: "
             "pass one year, or the mean over years."
         )
     size = gdp.reindex(coordinates.index).to_numpy(float)
     bad = ~(np.isfinite(size) & (size > 0))
     if bad.any():
-        raise ValueError(
+        raise CannotEstimate(
             f"No positive GDP for {_some(list(coordinates.index[bad]))}: complete it or leave the units out."
         )
     distance = inverse_distance(
@@ -341,7 +342,7 @@ def contiguity(
     labels = list(shapes)
     bad = [label for label, shape in shapes.items() if shape is None or shape.is_empty]
     if bad:
-        raise ValueError(f"No polygon for {_some(bad)}: leave these units out or add their borders.")
+        raise CannotEstimate(f"No polygon for {_some(bad)}: leave these units out or add their borders.")
     geometry = np.array(list(shapes.values()), dtype=object)
     left, right = STRtree(geometry).query(geometry, predicate="intersects")
     apart = left != right
@@ -380,7 +381,7 @@ def _inverse(
     np.fill_diagonal(distance, np.inf)
     if len(labels) > 1 and distance.min() < 1e-6:
         i, j = np.unravel_index(int(np.argmin(distance)), distance.shape)
-        raise ValueError(
+        raise CannotEstimate(
             f"{labels[i]} and {labels[j]} lie in the same place, so their inverse distance is infinite: check them."
         )
     keep = np.isfinite(distance) if cutoff is None else distance <= cutoff
@@ -402,7 +403,7 @@ def _isolated_rule(isolated: str, labels: list[Any], why: str) -> None:
     if isolated not in ("nearest", "keep", "error"):
         raise ValueError(f'isolated is {isolated!r}: choose "nearest", "keep" or "error".')
     if labels and isolated == "error":
-        raise ValueError(f'{_some(labels)} {why}: choose isolated="nearest" or "keep", or leave them out.')
+        raise CannotEstimate(f'{_some(labels)} {why}: choose isolated="nearest" or "keep", or leave them out.')
 
 
 def _check(matrix: sparse.csr_array, index: pd.Index) -> None:
@@ -413,18 +414,20 @@ def _check(matrix: sparse.csr_array, index: pd.Index) -> None:
             "square, one label a row."
         )
     if index.has_duplicates:
-        raise ValueError(
+        raise CannotEstimate(
             f"Labels of the weights matrix repeat: {_some(list(index[index.duplicated()].unique()))}. Give each unit "
             "one row."
         )
     if not np.isfinite(matrix.data).all() or (matrix.data < 0).any():
         row = int(np.repeat(np.arange(n), np.diff(matrix.indptr))[~(np.isfinite(matrix.data) & (matrix.data >= 0))][0])
-        raise ValueError(
+        raise CannotEstimate(
             f"The weights of {index[row]} hold a negative, missing or infinite number: weights are zero or more."
         )
     diagonal = matrix.diagonal()
     if diagonal.any():
-        raise ValueError(f"{index[int(np.flatnonzero(diagonal)[0])]} is its own neighbour: set the diagonal to zero.")
+        raise CannotEstimate(
+            f"{index[int(np.flatnonzero(diagonal)[0])]} is its own neighbour: set the diagonal to zero."
+        )
 
 
 def _is_symmetric(matrix: sparse.csr_array) -> bool:

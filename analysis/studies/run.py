@@ -1,6 +1,7 @@
 """The engine: one exhibit of a study computed from its panel, as tidy estimates and the estimators' own results.
 
-What cannot be computed is a row with a reason, never an exception: a run must end with every other number in place.
+What the data do not allow (`CannotEstimate`) is a row with a reason: a run ends with every other number in place. Any
+other error is a fault of code or specification and ends the exhibit with the place where it happened.
 How an exhibit looks in print is decided in `analysis.reporting`; which estimators exist, in `methods`.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.results import CannotEstimate
 from analysis.studies.frame import columns_used, missing, model_frame
 from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Method, Row
 from analysis.studies.records import Exhibit, Label, Model, Study
@@ -110,6 +112,8 @@ def run_exhibit(
     ------
     ValueError
         No such exhibit, or a panel without its keys.
+    RuntimeError
+        A model that fails for another reason than its data; names study, exhibit and model.
     """
     exhibit = study.exhibit(name)
     for key, frame in {study.name: panel, **(panels or {})}.items():
@@ -122,7 +126,13 @@ def run_exhibit(
         models, rows = _describe(study, exhibit, panel)
     for model in (*exhibit.models, *exhibit.tests):
         own = panel if model.panel is None else (panels or {}).get(model.panel)
-        models[model.label], found = _compute(study, model, own, cities, alone=len(exhibit.models) == 1)
+        try:
+            models[model.label], found = _compute(study, model, own, cities, alone=len(exhibit.models) == 1)
+        except Exception as error:
+            raise RuntimeError(
+                f"Study {study.name!r}, exhibit {exhibit.name!r}, model {model.label!r} ({model.method}) failed, and "
+                f"not because of what the data hold: {type(error).__name__}: {error}"
+            ) from error
         rows += found
     for row in rows:
         row |= {"study": study.name, "exhibit": exhibit.name, "is_sample": bool(is_sample)}
@@ -174,7 +184,7 @@ def _compute(
             method = METHODS[model.method]
             result = method.run(frame, model)
             return result, _rows(result, model, method, frame, alone)
-        except ValueError as error:
+        except CannotEstimate as error:
             frame = str(error)
     return frame, [_row(model.label, Row(model.treatments[0], reason=frame), status=NOT_COMPUTED)]
 

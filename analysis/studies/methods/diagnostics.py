@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.results import CannotEstimate
 from analysis.studies.methods.base import (
     ADOPTION,
     TIME,
@@ -107,7 +108,7 @@ def _bacon(panel: pd.DataFrame, model: Model) -> Decomposition:
     short = years.index[years < panel[TIME].nunique()]
     rows = panel[~panel[UNIT].isin(short)]
     if rows.empty:
-        raise ValueError("No city has every year complete, and the Bacon decomposition needs a balanced panel.")
+        raise CannotEstimate("No city has every year complete, and the Bacon decomposition needs a balanced panel.")
     result = bacon(rows, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME)
     left = [f"{len(short)} of {len(years)} cities left out: a year is missing, and the panel must be balanced."]
     return Decomposition(result, _shares(result), len(rows), (*(left if len(short) else []), *result.notes))

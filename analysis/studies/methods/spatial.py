@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.results import CannotEstimate
 from analysis.studies.matrices import LINKED, POSITION, build, columns_needed, described, size
 from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, effect_row, integer, numbers, word
 from analysis.studies.records import Matrix, Model
@@ -52,7 +53,7 @@ def balanced(panel: pd.DataFrame, model: Model, columns: Sequence[str]) -> tuple
     if len(kept) < 4:
         short = {name: frame.loc[frame[name].isna(), UNIT].nunique() for name in columns}
         worst = max(short, key=lambda name: short[name])
-        raise ValueError(
+        raise CannotEstimate(
             f"{len(kept)} of {cities} cities have every year complete, and spatial models need a balanced panel of at "
             f"least four; most cities miss {worst!r} in some year."
         )
@@ -248,7 +249,7 @@ def _structure(model: Model) -> str:
     known = {(): "none", ("unit",): "unit", ("time",): "time", ("time", "unit"): "two-way"}
     effects = known.get(tuple(sorted(model.fixed_effects)))
     if effects is None:
-        raise ValueError(
+        raise CannotEstimate(
             f"Spatial models take city and year effects only, not {', '.join(model.fixed_effects)}: choose among unit "
             "and time."
         )
@@ -260,7 +261,7 @@ def _fit(panel: pd.DataFrame, model: Model) -> tuple[SpatialEstimate, pd.DataFra
     from analysis.spatial import panel as fit
 
     if len(model.cluster) > 1:
-        raise ValueError("Spatial models cluster by one column: name one, or none for the information matrix.")
+        raise CannotEstimate("Spatial models cluster by one column: name one, or none for the information matrix.")
     x = [*model.treatments, *model.controls]
     frame, notes = balanced(panel, model, [model.outcome, *x])
     weights, made = _matrix(frame, model.weights[0])
@@ -382,7 +383,7 @@ def _spillovers(panel: pd.DataFrame, model: Model) -> Spillovers:
     estimate, frame = _fit(panel, replace(model, options={k: v for k, v in options.items() if k != "year"}))
     year = int(options.get("year", frame[TIME].max()))
     if year not in set(frame[TIME]):
-        raise ValueError(f"The panel has no year {year}; it runs from {frame[TIME].min()} to {frame[TIME].max()}.")
+        raise CannotEstimate(f"The panel has no year {year}; it runs from {frame[TIME].min()} to {frame[TIME].max()}.")
     rows = frame[frame[TIME] == year].set_index(UNIT)
     received = estimate.received(rows[model.treatment], model.treatment)
     table = rows[["name_en", "name_zh"]].assign(treated=rows[model.treatment], received=received).reset_index()

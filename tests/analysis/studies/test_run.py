@@ -9,6 +9,7 @@ import pytest
 from study_panel import CITIES, make_panel
 
 from analysis.did import event_study, two_way
+from analysis.studies.methods import METHODS
 from analysis.studies.records import Study
 from analysis.studies.run import COLUMNS, missing_columns, run_exhibit, run_study
 from analysis.studies.spec import catalogue, load
@@ -100,6 +101,16 @@ def test_an_estimators_complaint_becomes_the_reason(clusters, panel) -> None:
     estimates = run_exhibit(clusters, "table_4", repeated, is_sample=False).estimates
     assert set(estimates["status"]) == {"not computed"}
     assert "repeat" in estimates["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("error", [ValueError, np.linalg.LinAlgError, KeyError])
+def test_any_other_error_ends_the_exhibit_and_says_where(clusters, panel, monkeypatch, error) -> None:
+    def broken(frame: pd.DataFrame, model: object) -> None:
+        raise error("operands could not be broadcast")
+
+    monkeypatch.setitem(METHODS, "two_way", replace(METHODS["two_way"], run=broken))
+    with pytest.raises(RuntimeError, match=r"'innovative_clusters', exhibit 'table_4', model '\(1\)' .*broadcast"):
+        run_exhibit(clusters, "table_4", panel, is_sample=True)
 
 
 def test_a_column_may_select_rows_by_an_attribute_of_the_city(tmp_path: Path) -> None:
