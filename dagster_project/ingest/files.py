@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dagster_project.ingest import workbook
+from dagster_project.ingest import text, workbook
+from dagster_project.ingest.text import UnreadableFile as UnreadableFile
 
 #: A workbook that unpacks to more than this is refused unread; yearbooks unpack to a few megabytes. With it, reading
 #: any file below it takes less than MEMORY_BOUND.
@@ -28,18 +28,16 @@ DEFLATE_RATIO = 1032
 SUFFIXES = {".xlsx", ".xlsm", ".xls", ".csv", ".dta", ".parquet"}
 
 
-class UnreadableFile(ValueError):
-    """A file that cannot be opened as what its name says; the message says why."""
-
-
 @dataclass(frozen=True)
 class Sheet:
     """One sheet: ``rows()`` gives its cells as text, row by row, and may raise UnreadableFile; ``merged`` are
-    (top, left, bottom, right), 0-based."""
+    (top, left, bottom, right), 0-based. A row whose cells cannot be told is blank, and in ``set_aside`` once it was
+    passed."""
 
     name: str
     rows: Callable[[], Iterator[list[str]]]
     merged: tuple[tuple[int, int, int, int], ...] = ()
+    set_aside: list[text.Row] = field(default_factory=list)
 
 
 def sha256(path: Path) -> str:
@@ -80,16 +78,6 @@ def _guarded(rows: Callable[[], Iterator[list[str]]], suffix: str) -> Iterator[l
         yield from rows()
 
 
-def decode(content: bytes, encoding: str | None = None) -> str:
-    """Text of a file in UTF-8 (with or without a mark) or GB18030, or in the encoding its contract states."""
-    for name in [encoding] if encoding else ["utf-8-sig", "gb18030"]:
-        try:
-            return content.decode("utf-8-sig" if name and name.lower() in ("utf-8", "utf8") else name or "utf-8-sig")
-        except UnicodeDecodeError:
-            continue
-    raise UnreadableFile(f"is not text in {encoding or 'UTF-8 or GB18030'}")
-
-
 def as_text(value: object) -> str:
     """A cell as text: whole numbers without a decimal point, other numbers in their shortest exact form."""
     if isinstance(value, str):
@@ -115,16 +103,18 @@ def _csv(path: Path, encoding: str | None) -> Sheet:
         raise UnreadableFile(
             f"is larger than {MAXIMUM_TEXT_BYTES / 1024**2:.0f} MiB, more than a yearbook's table may be"
         )
-    text = decode(path.read_bytes(), encoding)
+    set_aside: list[text.Row] = []
 
     def rows() -> Iterator[list[str]]:
-        lines = io.StringIO(text, newline="")
-        for line in lines:
-            refuse_width(line)
-        lines.seek(0)
-        yield from csv.reader(lines)
+        set_aside.clear()
+        with path.open("rb") as stream:
+            for row in text.read(stream, encoding):
+                if row.fault:
+                    set_aside.append(row)
+                yield [] if row.fault else row.cells
 
-    return Sheet("", rows)
+    next(rows(), None)  # what is no text at all is said when the file is opened
+    return Sheet("", rows, set_aside=set_aside)
 
 
 def _refuse_bomb(path: Path) -> None:

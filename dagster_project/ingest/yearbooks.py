@@ -26,6 +26,7 @@ from dagster_project.ingest.contracts import (
     split_unit,
 )
 from dagster_project.ingest.files import Sheet, UnreadableFile, open_sheets
+from dagster_project.ingest.text import Row
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,10 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
                         cells.extend(row_cells)
             except UnreadableFile as error:
                 reject("unreadable_file", sheet.name, "", "", f"the file {error}; the rest of the sheet is missing.")
+            for row in sheet.set_aside:
+                begins = ",".join(row.cells)[:60]
+                said = f"row {row.number} cannot be read: it {row.fault}. The row begins {begins!r}."
+                reject("unreadable_row", sheet.name, "", begins, said, row.number)
     return Reading(_frame(cells, Cell), _frame(rejects, Reject), sheets, rows)
 
 
@@ -180,6 +185,10 @@ class _Layout:
                 continue
             key = {name: row[index] if index < len(row) else "" for name, index in self.keys.items()} | self.constants
             if any(pattern.search(key["city"]) for pattern in skip):
+                continue
+            if any(row[len(self.headers) :]):
+                fault = f"has {len(row)} cells, where its header has {len(self.headers)} columns"
+                self.sheet.set_aside.append(Row(number, number, row, fault))
                 continue
             yield [
                 Cell(

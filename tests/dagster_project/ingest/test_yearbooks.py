@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_read_is_one_reject_that_says_why(tmp_path, contra
 def test_a_fault_in_the_middle_of_a_file_keeps_what_stands_before_it(tmp_path, contract):
     path = tmp_path / "a.csv"
     good = "年份,代码,省份,城市,外资,单位\n2010,,,北京市,5,亿元\n"
-    path.write_text(good + "2011,,,上海市," + "9" * 200_000 + ",亿元\n", encoding="utf-8")
+    path.write_text(good + "\n" * 300 + "2011,,,上海市," + "9" * (17 << 20) + ",亿元\n", encoding="utf-8")
     reading = read(
         path,
         contract(PLAIN.replace('    sheets: ["Sheet1"]\n', "").replace('- sheets: ["Sheet1"]\n    keys', "- keys")),
@@ -224,3 +224,22 @@ def test_a_fault_in_the_middle_of_a_file_keeps_what_stands_before_it(tmp_path, c
     assert list(reading.cells.city) == ["北京市"]
     assert list(reading.rejects.rule) == ["unreadable_file"]
     assert "the rest of the sheet is missing" in reading.rejects.message[0]
+
+
+def test_a_row_that_cannot_be_read_is_set_aside_with_its_place_and_the_others_are_read(tmp_path, contract):
+    path = tmp_path / "a.csv"
+    rows = [f"2010,,,城市{number}市,5,亿元" for number in range(300)]
+    rows[4] = '"' + rows[4]
+    rows[7] += ",多,出"
+    path.write_text("\n".join(["年份,代码,省份,城市,外资,单位", *rows]), encoding="utf-8")
+    reading = read(
+        path,
+        contract(PLAIN.replace('    sheets: ["Sheet1"]\n', "").replace('- sheets: ["Sheet1"]\n    keys', "- keys")),
+    )
+    assert reading.rows == 298
+    assert list(reading.rejects[["rule", "row"]].itertuples(index=False, name=None)) == [
+        ("unreadable_row", 6),
+        ("unreadable_row", 9),
+    ]
+    assert 'row 6 cannot be read: it opens a quote (") in column 1 that nothing closes' in reading.rejects.message[0]
+    assert "has 8 cells, where its header has 6 columns" in reading.rejects.message[1]
