@@ -29,15 +29,15 @@ BESIDE = 1200
 #: Reads a source as a run does: hash, ledger, bad rows, a Parquet file a raw file.
 READ = """
 import json, sys, time
-from dagster_project.assets import sources
 from dagster_project.ingest import contracts
+from dagster_project.ingest.refresh import refresh
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import warehouse
 paths = Paths.from_environment()
 contract = contracts.load(CONTRACTS / f"{json.loads(sys.stdin.read())}.yaml")
 with warehouse(paths) as connection:
     started = time.perf_counter()
-    done = sources.refresh(connection, paths.raw, contract, lambda line: None)
+    done = refresh(connection, paths.raw, contract, lambda line: None)
     print(json.dumps({"seconds": time.perf_counter() - started, "read": len(done.read)}))
 """
 BARE = """

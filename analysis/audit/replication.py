@@ -276,7 +276,7 @@ def _bounds(material: Material) -> Iterator[Line]:
 
 def _estimated(material: Material) -> Iterator[Line]:
     """By exhibit: how many printed estimates are estimated here and how far they are; and which are not, and why."""
-    from analysis.reporting.compare import PUBLISHED_ONLY, compare
+    from analysis.studies.compare import PUBLISHED_ONLY, compare
 
     if material.estimates is None:
         raise NotAtHand("There are no estimates at hand.")

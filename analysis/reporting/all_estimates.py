@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.reporting import figures
+from analysis.reporting.canvas import STYLE, contents
 from analysis.reporting.table import SAMPLE, display_name
 from analysis.studies.published import Published
 from analysis.studies.records import Model, Study
@@ -78,7 +78,7 @@ def draw(table: pd.DataFrame, study: Study, *, is_sample: bool) -> dict[str, byt
     parts = [(str(outcome), rows) for outcome, rows in table.groupby("outcome", sort=False)]
     if len(table) < 3:
         return {}
-    with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(figures.STYLE):
+    with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(STYLE):
         heights = [AROUND + ROW * len(rows) for _, rows in parts]
         figure = Figure(figsize=(6.4, sum(heights)), layout="constrained")
         axes = figure.subplots(len(parts), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
@@ -112,7 +112,7 @@ def draw(table: pd.DataFrame, study: Study, *, is_sample: bool) -> dict[str, byt
         )
         if is_sample:
             figure.suptitle(SAMPLE, x=0.99, ha="right", fontsize=10.5, fontweight="bold")
-        return figures.contents(figure, "Every estimate side by side")
+        return contents(figure, "Every estimate side by side")
 
 
 def describe(table: pd.DataFrame, study: Study) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.audit import SEVERITIES, Audit, Finding, Line, Replication
 from analysis.audit.replication import CANNOT, ESTIMATED, EXACT, MISSED
+from analysis.reporting.listing import Listing, listing
 from analysis.reporting.table import SAMPLE, display_name
 from analysis.reporting.tables import safe_csv
 from analysis.studies.records import Study
@@ -117,10 +118,8 @@ _CANNOT = {
 }
 
 
-def _listing(lines: tuple[Line, ...], caption: str, columns: dict[str, str]) -> Any:
+def _listing(lines: tuple[Line, ...], caption: str, columns: dict[str, str]) -> Listing | None:
     """The lines as a table of the site, or None where there are none."""
-    from analysis.reporting.site import listing
-
     if not lines:
         return None
     frame = pd.DataFrame([{heading: getattr(line, field) for field, heading in columns.items()} for line in lines])

@@ -6,32 +6,14 @@ for Chinese is needed.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from analysis.reporting.canvas import STYLE, contents
 from analysis.reporting.pictures import PICTURES
 from analysis.reporting.table import SAMPLE, display_name
 from analysis.studies.records import Model, Study
 from analysis.studies.run import ExhibitResult
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "pilotcity",
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.unicode_minus": True,
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-}
 WIDTH, HEIGHT = 4.8, 3.1
 
 
@@ -74,19 +56,6 @@ def _panel_title(model: Model, study: Study) -> str:
         return model.label
     rest = model.label.removeprefix(model.outcome)
     return f"{study.label(model.outcome).en} ({model.outcome}){rest}".replace(" -", " \u2212")
-
-
-def contents(figure: Figure, title: str) -> dict[str, bytes]:
-    """The figure in both formats, without the date and the software's version."""
-    written = {}
-    for suffix, metadata in (("svg", {"Date": None, "Creator": "pilotcity", "Title": title}), ("png", _PNG)):
-        file = io.BytesIO()
-        figure.savefig(file, format=suffix, metadata=metadata)
-        written[suffix] = file.getvalue()
-    return written
-
-
-_PNG = {"Software": None}
 
 
 def describe(result: ExhibitResult) -> str:

@@ -12,15 +12,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting.spatial_layouts import SPATIAL_LAYOUTS
-from analysis.reporting.table import Line, Panel, Reasons, count, full_name, number
+from analysis.reporting.table import Content, Line, Panel, Reasons, count, full_name, number
 from analysis.results import stars
 from analysis.studies.methods import METHODS
 from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Model, Study
 from analysis.studies.run import DESCRIPTIVE, NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
 
-#: Column headings, heading of the first column, panels and notes of a table.
-Content = tuple[tuple[tuple[str, ...], ...], str, tuple[Panel, ...], list[str]]
 #: Term -> what `compare` says about it.
 _Rows = dict[str, dict[str, Any]]
 

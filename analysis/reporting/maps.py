@@ -1,6 +1,6 @@
 """Maps on prefecture borders, in grey: classes of a value, categories, and lines between cities.
 
-The canvas and the formats are in `figures`; where borders come from, in `analysis.spatial.geography`.
+The canvas and the formats are in `canvas`; where borders come from, in `analysis.spatial.geography`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.reporting.canvas import STYLE, contents
 from analysis.spatial.geography import map_shapes
 
 if TYPE_CHECKING:
@@ -50,20 +51,18 @@ def draw(values: pd.Series, *, title: str, classes: int = 5) -> dict[str, bytes]
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from analysis.reporting import figures  # figures draws maps too
-
     known = values.dropna()
     bounds = np.unique(np.quantile(known, np.linspace(0, 1, classes + 1))) if len(known) else np.array([])
     names = [f"{low:.2f} to {high:.2f}" for low, high in itertools.pairwise(bounds)] or [f"{b:.2f}" for b in bounds]
     greys = np.linspace(0.88, 0.12, max(len(names), 1))
     fills = {name: Fill(str(grey)) for name, grey in zip(names, greys, strict=False)}
     place = np.clip(np.searchsorted(bounds, known, side="right") - 1, 0, max(len(names) - 1, 0))
-    with rc_context(figures.STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axis = figure.add_subplot()
         axis.set_title(title)
         categories(axis, pd.Series([names[i] for i in place], index=known.index, dtype=object), fills)
-        return figures.contents(figure, title)
+        return contents(figure, title)
 
 
 def categories(axis: Axes, category: pd.Series, fills: Mapping[str, Fill]) -> None:

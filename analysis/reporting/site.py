@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.reporting import all_estimates
 from analysis.reporting.audit_page import audit_page, page_name
-from analysis.reporting.compare import compare
 from analysis.reporting.figures import describe, write_figure
 from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
+from analysis.reporting.listing import Listing, listing, show
 from analysis.reporting.page import render
-from analysis.reporting.table import SAMPLE, display_name, number
+from analysis.reporting.table import SAMPLE, display_name
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, year_map
+from analysis.studies.compare import compare
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
 from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5
-#: Characters from which a column of a listing is given room to wrap in.
-LONG = 28
 IMPUTED = "__imputed"
 
 
@@ -222,47 +220,6 @@ def _title(title: str, words: Chinese, shared: Mapping[str, Any]) -> dict[str, s
     return {"title_en": title + mark, "title_zh": words(title) + mark}
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A plain table of a frame: headings, the class of each column ("number", "long" or ""), and rows of text."""
-
-    caption: str
-    headers: tuple[str, ...]
-    classes: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def listing(frame: pd.DataFrame, caption: str) -> Listing:
-    """A data frame as it is shown: numbers with separators, hashes cut to 12 characters, nothing for missing."""
-    headers = tuple(str(column).replace("_", " ").strip() for column in frame.columns)
-    rows = tuple(
-        tuple(_show(str(column), value) for column, value in zip(frame.columns, row, strict=True))
-        for row in frame.itertuples(index=False, name=None)
-    )
-    classes = tuple(
-        "number" if _is_number(frame[column]) else "long" if any(len(row[index]) > LONG for row in rows) else ""
-        for index, column in enumerate(frame.columns)
-    )
-    return Listing(caption, headers, classes, rows)
-
-
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _show(column: str, value: Any) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
-        return ""
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
-        return str(value) if "year" in column or column.lstrip("_") == "row" else f"{value:,}"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:,.0f}" if float(value).is_integer() else number(float(value))
-    text = str(value)
-    return text[:12] if column.endswith("sha256") else text
-
-
 def _not_computed(studies: Sequence[StudyReport]) -> pd.DataFrame:
     """One row for each exhibit and reason: the models (or variables) that have no number, and why."""
     columns = ["study", "exhibit", "model", "status", "reason"]
@@ -301,7 +258,7 @@ def _index(
         "rejects": f"{len(warehouse.rejects):,}",
         "rules": rules,
         "checks": len(warehouse.checks),
-        "details": {str(key).replace("_", " ").capitalize(): _show(str(key), value) for key, value in details.items()},
+        "details": {str(key).replace("_", " ").capitalize(): show(str(key), value) for key, value in details.items()},
     }
 
 

@@ -6,19 +6,16 @@ The other tables, and how a column of a spatial panel model is laid out, are in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.table import Line, Panel, Reasons, count, full_name, number
+from analysis.reporting.table import Content, Line, Panel, Reasons, count, full_name, number
 from analysis.results import stars
 from analysis.studies.methods.spatial import CLASSES
 from analysis.studies.records import Model, Study
 from analysis.studies.run import NOT_COMPUTED, ExhibitResult
-
-if TYPE_CHECKING:
-    from analysis.reporting.layouts import Content
 
 
 def _figures(table: pd.DataFrame, model: str, key: str = "estimate") -> dict[str, float]:

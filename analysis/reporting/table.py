@@ -51,6 +51,10 @@ class Table:
     is_sample: bool
 
 
+#: Column headings, heading of the first column, panels and notes of a table.
+Content = tuple[tuple[tuple[str, ...], ...], str, tuple[Panel, ...], list[str]]
+
+
 class Reasons:
     """Footnote letters for the sentences behind cells that hold no number."""
 

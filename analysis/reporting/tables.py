@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.reporting.attachments import attachments, parquet
-from analysis.reporting.compare import compare
 from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.layouts import content
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
+from analysis.studies.compare import compare
 from analysis.studies.frame import columns_named, columns_used
 from analysis.studies.published import Published
 from analysis.studies.records import Exhibit, Study

@@ -5,17 +5,16 @@ The rest of a study is read in `spec`; which estimators exist is decided in `met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from analysis.studies.matrices import chosen
 from analysis.studies.methods import METHODS
 from analysis.studies.methods.spatial import LAG, SPATIAL, UNEXPLAINED
-from analysis.studies.reading import Mark
+from analysis.studies.reading import VARIABLE, Mark, read_effects, read_label, read_values, read_years
 from analysis.studies.records import FLAGS, Exhibit, Interaction, Known, Label, Model, Study, Subsample
 
-VARIABLE = "a variable of this study"
 _COMMON = ("kind", "title", "note", "published")
 _CHOICES = ("outcome", "controls", "fixed_effects", "cluster", "sample", "method", "options", "panel", "weights")
 _CHANGES = ("add", "drop", "replace_outcome", "anticipation", "interaction", "heading")
@@ -38,41 +37,6 @@ def read_exhibit(key: str, mark: Mark, study: Study, names: Known) -> Exhibit:
     if not key.isidentifier():
         mark.fail(f"{key!r} must be a word of letters, digits and underscores, as in table_4.")
     return build(common, mark, study, names)
-
-
-def read_label(mark: Mark) -> Label:
-    """A text in English, or in English and Chinese."""
-    if isinstance(mark.value, str):
-        return Label(mark.text(), mark.text())
-    parts = mark.mapping({"en", "zh"}, ("en",))
-    english = parts["en"].text()
-    return Label(english, parts["zh"].text() if "zh" in parts else english)
-
-
-def read_years(mark: Mark) -> tuple[int, int]:
-    """The first and the last year of a span."""
-    marks = mark.items()
-    if len(marks) != 2:
-        mark.fail("expected the first and the last year, as in [2006, 2021].")
-    first, last = (year.integer(1949, 2100) for year in marks)
-    if first > last:
-        mark.fail(f"the first year, {first}, comes after the last, {last}.")
-    return first, last
-
-
-def read_effects(mark: Mark, columns: Collection[str]) -> tuple[str, ...]:
-    """Fixed effects or clusters: one word or a list."""
-    valid = ("unit", "time", *columns)
-    what = "'unit', 'time', a variable of this study or a column of data/reference/cities.csv"
-    return mark.words(valid, what) if isinstance(mark.value, list) else (mark.word(valid, what),)
-
-
-def read_values(mark: Mark, held: Collection[str] = ()) -> tuple[str | float, ...]:
-    """One value or a list of them, as a column may hold; texts must be among ``held`` where that is known."""
-    marks = mark.items() if isinstance(mark.value, list) else [mark]
-    for value in marks if held else ():
-        value.word(held, "a value of this column of data/reference/cities.csv")
-    return tuple(m.value if isinstance(m.value, (int, float)) else m.text() for m in marks)
 
 
 def _descriptive(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.assets.common import OWNERS
 from dagster_project.assets.publish import ESTIMATES
-from dagster_project.assets.studies import OWNERS, candidate_of_this_run, result_file
+from dagster_project.assets.studies import candidate_of_this_run, result_file
 from dagster_project.audit_inputs import material
 from dagster_project.paths import Paths
 

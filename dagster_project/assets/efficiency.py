@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from dagster_project.assets.common import OWNERS
 from dagster_project.fingerprint import hash_folder
 from dagster_project.paths import REFERENCE, ROOT, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from analysis.studies.scores import StudyScores
 
 GROUP = "scores"
-OWNERS = ["team:pilotcity"]
 TABLES = """
 create schema if not exists scores;
 create table if not exists scores.efficiency (

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import downloads
+from dagster_project.assets.common import OWNERS
 from dagster_project.assets.publish import ESTIMATES, GROUP
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run
 from dagster_project.paths import Paths
@@ -13,7 +14,6 @@ from dagster_project.paths import Paths
 if TYPE_CHECKING:
     from analysis.studies.spec import Study
 
-OWNERS = ["team:pilotcity"]
 DICTIONARY = dg.AssetKey(["publication", "dictionary"])
 EXPORTS = dg.AssetKey(["publication", "exports"])
 

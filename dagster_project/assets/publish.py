@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import publication
+from dagster_project.assets.common import OWNERS
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, exhibit_key, this_run
 from dagster_project.checks import checks_table
 from dagster_project.paths import Paths
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from analysis.studies.spec import Study
 
 GROUP = "published"
-OWNERS = ["team:pilotcity"]
 #: Tables that say what a published value was made of, for `pilotcity trace`.
 LINEAGE = ("cells", "headers", "records", "committed", "formulas", "units", "contracts", "treatments", "file_years")
 ESTIMATES = dg.AssetKey(["publication", "estimates"])

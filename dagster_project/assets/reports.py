@@ -13,6 +13,7 @@ import pandas as pd
 
 from dagster_project import downloads
 from dagster_project.assets.audits import audit_key, judged
+from dagster_project.assets.common import OWNERS
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from analysis.studies.spec import Study
 
 GROUP = "report"
-OWNERS = ["team:pilotcity"]
 DATA_DOCS = dg.AssetKey(["report", "data_docs"])
 #: Columns of quality.layers that the site shows.
 LAYERS = ["files", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]

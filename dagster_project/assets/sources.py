@@ -1,32 +1,28 @@
 """Raw files, reference data and study specifications into schema raw: an asset a source; only what changed is read."""
 
-import csv
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
 from dagster_project import declared, overlay
+from dagster_project.assets import years
+from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
-from dagster_project.ingest import contracts, files, records, yearbooks
+from dagster_project.ingest import contracts
 from dagster_project.ingest.contracts import Contract
+from dagster_project.ingest.refresh import refresh, table_of
 from dagster_project.paths import CATALOGUE, POLICIES, REFERENCE, ROOT, SAMPLES, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
 if TYPE_CHECKING:
     import duckdb
 
-GROUP = "raw"
-OWNERS = ["team:pilotcity"]
-SAMPLE = dg.AssetKey(["raw", "sample_world"])
 #: Share of what AI zones save that their neighbours save too, in the second sample world.
 SPILLOVER = 0.5
-READERS = sorted((ROOT / "dagster_project" / "ingest").glob("*.py"))
 
 #: Committed tables: name in schema raw -> file.
 REFERENCE_TABLES = {
@@ -54,8 +50,6 @@ NUMBERS = {
 
 def source_assets(paths: Paths, found: dict[str, Contract]) -> list[dg.AssetsDefinition]:
     """Every asset of the raw layer."""
-    from dagster_project.assets import years
-
     return [
         sample_world(paths),
         reference(paths, found),
@@ -68,8 +62,8 @@ def source_assets(paths: Paths, found: dict[str, Contract]) -> list[dg.AssetsDef
 
 def sample_world(paths: Paths) -> dg.AssetsDefinition:
     @dg.asset(
-        key=SAMPLE,
-        group_name=GROUP,
+        key=SAMPLE_WORLD,
+        group_name=RAW,
         kinds={"python"},
         owners=OWNERS,
         description=(
@@ -119,14 +113,12 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
 
 def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     """The asset of one contract: files by its patterns, unchanged ones left alone, removed ones taken out."""
-    from dagster_project.assets import years
-
     dated = contract.kind != "yearbook"
 
     @dg.asset(
         key=["raw", contract.source],
-        deps=[SAMPLE, *([years.key_of(contract)] if dated else [])],
-        group_name=GROUP,
+        deps=[SAMPLE_WORLD, *([years.key_of(contract)] if dated else [])],
+        group_name=RAW,
         kinds={"duckdb", "excel" if contract.kind == "yearbook" else "csv"},
         owners=OWNERS,
         pool=WAREHOUSE_POOL,
@@ -142,7 +134,7 @@ def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
                 "where source = ? order by file",
                 [contract.source],
             ).df()
-            shown = _look(connection, _table_of(contract), contract.source)
+            shown = _look(connection, table_of(contract), contract.source)
         hashes = ["sha256", "contract_sha256", "reader_sha256"]
         read = ledger[["file", *hashes]]
         if dated:
@@ -168,84 +160,11 @@ def source(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     return asset
 
 
-@dataclass(frozen=True)
-class Refreshed:
-    """Files of a source: read, left alone because nothing had changed, and taken out because they are gone."""
-
-    read: list[str]
-    unchanged: list[str]
-    removed: list[str]
-
-
-def refresh(
-    connection: "duckdb.DuckDBPyConnection",
-    raw: Path,
-    contract: Contract,
-    progress: Any,
-    years: Collection[int] | None = None,
-) -> Refreshed:
-    """Bring one source up to date in the warehouse; with ``years``, only files whose name names one are opened."""
-
-    def wanted(file: str) -> bool:
-        return years is None or records.year_of(file) in years
-
-    found = {
-        str(PurePosixPath(path.relative_to(raw))): path
-        for path in files_below(raw)
-        if contract.matches(PurePosixPath(path.relative_to(raw)))
-    }
-    found = {file: path for file, path in found.items() if wanted(file)}
-    reader = hash_files(READERS, ROOT)
-    store = records.store(connection)
-    known = {
-        file: (sha, contract_sha, reader_sha)
-        for file, sha, contract_sha, reader_sha, stored in connection.execute(
-            "select file, sha256, contract_sha256, reader_sha256, stored from raw.ledger where source = ?",
-            [contract.source],
-        ).fetchall()
-        if wanted(file) and (stored is None or (store / stored).exists())
-    }
-    with ThreadPoolExecutor(2) as pool:
-        hashes = dict(zip(found, pool.map(files.sha256, found.values()), strict=True))
-    stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
-    gone = [file for file in known if file not in found]
-    tables = ["raw.reader_rejects", "raw.ledger", *([_table_of(contract)] if contract.kind == "yearbook" else [])]
-    units = frozenset(row["unit"] for row in _rows(CATALOGUE / "measurement_units.csv"))
-    connection.execute("begin")
-    for file in [*stale, *gone]:
-        for name in tables:
-            connection.execute(f"delete from {name} where source = ? and file = ?", [contract.source, file])
-    for file in stale:
-        progress(f"reading {file}")
-        stored = None
-        if contract.kind == "yearbook":
-            reading = yearbooks.read(found[file], file, contract, units)
-            _insert(connection, "raw.yearbook_cells", reading.cells)
-            counts = reading.sheets, reading.rows, len(reading.cells), len(reading.rejects)
-            _insert(connection, "raw.reader_rejects", reading.rejects)
-        else:
-            target = records.stored_name(contract, file, hashes[file], contract.sha256, reader)
-            rows, rejects = records.load(connection, found[file], file, contract, store / target)
-            _insert(connection, "raw.reader_rejects", rejects)
-            counts = 1, rows, rows, len(rejects)
-            stored = target if (store / target).exists() else None
-        connection.execute(
-            "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp, ?)",
-            [contract.source, file, hashes[file], found[file].stat().st_size, contract.sha256, reader, *counts, stored],
-        )
-    if contract.kind != "yearbook" and (stale or gone):
-        records.show(connection, contract.kind, store)
-    connection.execute("commit")
-    if contract.kind != "yearbook":
-        records.sweep(connection, contract.kind, store)
-    return Refreshed(stale, [file for file in found if file not in stale], gone)
-
-
 def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="reference",
         specs=[
-            dg.AssetSpec(["raw", name], group_name=GROUP, kinds={"duckdb", "csv"}, owners=OWNERS, description=text)
+            dg.AssetSpec(["raw", name], group_name=RAW, kinds={"duckdb", "csv"}, owners=OWNERS, description=text)
             for name, text in {
                 "cities": "The 297 cities of 2021 with codes, names, coordinates and the samples they belong to.",
                 "city_names": "Every name and code a file may use for a unit, with the years it was valid.",
@@ -303,7 +222,7 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
 def policies(paths: Paths) -> dg.AssetsDefinition:
     @dg.asset(
         key=["raw", "policies"],
-        group_name=GROUP,
+        group_name=RAW,
         kinds={"duckdb", "csv"},
         owners=OWNERS,
         pool=WAREHOUSE_POOL,
@@ -326,7 +245,7 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="study_specifications",
         specs=[
-            dg.AssetSpec(["raw", name], group_name=GROUP, kinds={"duckdb", "yaml"}, owners=OWNERS, description=text)
+            dg.AssetSpec(["raw", name], group_name=RAW, kinds={"duckdb", "yaml"}, owners=OWNERS, description=text)
             for name, text in {
                 "studies": "One row a study: policy, treatment, sample of cities, years.",
                 "study_variables": "One row a study and panel column: its source column and transformations.",
@@ -349,10 +268,6 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
     return assets
 
 
-def _table_of(contract: Contract) -> str:
-    return "raw.yearbook_cells" if contract.kind == "yearbook" else f"raw.{contract.kind}"
-
-
 def _look(connection: "duckdb.DuckDBPyConnection", table: str, source: str) -> dict[str, Any]:
     """Columns of a raw table and the first rows of a source, for its page in the web UI."""
     head = connection.execute(f"select * exclude (source) from {table} where source = ? limit 5", [source]).df()
@@ -363,23 +278,11 @@ def _look(connection: "duckdb.DuckDBPyConnection", table: str, source: str) -> d
     }
 
 
-def _rows(path: Path) -> Iterable[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 def _table(path: Path, numbers: list[str]) -> pd.DataFrame:
     """A committed CSV as text, empty cells as null, the named columns as numbers."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     frame = frame.mask(frame == "")
     return frame.assign(**{column: pd.to_numeric(frame[column]) for column in numbers})
-
-
-def _insert(connection: "duckdb.DuckDBPyConnection", table: str, frame: pd.DataFrame) -> None:
-    if len(frame):
-        connection.register("loading", frame)
-        connection.execute(f"insert into {table} by name select * from loading")
-        connection.unregister("loading")
 
 
 def _replace(

@@ -9,13 +9,13 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import publication
+from dagster_project.assets.common import OWNERS
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
     from analysis.studies.run import ExhibitResult
 
-OWNERS = ["team:pilotcity"]
 CANDIDATE = dg.AssetKey(["publication", "candidate"])
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from dagster_project import checks, overlay, spark
+from dagster_project.assets.common import OWNERS
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import REFERENCE, Paths
 from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retried, warehouse
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from analysis.studies.spec import Study
     from expectations.runner import Rule
 
-OWNERS = ["team:pilotcity"]
 #: Units of variables whose values are shares of a whole, by source column.
 SHARES = {
     *("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp", "urban_share"),

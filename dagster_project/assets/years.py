@@ -5,7 +5,7 @@ and is run without a partition reports success and materialises no partition; an
 unpartitioned. So `refresh` (make run, the schedules, the raw folder's sensor) takes raw/<source>, which brings every
 year up to date by the ledger and reports the years that it read as partitions of the asset here. A backfill on the web
 page takes the asset here; raw/<source> and what follows, materialised with it or after it, then find nothing else to
-read, and dbt judges and counts the files of that year alone (dbt/macros/by_file.sql). Both ways call `sources.refresh`
+read, and dbt judges and counts the files of that year alone (dbt/macros/by_file.sql). Both ways call `refresh`
 and lead to the same warehouse.
 
 A file belongs to the year that its name names. One that names none, or several, has no partition; raw/<source> reads
@@ -19,9 +19,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 import dagster as dg
 import pandas as pd
 
-from dagster_project.assets import sources
+from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.ingest import records
 from dagster_project.ingest.contracts import Contract
+from dagster_project.ingest.refresh import refresh
 from dagster_project.paths import Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
@@ -49,10 +50,10 @@ def by_year(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
 def _by_year(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     @dg.asset(
         key=key_of(contract),
-        deps=[sources.SAMPLE],
-        group_name=sources.GROUP,
+        deps=[SAMPLE_WORLD],
+        group_name=RAW,
         kinds={"parquet", "csv"},
-        owners=sources.OWNERS,
+        owners=OWNERS,
         pool=WAREHOUSE_POOL,
         partitions_def=YEARS,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -64,7 +65,7 @@ def _by_year(paths: Paths, contract: Contract) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         years = {int(year) for year in context.partition_keys}
         with warehouse(paths) as connection:
-            done = sources.refresh(connection, paths.raw, contract, context.log.info, years)
+            done = refresh(connection, paths.raw, contract, context.log.info, years)
             read = connection.execute(
                 "select file, sha256, contract_sha256, reader_sha256 from raw.ledger where source = ? order by file",
                 [contract.source],

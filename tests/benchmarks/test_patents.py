@@ -1,6 +1,6 @@
 """Patents at national size: CSV files a year to counts by city and year, against a bare DuckDB query on the same files.
 
-Ours is what a run does: `sources.refresh` (hash, ledger, bad rows, a Parquet file a year) and dbt's stg_patents and
+Ours is what a run does: `ingest.refresh` (hash, ledger, bad rows, a Parquet file a year) and dbt's stg_patents and
 int_green_patents (every record typed, located and judged; what is green or set aside kept with its file and row). The
 bare query gives the same counts and nothing else: repeated listings and dates are judged over all records as ours are,
 but it keeps no record, no row number and no reason. A leaner one that trusts every row (no

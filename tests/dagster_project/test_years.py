@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from dagster_project.assets import sources, years
-from dagster_project.ingest import contracts
+from dagster_project.ingest import contracts, refresh
 from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.resources import warehouse
 
@@ -63,7 +63,7 @@ def shown(instance: dg.DagsterInstance) -> set[str]:
 
 def test_a_backfill_of_one_year_opens_that_years_file_alone(paths, instance, monkeypatch):
     opened = []
-    monkeypatch.setattr(sources.files, "sha256", lambda path: opened.append(path.name) or "hash")
+    monkeypatch.setattr(refresh.files, "sha256", lambda path: opened.append(path.name) or "hash")
     assert backfill(paths, instance, "2011", "2011") == {"files_read": 1, "files_unchanged": 0, "files_removed": 0}
     assert opened == ["2011.csv"]
     assert counts(paths) == {"2011": 2}

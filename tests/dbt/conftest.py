@@ -15,6 +15,7 @@ import pytest
 
 from dagster_project.assets import efficiency, sources
 from dagster_project.ingest import contracts
+from dagster_project.ingest.refresh import refresh
 from dagster_project.paths import DBT_PROJECT, Paths
 from dagster_project.resources import DBT, dbt_environment, warehouse
 
@@ -30,7 +31,7 @@ class Built:
         """Raw files and reference tables, by the functions that a run uses."""
         with warehouse(self.paths) as connection:
             for contract in found.values():
-                sources.refresh(connection, self.paths.raw, contract, lambda line: None)
+                refresh(connection, self.paths.raw, contract, lambda line: None)
         loaders = [
             *(sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)),
             *efficiency.score_assets(self.paths, []),

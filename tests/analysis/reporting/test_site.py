@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.reporting.site import REJECTS_SHOWN, StudyReport, WarehouseReport, build, coverage, listing
+from analysis.reporting.listing import listing
+from analysis.reporting.site import REJECTS_SHOWN, StudyReport, WarehouseReport, build, coverage
 
 PUBLICATION = {"version": "7", "refreshed": "2024-05-01", "inputs_sha256": "ab" * 32}
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.reporting.compare import compare, reproduced
 from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.table import Line, Panel, Table, number
 from analysis.reporting.tables import (
@@ -24,6 +23,7 @@ from analysis.reporting.tables import (
     write_table,
 )
 from analysis.studies import spec
+from analysis.studies.compare import compare, reproduced
 
 
 def cells(table: Table, panel: int, label: str) -> tuple[str, ...]:

@@ -196,7 +196,7 @@ def test_a_first_line_without_an_end_is_no_table(tmp_path):
 
 def load_records(path: Path, relative: str, contract: contracts.Contract) -> pd.DataFrame:
     """The rejects of a file of records, read into a warehouse of its own."""
-    from dagster_project.assets import sources
+    from dagster_project.ingest.refresh import refresh
     from dagster_project.resources import TABLES
 
     raw = path.parent
@@ -205,7 +205,7 @@ def load_records(path: Path, relative: str, contract: contracts.Contract) -> pd.
     claiming = contract.model_copy(update={"files": ["**/*.csv", "*.csv"]})
     with duckdb.connect(str(warehouse / "pilotcity.duckdb")) as connection:
         connection.execute(TABLES)
-        sources.refresh(connection, raw, claiming, lambda text: None)
+        refresh(connection, raw, claiming, lambda text: None)
         assert connection.execute("select count(*) from raw.ledger").fetchall()[0][0] >= 1
         return connection.execute("select * from raw.reader_rejects where file = ?", [relative]).df()
 
@@ -234,7 +234,7 @@ def test_sql_in_a_citys_name_is_a_name(tmp_path):
     name = "'); drop table raw.ledger; --"
     path.write_text(f'城市,生产总值\n"{name}",1\n', encoding="utf-8")
     reading = read(path)
-    from dagster_project.assets.sources import _insert
+    from dagster_project.ingest.refresh import _insert
     from dagster_project.resources import TABLES
 
     with duckdb.connect() as connection:
