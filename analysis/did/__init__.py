@@ -8,17 +8,25 @@ from analysis.did.event_study import EventStudy, event_study
 from analysis.did.groups import GroupDifference, group_difference
 from analysis.did.honest import EventPath, honest
 from analysis.did.imputation import imputation
+from analysis.did.leave_out import LeaveOut, leave_out
+from analysis.did.mediation import Mediation, mediation
 from analysis.did.placebo import Placebo, placebo
 from analysis.did.regression import two_way
+from analysis.did.sensitivity import Sensitivity, sensitivity
 from analysis.did.sun_abraham import sun_abraham
 from analysis.did.synthetic import synthetic
+from analysis.did.triple_difference import TripleDifference, triple_difference
 
 __all__ = [
     "Bacon",
     "EventPath",
     "EventStudy",
     "GroupDifference",
+    "LeaveOut",
+    "Mediation",
     "Placebo",
+    "Sensitivity",
+    "TripleDifference",
     "WildBootstrap",
     "adoption_from_treatment",
     "bacon",
@@ -27,10 +35,14 @@ __all__ = [
     "group_difference",
     "honest",
     "imputation",
+    "leave_out",
+    "mediation",
     "placebo",
+    "sensitivity",
     "sun_abraham",
     "synthetic",
     "treatment_from_adoption",
+    "triple_difference",
     "two_way",
     "wild_bootstrap",
 ]
