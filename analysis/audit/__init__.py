@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.audit import arithmetic, company, design, evidence, wording
+from analysis.audit import arithmetic, design, evidence, plausibility, wording
 from analysis.audit.finding import COLUMNS, ERROR, NOTE, SEVERITIES, WARNING, Audit, Finding
 from analysis.audit.material import Material, NotAtHand
 from analysis.audit.replication import Line, Replication, replicate
@@ -14,7 +14,7 @@ from analysis.results import CannotEstimate
 #: Every rule, by what it reads.
 RULES: tuple[Rule, ...] = (
     *arithmetic.RULES,
-    *company.RULES,
+    *plausibility.RULES,
     *wording.RULES,
     *design.RULES,
     *evidence.RULES,
@@ -23,7 +23,7 @@ RULES: tuple[Rule, ...] = (
 
 #: Rules that have nothing to look at where no paper stands behind a study.
 OF_PRINTED = {
-    *(rule.code for rule in (*arithmetic.RULES, *company.RULES)),
+    *(rule.code for rule in (*arithmetic.RULES, *plausibility.RULES)),
     *(rule.code for rule in wording.RULES if rule.code not in ("share-above-one", "event-window")),
     *("anticipation-not-shown", "many-printed-outcomes"),
 }

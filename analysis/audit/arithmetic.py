@@ -91,8 +91,8 @@ def wrong_stars(material: Material) -> Iterator[Found]:
 
 
 def parts_and_total(material: Material) -> Iterator[Found]:
-    """Weights of a decomposition that do not sum to one; a direct and an indirect effect that do not sum to the "
-    "total."""
+    """Weights of a decomposition that do not sum to one; a direct and an indirect effect that do not sum to the
+    total."""
     for key, exhibit in material.exhibits.items():
         weights = [i for i in material.coefficients if i.exhibit == key and i.term == "weight"]
         weights = [i for i in weights if not i.label.endswith("all comparisons")]
@@ -260,8 +260,8 @@ def _alone(model: Model) -> Model:
 
 
 def sample_years(material: Material) -> Iterator[Found]:
-    """Rows that are whole years of all cities, but another number of years than the study's; or more rows than it "
-    "has."""
+    """Rows that are whole years of all cities, but another number of years than the study's; or more rows than it
+    has."""
     cities, years = material.grid
     said_already = set()
     for item in material.coefficients:

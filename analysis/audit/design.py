@@ -197,8 +197,8 @@ def timing_weights(material: Material) -> pd.DataFrame:
 
 
 def negative_weights(material: Material) -> Iterator[Found]:
-    """Treated cells that enter the two-way estimate with a negative weight (de Chaisemartin and D'Haultfoeuille "
-    "2020)."""
+    """Treated cells that enter the two-way estimate with a negative weight (de Chaisemartin and D'Haultfoeuille
+    2020)."""
     hits = []
     for model, frame in material.estimable:
         weights = treated_weights(frame, model)

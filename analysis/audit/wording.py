@@ -304,8 +304,8 @@ def _defined(material: Material) -> Iterator[tuple[Variable, Definition]]:
 
 
 def _drawn(material: Material, source: str, over: str | None, log: bool) -> pd.Series:
-    """A column of panels.city_year, or a ratio of two, on the study's cities and years; logs where the study takes "
-    "them."""
+    """A column of panels.city_year, or a ratio of two, on the study's cities and years; logs where the study takes
+    them."""
     assert material.city_year is not None
     table = material.city_year
     inside = table[UNIT].astype(str).isin(set(material.rows[UNIT])) & table[TIME].isin(set(material.rows[TIME]))

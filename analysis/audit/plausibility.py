@@ -1,5 +1,5 @@
-"""Rules on printed figures beside each other: a number that is out of line with the others that bound or resemble "
-"it."""
+"""Rules on printed figures beside each other: a number that is out of line with the others that bound or resemble
+it."""
 
 from __future__ import annotations
 
