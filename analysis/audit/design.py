@@ -13,7 +13,7 @@ from analysis.audit.material import Material
 from analysis.audit.rule import Found, Rule
 from analysis.did.bacon import ALWAYS, LATER, bacon
 from analysis.did.regression import FEW_TREATED, design_matrix
-from analysis.studies.frame import city_groups
+from analysis.studies.estimation_sample import city_groups
 from analysis.studies.methods import ADOPTION, TIME, UNIT
 from analysis.studies.records import Interaction, Model, lead_name
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.studies.frame import model_frame
+from analysis.studies.estimation_sample import model_frame
 from analysis.studies.methods import ADOPTION, TIME, UNIT
 from analysis.studies.published import Published
 from analysis.studies.published.text import Text

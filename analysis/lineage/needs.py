@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.lineage import formula
-from analysis.studies.frame import columns_named, columns_used
+from analysis.studies.estimation_sample import columns_named, columns_used
 from analysis.studies.records import Exhibit, Model, Study
 
 NUMBERED = re.compile(r"(table|figure)_(\d+)")

@@ -1,6 +1,6 @@
 """One zip a study, from which a stranger computes its tables again: packed here, and unpacked here without trust.
 
-What is compared with what is in `analysis.studies.replication`.
+What is compared with what is in `analysis.studies.recomputation`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from analysis.reporting.layouts import content
 from analysis.reporting.page import render
 from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
 from analysis.studies.compare import compare
-from analysis.studies.frame import columns_named, columns_used
+from analysis.studies.estimation_sample import columns_named, columns_used
 from analysis.studies.published import Published
 from analysis.studies.records import Exhibit, Study
 from analysis.studies.run import ExhibitResult

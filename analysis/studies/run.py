@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.results import CannotEstimate
-from analysis.studies.frame import columns_used, missing, model_frame
+from analysis.studies.estimation_sample import columns_used, missing, model_frame
 from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Method, Row
 from analysis.studies.records import Exhibit, Label, Model, Study
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.simulation import true_effect
-from analysis.studies.frame import model_frame
+from analysis.studies.estimation_sample import model_frame
 from analysis.studies.methods import METHODS, TIME, UNIT
 from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Exhibit, Model, Study

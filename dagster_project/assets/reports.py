@@ -170,6 +170,6 @@ def _planted(paths: Paths, rejects: pd.DataFrame) -> pd.DataFrame:
     ledgers = sorted((paths.raw / "_truth").glob("*faults.csv")) if paths.is_sample else []
     if not ledgers:
         return pd.DataFrame()
-    from analysis.simulation import caught
+    from analysis.simulation import detection
 
-    return caught.planted_and_caught(caught.read_ledgers(ledgers), rejects)
+    return detection.planted_and_caught(detection.read_ledgers(ledgers), rejects)

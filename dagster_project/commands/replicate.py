@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Check the archive, compute the study from its panel, compare; 0 when every estimate came out again."""
     from analysis.reporting.archive import unpack
-    from analysis.studies.replication import TOLERANCE, replicate
+    from analysis.studies.recomputation import TOLERANCE, recompute
 
     if not options.zip.is_file():
         raise FileNotFoundError(f"There is no file {options.zip}.")
@@ -31,7 +31,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print("SAMPLE DATA: no number says anything about a real city.")
     for difference in _other_code(archive.about.get("code")):
         print(f"warning: {difference}")
-    found = replicate(archive.study, archive.files, is_sample=sample)
+    found = recompute(archive.study, archive.files, is_sample=sample)
     if options.tables:
         _write(found, options.tables)
         print(f"Tables and figures: {shown(options.tables)}")
@@ -65,9 +65,9 @@ def _other_code(stated: object) -> list[str]:
 def _write(found: object, folder: Path) -> None:
     from analysis.reporting import figures, tables
     from analysis.studies.published import published
-    from analysis.studies.replication import Replication
+    from analysis.studies.recomputation import Recomputation
 
-    assert isinstance(found, Replication)
+    assert isinstance(found, Recomputation)
     printed = published(found.study.name)
     for result in found.results.values():
         tables.write_table(result, found.study, folder, printed=printed)

@@ -31,7 +31,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from analysis.lineage.words import explain
+    from analysis.lineage.request import explain
 
     if not paths.published.exists():
         raise FileNotFoundError("Nothing is published yet: run `make run` first.")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.did import two_way
-from analysis.simulation import caught
+from analysis.simulation import detection
 from analysis.studies import spec
 from analysis.studies.run import COLUMNS
 from analysis.studies.truth import true_effects
@@ -144,9 +144,9 @@ def test_the_outcomes_of_the_panel_are_the_counts_that_were_simulated(sample):
 
 
 def test_every_planted_fault_is_caught_by_its_rule_and_nothing_else_is_set_aside(sample):
-    planted = caught.read_ledgers(sorted((sample.paths.raw / "_truth").glob("*faults.csv")))
+    planted = detection.read_ledgers(sorted((sample.paths.raw / "_truth").glob("*faults.csv")))
     rejects = sample.query("select * from quality.rejects")
-    found = caught.planted_and_caught(planted, rejects)
+    found = detection.planted_and_caught(planted, rejects)
     assert set(found["files"]) == {"yearbook", "patents", "cases"}
     assert found.planted.sum() == len(planted) > 3000
     assert found[found.caught < found.planted].empty, found

@@ -15,8 +15,8 @@ import pytest
 
 from analysis.lineage import formula
 from analysis.lineage.evidence import Published
+from analysis.lineage.request import explain
 from analysis.lineage.trace import Trace
-from analysis.lineage.words import explain
 from analysis.studies import spec
 from analysis.studies.columns import CITY_YEAR
 from dagster_project.commands import trace as command

@@ -9,7 +9,7 @@ from study_panel import CITIES, make_panel
 
 from analysis.did import bacon, group_difference, placebo, two_way, wild_bootstrap
 from analysis.iv import two_stage
-from analysis.studies.frame import city_groups
+from analysis.studies.estimation_sample import city_groups
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Interaction, Label, Model, Study, Subsample
 from analysis.studies.run import run_exhibit

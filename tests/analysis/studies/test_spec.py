@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.studies.frame import model_frame
+from analysis.studies.estimation_sample import model_frame
 from analysis.studies.published import published
 from analysis.studies.records import Known, Subsample
 from analysis.studies.spec import catalogue, known, load, studies_table, variables_table

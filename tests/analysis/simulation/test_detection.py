@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.simulation.caught import COLUMNS, explain, planted_and_caught, read_ledgers
+from analysis.simulation.detection import COLUMNS, explain, planted_and_caught, read_ledgers
 
 
 def faults(*rows):

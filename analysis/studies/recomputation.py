@@ -26,7 +26,7 @@ QUANTITIES = ("estimate", "se", "p", "n", "r2")
 
 
 @dataclass(frozen=True)
-class Replication:
+class Recomputation:
     """What came out again.
 
     Attributes
@@ -54,7 +54,7 @@ class Replication:
         return f"{len(self.differences):,} of {self.compared:,} figures differ, in {exhibits} tables and figures."
 
 
-def replicate(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Replication:
+def recompute(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Recomputation:
     """Compute a study from the files of its archive and compare.
 
     Parameters
@@ -78,7 +78,7 @@ def replicate(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Repl
     own = panels.pop(name)
     results = run_study(study, own, is_sample=is_sample, cities=cities, panels=panels)
     found = pd.concat([result.estimates for result in results.values()], ignore_index=True)
-    return Replication(study, results, *compare(_frame(files, "estimates.parquet"), found))
+    return Recomputation(study, results, *compare(_frame(files, "estimates.parquet"), found))
 
 
 def _frame(files: Mapping[str, bytes], path: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.lineage.words import find_city, word
+from analysis.lineage.request import find_city, word
 from dagster_project.paths import REFERENCE
 
 UNITS = pd.DataFrame(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.studies.new import new_study
-from analysis.studies.replication import TOLERANCE, compare, replicate
+from analysis.studies.recomputation import TOLERANCE, compare, recompute
 from analysis.studies.run import run_study
 from analysis.studies.spec import DATA, known, load
 
@@ -49,7 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_a_study_that_no_checkout_knows_is_computed_from_its_archive_alone(files) -> None:
-    found = replicate("carbon_market", files, is_sample=True)
+    found = recompute("carbon_market", files, is_sample=True)
     assert found.holds
     assert set(found.results) == {"table_1", "table_2"}
     assert found.compared > 80
@@ -60,7 +60,7 @@ def test_an_estimate_that_was_changed_is_named(files) -> None:
     stated = pd.read_parquet(io.BytesIO(files["estimates.parquet"]))
     which = stated.index[(stated["exhibit"] == "table_2") & (stated["term"] == "treated")][0]
     stated.loc[which, "estimate"] += stated.loc[which, "se"] / 100
-    found = replicate("carbon_market", {**files, "estimates.parquet": parquet(stated)}, is_sample=True)
+    found = recompute("carbon_market", {**files, "estimates.parquet": parquet(stated)}, is_sample=True)
     assert not found.holds
     assert found.differences[["exhibit", "model", "term", "quantity"]].values.tolist() == [
         ["table_2", "(1)", "treated", "estimate"]
@@ -71,7 +71,7 @@ def test_an_estimate_that_was_changed_is_named(files) -> None:
 def test_another_panel_gives_other_estimates(files) -> None:
     panel = pd.read_parquet(io.BytesIO(files["panels/carbon_market.parquet"]))
     panel.loc[0, "ln_pgdp"] += 1e-3
-    found = replicate("carbon_market", {**files, "panels/carbon_market.parquet": parquet(panel)}, is_sample=True)
+    found = recompute("carbon_market", {**files, "panels/carbon_market.parquet": parquet(panel)}, is_sample=True)
     assert set(found.differences["exhibit"]) == {"table_1", "table_2"}
 
 
@@ -113,9 +113,9 @@ def test_figures_that_both_sides_lack_agree() -> None:
 @pytest.mark.parametrize("path", ["study/carbon_market.yaml", "panels/carbon_market.parquet", "estimates.parquet"])
 def test_an_archive_without_a_part_that_is_needed_is_a_sentence(files, path: str) -> None:
     with pytest.raises(ValueError, match=f"lacks {path}"):
-        replicate("carbon_market", {key: content for key, content in files.items() if key != path}, is_sample=True)
+        recompute("carbon_market", {key: content for key, content in files.items() if key != path}, is_sample=True)
 
 
 def test_a_panel_that_is_no_parquet_is_a_sentence(files) -> None:
     with pytest.raises(ValueError, match="is no Parquet file"):
-        replicate("carbon_market", {**files, "panels/carbon_market.parquet": b"junk"}, is_sample=True)
+        recompute("carbon_market", {**files, "panels/carbon_market.parquet": b"junk"}, is_sample=True)
