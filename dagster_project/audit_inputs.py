@@ -12,13 +12,13 @@ from dagster_project import overlay
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
-    from analysis.audit import Material
+    from analysis.audit import Inputs
     from analysis.studies.records import Study
 
 
-def material(paths: Paths, folder: Path, study: Study) -> Material:
+def audit_inputs(paths: Paths, folder: Path, study: Study) -> Inputs:
     """Panel, estimates, city_year, lists and printed figures of a study, from a publication or a candidate."""
-    from analysis.audit import Material
+    from analysis.audit import Inputs
     from analysis.studies.published import published
 
     panels = folder / "data" / "panels"
@@ -26,7 +26,7 @@ def material(paths: Paths, folder: Path, study: Study) -> Material:
     named = sorted({study.policy, *(policy.policy for policy in study.policies)})
     lists = overlay.policy_files(paths)
     others = [name for name in sorted(study.other_panels) if (panels / f"{name}.parquet").exists()]
-    return Material(
+    return Inputs(
         study=study,
         printed=published(study.name, study.file.parent / "published"),
         panel=pd.read_parquet(panels / f"{study.name}.parquet"),

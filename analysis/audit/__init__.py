@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from analysis.audit import arithmetic, design, evidence, plausibility, wording
 from analysis.audit.finding import COLUMNS, ERROR, NOTE, SEVERITIES, WARNING, Audit, Finding
-from analysis.audit.material import Material, NotAtHand
+from analysis.audit.inputs import Inputs, NotAtHand
 from analysis.audit.replication import Line, Replication, replicate
 from analysis.audit.rule import Found, Rule
 from analysis.results import CannotEstimate
@@ -29,11 +29,11 @@ OF_PRINTED = {
 }
 
 
-def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
+def audit(inputs: Inputs, rules: Iterable[Rule] = RULES) -> Audit:
     """Run every rule on a study.
 
     A rule that lacks what it reads, or whose estimator refuses the data, is listed in ``not_run`` with the reason; the
-    others go on. The same material gives the same findings in the same order.
+    others go on. The same inputs give the same findings in the same order.
 
     Returns
     -------
@@ -44,26 +44,26 @@ def audit(material: Material, rules: Iterable[Rule] = RULES) -> Audit:
     not_run: dict[str, str] = {}
     for rule in rules:
         try:
-            if rule.code in OF_PRINTED and material.printed.table.empty:
+            if rule.code in OF_PRINTED and inputs.printed.table.empty:
                 raise NotAtHand("No paper stands behind this study, so there are no printed figures.")
-            hits = list(rule.check(material))
+            hits = list(rule.check(inputs))
         except (NotAtHand, CannotEstimate) as error:
             not_run[rule.code] = str(error)
             continue
         except Exception as error:
             raise RuntimeError(
-                f"Rule {rule.code!r} failed on study {material.study.name!r}: {type(error).__name__}: {error}"
+                f"Rule {rule.code!r} failed on study {inputs.study.name!r}: {type(error).__name__}: {error}"
             ) from error
-        findings += [_finding(rule, hit, material) for hit in hits]
+        findings += [_finding(rule, hit, inputs) for hit in hits]
         if not hits:
             silent.append(rule.code)
-    order = [exhibit.published or exhibit.name for exhibit in material.study.exhibits]
+    order = [exhibit.published or exhibit.name for exhibit in inputs.study.exhibits]
     place = {name: index for index, name in reversed(list(enumerate(order)))}
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), place.get(f.exhibit, len(place))))
-    return Audit(material.study.name, tuple(findings), tuple(silent), not_run, material.is_sample)
+    return Audit(inputs.study.name, tuple(findings), tuple(silent), not_run, inputs.is_sample)
 
 
-def _finding(rule: Rule, hit: Found, material: Material) -> Finding:
+def _finding(rule: Rule, hit: Found, inputs: Inputs) -> Finding:
     return Finding(
         code=rule.code,
         title=rule.title,
@@ -75,7 +75,7 @@ def _finding(rule: Rule, hit: Found, material: Material) -> Finding:
         evidence=hit.evidence,
         advice=rule.advice,
         advice_zh=rule.advice_zh,
-        sample_data=hit.from_data and material.is_sample,
+        sample_data=hit.from_data and inputs.is_sample,
     )
 
 
@@ -89,8 +89,8 @@ __all__ = [
     "Audit",
     "Finding",
     "Found",
+    "Inputs",
     "Line",
-    "Material",
     "NotAtHand",
     "Replication",
     "Rule",

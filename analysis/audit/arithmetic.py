@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.material import REGRESSIONS, Material, Printed, said
+from analysis.audit.inputs import REGRESSIONS, Inputs, Printed, said
 from analysis.audit.rule import Found, Rule
 from analysis.results import stars
 from analysis.studies.methods import ADOPTION, TIME, UNIT
@@ -21,15 +21,15 @@ CUT = 0.5
 MANY_LOST = 0.1
 
 
-def impossible_moments(material: Material) -> Iterator[Found]:
+def impossible_moments(inputs: Inputs) -> Iterator[Found]:
     """A mean outside minimum and maximum, or a standard deviation larger than they allow (Bhatia and Davis 2000);
     of a variable of zeros and ones, one that its mean does not imply."""
-    exhibit = material.table_of_moments()
-    for variable, moments in material.moments.items():
+    exhibit = inputs.table_of_moments()
+    for variable, moments in inputs.moments.items():
         n, mean, sd, low, high = (moments.get(term, np.nan) for term in ("obs", "mean", "sd", "min", "max"))
         if not np.isfinite([n, mean, sd, low, high]).all() or n < 2:
             continue
-        half = max(material.moment_half(variable, term) for term in ("mean", "sd", "min", "max"))
+        half = max(inputs.moment_half(variable, term) for term in ("mean", "sd", "min", "max"))
         if not low - half <= mean <= high + half:
             yield Found(
                 f"The mean {said(mean)} is outside the range from {said(low)} to {said(high)}.",
@@ -45,7 +45,7 @@ def impossible_moments(material: Material) -> Iterator[Found]:
                 exhibit,
                 variable=variable,
             )
-        if variable == material.study.treatment and (low, high) == (0, 1):
+        if variable == inputs.study.treatment and (low, high) == (0, 1):
             ends = np.clip([mean - half, mean + half], 0.0, 1.0)
             implied = np.sqrt(ends * (1 - ends) * n / (n - 1))
             if not implied.min() - half <= sd <= implied.max() + half:
@@ -57,10 +57,10 @@ def impossible_moments(material: Material) -> Iterator[Found]:
                 )
 
 
-def outside_interval(material: Material) -> Iterator[Found]:
+def outside_interval(inputs: Inputs) -> Iterator[Found]:
     """An estimate outside its own printed interval (terms "<term> low" and "<term> high")."""
-    for item in material.coefficients:
-        ends = [material.value(item.exhibit, item.label, f"{item.term} {end}") for end in ("low", "high")]
+    for item in inputs.coefficients:
+        ends = [inputs.value(item.exhibit, item.label, f"{item.term} {end}") for end in ("low", "high")]
         low, high = ends
         if low and high and not low.estimate - item.half <= item.estimate <= high.estimate + item.half:
             yield Found(
@@ -72,10 +72,10 @@ def outside_interval(material: Material) -> Iterator[Found]:
             )
 
 
-def wrong_stars(material: Material) -> Iterator[Found]:
+def wrong_stars(inputs: Inputs) -> Iterator[Found]:
     """Asterisks that estimate and standard error do not give, at 10, 5 and 1%."""
-    cities, _ = material.grid
-    for item in material.coefficients:
+    cities, _ = inputs.grid
+    for item in inputs.coefficients:
         if not np.isfinite(item.se) or not np.isfinite(item.stars):
             continue
         least, most = item.p_range(cities)
@@ -90,19 +90,19 @@ def wrong_stars(material: Material) -> Iterator[Found]:
             )
 
 
-def parts_and_total(material: Material) -> Iterator[Found]:
+def parts_and_total(inputs: Inputs) -> Iterator[Found]:
     """Weights of a decomposition that do not sum to one; a direct and an indirect effect that do not sum to the
     total."""
-    for key, exhibit in material.exhibits.items():
-        weights = [i for i in material.coefficients if i.exhibit == key and i.term == "weight"]
+    for key, exhibit in inputs.exhibits.items():
+        weights = [i for i in inputs.coefficients if i.exhibit == key and i.term == "weight"]
         weights = [i for i in weights if not i.label.endswith("all comparisons")]
         if exhibit.kind == "bacon" and weights:
             total, slack = sum(i.estimate for i in weights), sum(i.half for i in weights)
             if abs(total - 1) > slack + 1e-9:
                 yield Found(f"The {len(weights)} printed weights sum to {said(total)}, not to 1.", key)
-    for total_effect in material.coefficients:
-        direct = material.value(total_effect.exhibit, total_effect.label, "direct")
-        indirect = material.value(total_effect.exhibit, total_effect.label, "indirect")
+    for total_effect in inputs.coefficients:
+        direct = inputs.value(total_effect.exhibit, total_effect.label, "direct")
+        indirect = inputs.value(total_effect.exhibit, total_effect.label, "indirect")
         if total_effect.term != "total" or direct is None or indirect is None:
             continue
         gap = direct.estimate + indirect.estimate - total_effect.estimate
@@ -115,36 +115,36 @@ def parts_and_total(material: Material) -> Iterator[Found]:
             )
 
 
-def implied_constant(material: Material, item: Printed) -> tuple[float, float] | None:
+def implied_constant(inputs: Inputs, item: Printed) -> tuple[float, float] | None:
     """The constant that printed means and slopes give, mean(y) - mean(x)'b, and how far rounding may move it.
 
     None where a slope or a mean is not printed, or the means are of other rows.
     """
     model = item.model
-    if model is None or model.outcome not in material.moments or not material.is_full(model):
+    if model is None or model.outcome not in inputs.moments or not inputs.is_full(model):
         return None
     if model.options.get("convention", "absorbed") != "absorbed":
         return None  # regress and xtreg print the constant of a reference city or year
-    outcome = material.moments[model.outcome]
-    slopes = [material.value(item.exhibit, item.label, term) for term in (*model.treatments, *model.controls)]
+    outcome = inputs.moments[model.outcome]
+    slopes = [inputs.value(item.exhibit, item.label, term) for term in (*model.treatments, *model.controls)]
     names = [slope.term for slope in slopes if slope is not None]
-    if len(names) < len(slopes) or any(name not in material.moments for name in names):
+    if len(names) < len(slopes) or any(name not in inputs.moments for name in names):
         return None
-    if any(material.moments[name].get("obs") != item.n for name in (model.outcome, *names)):
+    if any(inputs.moments[name].get("obs") != item.n for name in (model.outcome, *names)):
         return None
-    value, slack = outcome["mean"], material.moment_half(model.outcome, "mean")
+    value, slack = outcome["mean"], inputs.moment_half(model.outcome, "mean")
     for slope in slopes:
         assert slope is not None
-        mean, half = material.moments[slope.term]["mean"], material.moment_half(slope.term, "mean")
+        mean, half = inputs.moments[slope.term]["mean"], inputs.moment_half(slope.term, "mean")
         value -= slope.estimate * mean
         slack += abs(slope.estimate) * half + slope.half * abs(mean)
     return value, slack
 
 
-def constant(material: Material) -> Iterator[Found]:
+def constant(inputs: Inputs) -> Iterator[Found]:
     """A constant other than mean(y) - mean(x)'b, where every slope and mean is printed."""
-    for item in material.coefficients:
-        implied = implied_constant(material, item) if item.term == "const" else None
+    for item in inputs.coefficients:
+        implied = implied_constant(inputs, item) if item.term == "const" else None
         if implied and abs(item.estimate - implied[0]) > implied[1] + item.half + 1e-9:
             yield Found(
                 f"Printed means and slopes imply a constant of {said(implied[0])}; printed is {said(item.estimate)}.",
@@ -154,14 +154,14 @@ def constant(material: Material) -> Iterator[Found]:
             )
 
 
-def first_stage(material: Material) -> Iterator[Found]:
+def first_stage(inputs: Inputs) -> Iterator[Found]:
     """With one instrument the first-stage F is the square of its t; both are printed and disagree."""
-    for item in material.coefficients:
+    for item in inputs.coefficients:
         if item.model is None or item.term != "iv" or not np.isfinite(item.se):
             continue
         strengths = [
             other
-            for other in material.coefficients
+            for other in inputs.coefficients
             if other.exhibit == item.exhibit
             and other.term == "kp_rk_wald_f"
             and other.model is not None
@@ -180,10 +180,10 @@ def first_stage(material: Material) -> Iterator[Found]:
                 )
 
 
-def nested_fit(material: Material) -> Iterator[Found]:
+def nested_fit(inputs: Inputs) -> Iterator[Found]:
     """R² that falls when a regressor is added to the same regression on the same rows."""
     rows: dict[tuple[str, str], Printed] = {}
-    for item in material.effects:
+    for item in inputs.effects:
         if np.isfinite(item.r2):
             rows.setdefault((item.exhibit, item.label), item)
     for small in rows.values():
@@ -205,15 +205,15 @@ def nested_fit(material: Material) -> Iterator[Found]:
                 )
 
 
-def group_sizes(material: Material) -> Iterator[Found]:
+def group_sizes(inputs: Inputs) -> Iterator[Found]:
     """Groups that split the panel but whose rows do not add up, or that have more rows than their cities have years."""
     told: set[tuple[str, str]] = set()
-    for key, column, models in material.partitions():
-        printed = [next((i for i in material.effects if i.model is model), None) for model in models]
+    for key, column, models in inputs.partitions():
+        printed = [next((i for i in inputs.effects if i.model is model), None) for model in models]
         sizes = [item for item in printed if item is not None and np.isfinite(item.n)]
         if len(sizes) < len(models):
             continue
-        whole = material.baseline(models[0], same_controls=True)
+        whole = inputs.baseline(models[0], same_controls=True)
         total = sum(item.n for item in sizes)
         if whole is not None and np.isfinite(whole.n) and total != whole.n:
             parts = " + ".join(said(item.n) for item in sizes)
@@ -227,8 +227,8 @@ def group_sizes(material: Material) -> Iterator[Found]:
                 variable=column,
             )
     seen = set()
-    for item in material.effects:
-        limit = _rows_of_listed_cities(material, item)
+    for item in inputs.effects:
+        limit = _rows_of_listed_cities(inputs, item)
         if limit is not None and item.n > limit[0] and (item.exhibit, limit[1]) not in seen:
             seen.add((item.exhibit, limit[1]))
             yield Found(
@@ -239,15 +239,15 @@ def group_sizes(material: Material) -> Iterator[Found]:
             )
 
 
-def _rows_of_listed_cities(material: Material, item: Printed) -> tuple[float, str, int] | None:
+def _rows_of_listed_cities(inputs: Inputs, item: Printed) -> tuple[float, str, int] | None:
     """Most rows that a group of cities given by lists or attributes can have, its name, and its cities."""
     model = item.model
-    if model is None or material.panel is None or not model.sample.where or not np.isfinite(item.n):
+    if model is None or inputs.panel is None or not model.sample.where or not np.isfinite(item.n):
         return None
-    data_driven = {group.name for group in material.study.groups if group.rule in ("above_mean", "at_least")}
+    data_driven = {group.name for group in inputs.study.groups if group.rule in ("above_mean", "at_least")}
     if data_driven & set(model.sample.where):
         return None
-    frame = material.frame(_alone(model))
+    frame = inputs.frame(_alone(model))
     if isinstance(frame, str):
         return None
     named = ", ".join(f"{name} = {'/'.join(map(str, values))}" for name, values in model.sample.where.items())
@@ -259,12 +259,12 @@ def _alone(model: Model) -> Model:
     return replace(model, outcome="", controls=(), method="two_way", options={})
 
 
-def sample_years(material: Material) -> Iterator[Found]:
+def sample_years(inputs: Inputs) -> Iterator[Found]:
     """Rows that are whole years of all cities, but another number of years than the study's; or more rows than it
     has."""
-    cities, years = material.grid
+    cities, years = inputs.grid
     said_already = set()
-    for item in material.coefficients:
+    for item in inputs.coefficients:
         n = item.n
         regression = item.model is not None and item.model.method in REGRESSIONS
         if not regression or not np.isfinite(n) or n <= cities * years or (item.exhibit, n) in said_already:
@@ -274,7 +274,7 @@ def sample_years(material: Material) -> Iterator[Found]:
         spans = (
             f"{said(n)} = {cities} x {said(n / cities)}" if whole else f"{said(n)} is no multiple of {cities} cities"
         )
-        columns = dict.fromkeys(i.label for i in material.coefficients if i.exhibit == item.exhibit and i.n == n)
+        columns = dict.fromkeys(i.label for i in inputs.coefficients if i.exhibit == item.exhibit and i.n == n)
         yield Found(
             f"The study has {cities} cities in {years} years, {said(cities * years)} rows; "
             f"{spans}{', so these columns rest on other years' if whole else ''}.",
@@ -284,14 +284,14 @@ def sample_years(material: Material) -> Iterator[Found]:
         )
 
 
-def rows_lost(material: Material) -> Iterator[Found]:
+def rows_lost(inputs: Inputs) -> Iterator[Found]:
     """A regression on the whole panel with fewer rows than the descriptive table counts of each of its variables."""
     some: dict[tuple[float, float], list[str]] = {}
-    for item in material.effects:
+    for item in inputs.effects:
         model = item.model
-        if not material.is_full(model) or model is None or not np.isfinite(item.n):
+        if not inputs.is_full(model) or model is None or not np.isfinite(item.n):
             continue
-        counted = [material.moments[v]["obs"] for v in (model.outcome, *model.controls) if v in material.moments]
+        counted = [inputs.moments[v]["obs"] for v in (model.outcome, *model.controls) if v in inputs.moments]
         if not counted or item.n >= min(counted):
             continue
         if item.n < (1 - MANY_LOST) * min(counted):
@@ -310,14 +310,14 @@ def rows_lost(material: Material) -> Iterator[Found]:
         yield Found(f"The descriptive table counts every variable in full, the regressions have fewer rows: {words}.")
 
 
-def sample_cut(material: Material) -> Iterator[Found]:
+def sample_cut(inputs: Inputs) -> Iterator[Found]:
     """Columns on the whole panel's question that keep less than half of its rows, by exhibit."""
     hits: dict[str, list[tuple[Printed, Printed]]] = {}
-    for item in material.effects:
+    for item in inputs.effects:
         model = item.model
-        if model is None or model.sample.where or model.sample.years or item.term != material.study.treatment:
+        if model is None or model.sample.where or model.sample.years or item.term != inputs.study.treatment:
             continue
-        whole = material.baseline(model)
+        whole = inputs.baseline(model)
         if whole is not None and np.isfinite([item.n, whole.n]).all() and item.n < CUT * whole.n:
             hits.setdefault(item.exhibit, []).append((item, whole))
     for exhibit, pairs in hits.items():
@@ -329,10 +329,10 @@ def sample_cut(material: Material) -> Iterator[Found]:
         yield Found(f"{words}.", exhibit, ", ".join(item.label for item, _ in pairs))
 
 
-def same_estimate_other_error(material: Material) -> Iterator[Found]:
+def same_estimate_other_error(inputs: Inputs) -> Iterator[Found]:
     """One coefficient, several standard errors: with the parameters each convention counts, which ratio to expect."""
-    for a, b in convention_pairs(material):
-        ratio, expected = error_ratio(material, a, b)
+    for a, b in convention_pairs(inputs):
+        ratio, expected = error_ratio(inputs, a, b)
         low, high = (a.se - a.half) / (b.se + b.half), (a.se + a.half) / (b.se - b.half)
         fits = low <= expected <= high
         yield Found(
@@ -346,10 +346,10 @@ def same_estimate_other_error(material: Material) -> Iterator[Found]:
         )
 
 
-def convention_pairs(material: Material) -> Iterator[tuple[Printed, Printed]]:
+def convention_pairs(inputs: Inputs) -> Iterator[tuple[Printed, Printed]]:
     """Printed pairs of one coefficient on the same rows, of one regression under two conventions, each ratio once."""
     seen = set()
-    for a, b in combinations(material.effects, 2):
+    for a, b in combinations(inputs.effects, 2):
         first, second = a.model, b.model
         if first is None or second is None or (a.exhibit, a.estimate, a.n) != (b.exhibit, b.estimate, b.n):
             continue
@@ -360,13 +360,13 @@ def convention_pairs(material: Material) -> Iterator[tuple[Printed, Printed]]:
             yield a, b
 
 
-def error_ratio(material: Material, a: Printed, b: Printed) -> tuple[float, float]:
+def error_ratio(inputs: Inputs, a: Printed, b: Printed) -> tuple[float, float]:
     """Ratio of two standard errors of one coefficient, as printed and as degrees of freedom make it.
 
     The larger counts the city effects as parameters, as ``regress`` with dummies does: with k slopes and T years,
     sqrt((n - k - T) / (n - k - T - (cities - 1))).
     """
-    cities, years = material.grid
+    cities, years = inputs.grid
     assert a.model is not None
     slopes = len(a.model.treatments) + len(a.model.controls)
     few = a.n - slopes - years
@@ -374,27 +374,27 @@ def error_ratio(material: Material, a: Printed, b: Printed) -> tuple[float, floa
     return a.se / b.se, expected if a.se > b.se else 1 / expected
 
 
-def list_and_table(material: Material) -> Iterator[Found]:
+def list_and_table(inputs: Inputs) -> Iterator[Found]:
     """A treated share that the policy list and the years do not give."""
-    treatment = material.study.treatment
-    if treatment not in material.moments:
+    treatment = inputs.study.treatment
+    if treatment not in inputs.moments:
         return
-    rows = material.rows
-    first, last = material.study.years
+    rows = inputs.rows
+    first, last = inputs.study.years
     rows = rows[rows[TIME].between(first, last)]
     share = float((rows[TIME] >= rows[ADOPTION]).mean())
-    mean, half = material.moments[treatment].get("mean", np.nan), material.moment_half(treatment, "mean")
+    mean, half = inputs.moments[treatment].get("mean", np.nan), inputs.moment_half(treatment, "mean")
     if abs(mean - share) > half + 1e-12:
         yield Found(
-            f"{material.treated_cities} cities of the list, {len(rows):,} rows: {said(share)} of them are treated; "
+            f"{inputs.treated_cities} cities of the list, {len(rows):,} rows: {said(share)} of them are treated; "
             f"the printed mean of the treatment is {said(mean)}.",
-            material.table_of_moments(),
+            inputs.table_of_moments(),
             variable=treatment,
         )
-    said_cities = material.text.treated_cities
-    if said_cities and said_cities != material.treated_cities:
+    said_cities = inputs.text.treated_cities
+    if said_cities and said_cities != inputs.treated_cities:
         yield Found(
-            f"The text speaks of {said_cities} treated cities; the list has {material.treated_cities}.",
+            f"The text speaks of {said_cities} treated cities; the list has {inputs.treated_cities}.",
             variable=treatment,
         )
 

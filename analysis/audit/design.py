@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.material import Material
+from analysis.audit.inputs import Inputs
 from analysis.audit.rule import Found, Rule
 from analysis.did.bacon import ALWAYS, LATER, bacon
 from analysis.did.regression import FEW_TREATED, design_matrix
@@ -25,10 +25,10 @@ PART = ("county", "district")
 FORBIDDEN_NOTE, FORBIDDEN = 0.01, 0.10
 
 
-def interaction_is_treatment(material: Material) -> Iterator[Found]:
+def interaction_is_treatment(inputs: Inputs) -> Iterator[Found]:
     """A group to which every treated city, or none, belongs: its interaction is the treatment itself, or nothing."""
     hits: dict[tuple[str, str], tuple[list[str], Interaction, int, int]] = {}
-    for key, model, inside, outside in _interactions(material):
+    for key, model, inside, outside in _interactions(inputs):
         if model.interaction and not (inside and outside) and inside + outside:
             labels, *_ = hits.setdefault((key, model.interaction.name), ([], model.interaction, inside, outside))
             labels.append(model.label)
@@ -43,10 +43,10 @@ def interaction_is_treatment(material: Material) -> Iterator[Found]:
         )
 
 
-def interaction_alone(material: Material) -> Iterator[Found]:
+def interaction_alone(inputs: Inputs) -> Iterator[Found]:
     """An interaction that enters without the treatment itself."""
     hits: dict[str, list[tuple[Model, int]]] = {}
-    for key, model, _, outside in _interactions(material):
+    for key, model, _, outside in _interactions(inputs):
         if model.interaction and not model.interaction.main_effect:
             hits.setdefault(key, []).append((model, outside))
     for key, models in hits.items():
@@ -61,39 +61,39 @@ def interaction_alone(material: Material) -> Iterator[Found]:
         )
 
 
-def _interactions(material: Material) -> Iterator[tuple[str, Model, int, int]]:
+def _interactions(inputs: Inputs) -> Iterator[tuple[str, Model, int, int]]:
     """Exhibit, model, and the treated cities inside and outside its group."""
-    groups = {group.name: group for group in material.study.groups}
-    treated = set(material.adoption[material.adoption.le(material.rows[TIME].max())].index)
-    for exhibit in material.study.exhibits:
+    groups = {group.name: group for group in inputs.study.groups}
+    treated = set(inputs.adoption[inputs.adoption.le(inputs.rows[TIME].max())].index)
+    for exhibit in inputs.study.exhibits:
         for model in exhibit.models:
             if model.interaction is None:
                 continue
-            values = city_groups(groups[model.interaction.group], material.rows, material.cities)
+            values = city_groups(groups[model.interaction.group], inputs.rows, inputs.cities)
             if isinstance(values, str):
                 continue
             own = values[values.index.isin(treated)]
             yield exhibit.published or exhibit.name, model, int((own == 1).sum()), int((own == 0).sum())
 
 
-def undersized_group(material: Material) -> Iterator[Found]:
+def undersized_group(inputs: Inputs) -> Iterator[Found]:
     """A group, of a split or an interaction, with a handful of treated cities."""
     told: dict[tuple[str, str], tuple[str, int, int]] = {}
-    for key, _, models in material.partitions():
+    for key, _, models in inputs.partitions():
         for model in models:
-            frame = material.frame(_cells_only(model))
+            frame = inputs.frame(_cells_only(model))
             if isinstance(frame, str):
                 continue
-            treated = frame.loc[frame[material.study.treatment].eq(1), UNIT].nunique()
+            treated = frame.loc[frame[inputs.study.treatment].eq(1), UNIT].nunique()
             where = ", ".join(f"{c} = {'/'.join(map(str, v))}" for c, v in model.sample.where.items())
             label, count, cities = told.get((key, where), ("", treated, frame[UNIT].nunique()))
             told[key, where] = (", ".join(filter(None, (label, model.label))), count, cities)
-    for key, model, inside, outside in _interactions(material):
+    for key, model, inside, outside in _interactions(inputs):
         assert model.interaction is not None
         for value, count in ((1, inside), (0, outside)):
             if inside and outside:
                 where = f"{model.interaction.group} = {value}"
-                told.setdefault((key, where), (model.label, count, material.grid[0]))
+                told.setdefault((key, where), (model.label, count, inputs.grid[0]))
     for (key, where), (labels, treated, cities) in told.items():
         if treated < SMALL_GROUP:
             yield Found(
@@ -111,34 +111,34 @@ def _cells_only(model: Model) -> Model:
     return replace(model, outcome="", controls=(), method="two_way", options={}, interaction=None, leads=())
 
 
-def few_treated_clusters(material: Material) -> Iterator[Found]:
+def few_treated_clusters(inputs: Inputs) -> Iterator[Found]:
     """Fewer treated cities than clustered inference needs, with the p values that do not rest on many."""
-    treated = material.treated_cities
+    treated = inputs.treated_cities
     if not 0 < treated < FEW_TREATED:
         return
     beside = []
-    if material.estimates is not None:
-        rows = material.estimates
-        bootstrap = rows[rows["model"].str.contains("wild_bootstrap") & rows["term"].eq(material.study.treatment)]
+    if inputs.estimates is not None:
+        rows = inputs.estimates
+        bootstrap = rows[rows["model"].str.contains("wild_bootstrap") & rows["term"].eq(inputs.study.treatment)]
         beside += [
             f"{m}: p = {p:.3f}" for m, p in zip(bootstrap["model"], bootstrap["p"], strict=True) if np.isfinite(p)
         ]
     words = f" Here: {'; '.join(beside)}." if beside else ""
     yield Found(
-        f"{treated} of {material.grid[0]} cities are ever treated. Normal theory by cluster needs about "
+        f"{treated} of {inputs.grid[0]} cities are ever treated. Normal theory by cluster needs about "
         f"{FEW_TREATED} treated ones and tends to reject too often with fewer (MacKinnon and Webb 2017).{words}",
-        variable=material.study.treatment,
+        variable=inputs.study.treatment,
         from_data=bool(beside),
     )
 
 
-def partly_treated_city(material: Material) -> Iterator[Found]:
+def partly_treated_city(inputs: Inputs) -> Iterator[Found]:
     """Cities coded as treated although only a part of them is a pilot."""
-    rows = material.pilots.get(material.study.policy)
+    rows = inputs.pilots.get(inputs.study.policy)
     if rows is None or "scope" not in rows:
         return
-    counted = rows[rows["scope"].isin(material.study.policy_scope)] if material.study.policy_scope else rows
-    inside = counted[counted[UNIT].astype(str).isin(material.adoption.dropna().index)]
+    counted = rows[rows["scope"].isin(inputs.study.policy_scope)] if inputs.study.policy_scope else rows
+    inside = counted[counted[UNIT].astype(str).isin(inputs.adoption.dropna().index)]
     whole = set(inside.loc[~inside["scope"].isin(PART), UNIT])
     part = inside[inside["scope"].isin(PART) & ~inside[UNIT].isin(whole)]
     if len(part):
@@ -147,15 +147,15 @@ def partly_treated_city(material: Material) -> Iterator[Found]:
             f"{part[UNIT].nunique()} of {inside[UNIT].nunique()} treated cities are pilots in a part only "
             f"({', '.join(names.astype(str))}, {', '.join(sorted(set(part['scope'])))}), but the whole prefecture is "
             "coded as treated.",
-            variable=material.study.treatment,
+            variable=inputs.study.treatment,
         )
 
 
-def anticipation_not_shown(material: Material) -> Iterator[Found]:
+def anticipation_not_shown(inputs: Inputs) -> Iterator[Found]:
     """A test of anticipation that prints the treatment and not the leads."""
-    for key, exhibit in material.exhibits.items():
+    for key, exhibit in inputs.exhibits.items():
         for model in exhibit.models:
-            printed = {i.term for i in material.coefficients if (i.exhibit, i.label) == (key, model.label)}
+            printed = {i.term for i in inputs.coefficients if (i.exhibit, i.label) == (key, model.label)}
             leads = [lead_name(model.treatment, years) for years in model.leads]
             if leads and printed and not printed & set(leads):
                 yield Found(
@@ -168,9 +168,9 @@ def anticipation_not_shown(material: Material) -> Iterator[Found]:
                 )
 
 
-def forbidden_comparisons(material: Material) -> Iterator[Found]:
+def forbidden_comparisons(inputs: Inputs) -> Iterator[Found]:
     """Weight of comparisons that use already treated cities as controls (Goodman-Bacon 2021), from timing alone."""
-    weights = timing_weights(material)
+    weights = timing_weights(inputs)
     forbidden = float(weights[weights["type"].isin([LATER, ALWAYS])]["weight"].sum())
     if forbidden < FORBIDDEN_NOTE:
         return
@@ -180,27 +180,27 @@ def forbidden_comparisons(material: Material) -> Iterator[Found]:
         f"{forbidden:.1%} of the two-way estimate compares cities with ones treated before them, most of it "
         f"({first['weight']:.1%}) cohort {first['cohort']} with cohort {first['control']}; if effects grow, that "
         "part has the wrong sign.",
-        variable=material.study.treatment,
+        variable=inputs.study.treatment,
         severity=WARNING if forbidden >= FORBIDDEN else None,
     )
 
 
-def timing_weights(material: Material) -> pd.DataFrame:
+def timing_weights(inputs: Inputs) -> pd.DataFrame:
     """Goodman-Bacon's weights of every comparison, which follow from adoption and years alone.
 
     Raises the ValueError of `bacon` where no city is treated, or all are at once.
     """
-    frame = material.rows[[UNIT, TIME, ADOPTION]].assign(
-        treated=(material.rows[TIME] >= material.rows[ADOPTION]).astype(float)
+    frame = inputs.rows[[UNIT, TIME, ADOPTION]].assign(
+        treated=(inputs.rows[TIME] >= inputs.rows[ADOPTION]).astype(float)
     )
     return bacon(frame, "treated", ADOPTION, unit=UNIT, time=TIME).table
 
 
-def negative_weights(material: Material) -> Iterator[Found]:
+def negative_weights(inputs: Inputs) -> Iterator[Found]:
     """Treated cells that enter the two-way estimate with a negative weight (de Chaisemartin and D'Haultfoeuille
     2020)."""
     hits = []
-    for model, frame in material.estimable:
+    for model, frame in inputs.estimable:
         weights = treated_weights(frame, model)
         negative = weights[weights < 0]
         if len(negative):
@@ -211,7 +211,7 @@ def negative_weights(material: Material) -> Iterator[Found]:
         yield Found(
             f"Weights of the treated rows sum to one; negative are {words}. Where effects differ between cities and "
             "years, these rows push the estimate the wrong way.",
-            variable=material.study.treatment,
+            variable=inputs.study.treatment,
             severity=WARNING if largest >= FORBIDDEN else None,
             from_data=True,
         )

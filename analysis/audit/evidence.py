@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.audit.finding import NOTE, WARNING
-from analysis.audit.material import Material, NotAtHand, said, worded
+from analysis.audit.inputs import Inputs, NotAtHand, said, worded
 from analysis.audit.rule import Found, Rule
 from analysis.did.event_study import EventStudy, event_study
 from analysis.did.multiple import romano_wolf
@@ -34,9 +34,9 @@ DRAWS = 999
 SCORED, TIE = 60, 1e-6
 
 
-def pretrend(material: Material) -> Iterator[Found]:
+def pretrend(inputs: Inputs) -> Iterator[Found]:
     """Leads that are jointly not zero, by Holm over the outcomes."""
-    studies = {model.outcome: study for model, study in _event_studies(material)}
+    studies = {model.outcome: study for model, study in _event_studies(inputs)}
     adjusted = _holm({outcome: float(study.pretrend.p) for outcome, study in studies.items()})
     for outcome, study in studies.items():
         if adjusted[outcome] < SIZE:
@@ -49,9 +49,9 @@ def pretrend(material: Material) -> Iterator[Found]:
             )
 
 
-def pretrend_power(material: Material) -> Iterator[Found]:
+def pretrend_power(inputs: Inputs) -> Iterator[Found]:
     """A pre-test that would miss a trend large enough to make half of an effect that is significant."""
-    for model, study in _event_studies(material):
+    for model, study in _event_studies(inputs):
         known = study.table.loc[study.covariance.index, "estimate"].to_numpy(dtype=float)
         result = pretest_power(
             study.covariance.index.to_numpy(), known, study.covariance.to_numpy(), base=study.base, powers=(0.5, POWER)
@@ -68,23 +68,23 @@ def pretrend_power(material: Material) -> Iterator[Found]:
             )
 
 
-def _event_studies(material: Material) -> list[tuple[Model, EventStudy]]:
+def _event_studies(inputs: Inputs) -> list[tuple[Model, EventStudy]]:
     """The event study of each baseline with base -1, in a window that the data have; none where nothing is treated."""
-    if "event studies" not in material.memory:
-        material.memory["event studies"] = list(_run_event_studies(material))
-    return material.memory["event studies"]
+    if "event studies" not in inputs.memory:
+        inputs.memory["event studies"] = list(_run_event_studies(inputs))
+    return inputs.memory["event studies"]
 
 
-def _run_event_studies(material: Material) -> Iterator[tuple[Model, EventStudy]]:
-    rows = material.rows
-    adopted = material.adoption.dropna()
+def _run_event_studies(inputs: Inputs) -> Iterator[tuple[Model, EventStudy]]:
+    rows = inputs.rows
+    adopted = inputs.adoption.dropna()
     adopted = adopted[adopted.between(rows[TIME].min() + 1, rows[TIME].max())]
     if adopted.empty:
         return
     # ends that only few cohorts reach are binned into the last period that most treated cities have
     leads = int(min(LEADS, adopted.quantile(0.5) - rows[TIME].min()))
     lags = int(min(LAGS, rows[TIME].max() - adopted.quantile(0.5)))
-    for model, frame in material.estimable if leads >= 2 else ():
+    for model, frame in inputs.estimable if leads >= 2 else ():
         effects = model.fixed_effects
         window = {"unit": UNIT, "time": TIME, "leads": leads, "lags": max(lags, 0), "fixed_effects": effects}
         study = event_study(frame, model.outcome, ADOPTION, model.controls, **window)  # type: ignore[arg-type]
@@ -93,9 +93,9 @@ def _run_event_studies(material: Material) -> Iterator[tuple[Model, EventStudy]]
             yield model, study
 
 
-def bad_control(material: Material) -> Iterator[Found]:
+def bad_control(inputs: Inputs) -> Iterator[Found]:
     """A control that the policy moves, where leaving it out moves the effect (Angrist and Pischke 2009, 3.2.3)."""
-    for model, frame in material.estimable:
+    for model, frame in inputs.estimable:
         if not model.controls:
             continue
         design = _design(frame, model, model.controls)
@@ -123,16 +123,16 @@ def bad_control(material: Material) -> Iterator[Found]:
             )
 
 
-def spillover(material: Material) -> Iterator[Found]:
+def spillover(inputs: Inputs) -> Iterator[Found]:
     """Untreated cities that change when their neighbours are treated (SUTVA), by Holm over the outcomes."""
-    if material.cities is None or not {"longitude", "latitude"} <= set(material.cities.columns):
+    if inputs.cities is None or not {"longitude", "latitude"} <= set(inputs.cities.columns):
         raise NotAtHand("Cities have no coordinates, so nobody's neighbours are known.")
-    rows = material.rows.assign(exposure_=_exposure(material))
-    touched = rows[rows[material.study.treatment].eq(0) & rows["exposure_"].gt(0)]
-    if touched.empty or material.treated_cities == 0:
+    rows = inputs.rows.assign(exposure_=_exposure(inputs))
+    touched = rows[rows[inputs.study.treatment].eq(0) & rows["exposure_"].gt(0)]
+    if touched.empty or inputs.treated_cities == 0:
         return
     fits: dict[str, tuple[Model, float, Estimate]] = {}
-    for model, frame in material.estimable:
+    for model, frame in inputs.estimable:
         exposed = frame.merge(rows[[UNIT, TIME, "exposure_"]], on=[UNIT, TIME], how="left", validate="one_to_one")
         design = _design(exposed, model, ("exposure_", *model.controls))
         if "exposure_" in design.terms:
@@ -153,31 +153,31 @@ def spillover(material: Material) -> Iterator[Found]:
         )
 
 
-def _exposure(material: Material) -> np.ndarray:
+def _exposure(inputs: Inputs) -> np.ndarray:
     """Share of each row's nearest cities that are treated in that year, zero for rows that are treated themselves."""
     from analysis.spatial.weights import great_circle
 
-    assert material.cities is not None
-    rows = material.rows
-    codes = pd.Index(material.adoption.index)
-    places = material.cities.assign(code=material.cities[UNIT].astype(str)).set_index("code").reindex(codes)
+    assert inputs.cities is not None
+    rows = inputs.rows
+    codes = pd.Index(inputs.adoption.index)
+    places = inputs.cities.assign(code=inputs.cities[UNIT].astype(str)).set_index("code").reindex(codes)
     if places[["longitude", "latitude"]].isna().any().any():
         raise NotAtHand("Some cities of the panel have no coordinates, so their neighbours are not known.")
     distance = great_circle(places[["longitude", "latitude"]].astype(float))
     np.fill_diagonal(distance, np.inf)
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :NEIGHBOURS]
-    first = material.adoption.fillna(np.inf).to_numpy()[nearest]  # (cities, neighbours)
+    first = inputs.adoption.fillna(np.inf).to_numpy()[nearest]  # (cities, neighbours)
     place = codes.get_indexer(pd.Index(rows[UNIT]))
     share = (rows[TIME].to_numpy()[:, None] >= first[place]).mean(axis=1)
-    return np.where(rows[material.study.treatment].to_numpy(dtype=float) == 1, 0.0, share)
+    return np.where(rows[inputs.study.treatment].to_numpy(dtype=float) == 1, 0.0, share)
 
 
-def many_outcomes(material: Material) -> Iterator[Found]:
+def many_outcomes(inputs: Inputs) -> Iterator[Found]:
     """Outcomes that are significant alone, and not once all outcomes of the study are tested together."""
-    controls = {model.outcome: model.controls for model, _ in material.estimable}
+    controls = {model.outcome: model.controls for model, _ in inputs.estimable}
     if len(controls) < 2:
         return
-    table = romano_wolf(material.rows, controls, material.study.treatment, unit=UNIT, time=TIME, draws=DRAWS).table
+    table = romano_wolf(inputs.rows, controls, inputs.study.treatment, unit=UNIT, time=TIME, draws=DRAWS).table
     lost = table[(table["p"] < SIZE) & (table["p_adjusted"] >= SIZE)]
     if len(lost):
         words = "; ".join(
@@ -191,11 +191,11 @@ def many_outcomes(material: Material) -> Iterator[Found]:
         )
 
 
-def many_printed_outcomes(material: Material) -> Iterator[Found]:
+def many_printed_outcomes(inputs: Inputs) -> Iterator[Found]:
     """The same question of the printed effects, whose joint distribution is unknown: Holm's bound over outcomes."""
     first = {
         outcome: (item.exhibit, item.label, float(2 * stats.norm.sf(abs(item.estimate) / item.se)))
-        for outcome, item in material.headlines.items()
+        for outcome, item in inputs.headlines.items()
         if item.se > 0
     }
     if len(first) < 2:
@@ -258,14 +258,14 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def mixed_units(material: Material) -> Iterator[Found]:
+def mixed_units(inputs: Inputs) -> Iterator[Found]:
     """Bad outputs of an efficiency score in several multiples of one unit, and whether scores change with them."""
-    for scored in material.study.efficiency:
-        stated = {name: material.text.units[name] for name in scored.bad_outputs if name in material.text.units}
+    for scored in inputs.study.efficiency:
+        stated = {name: inputs.text.units[name] for name in scored.bad_outputs if name in inputs.text.units}
         sizes = {name: _multiple(unit) for name, unit in stated.items()}
         if len(set(sizes.values())) < 2:
             continue
-        change, cities, year = _change_of_scores(material, scored, sizes)
+        change, cities, year = _change_of_scores(inputs, scored, sizes)
         words = ", ".join(f"{name} in {unit}" for name, unit in stated.items())
         matters = "so for this model the mixture does not matter" if change < TIE else "so the mixture matters"
         yield Found(
@@ -284,15 +284,15 @@ def _multiple(unit: str) -> float:
 
 
 def _change_of_scores(
-    material: Material, scored: EfficiencySpecification, sizes: dict[str, float]
+    inputs: Inputs, scored: EfficiencySpecification, sizes: dict[str, float]
 ) -> tuple[float, int, int]:
     """Largest change of a score when bad outputs are divided by their multiples, on some cities of the first year."""
     from analysis.efficiency import super_sbm
 
-    if material.city_year is None or not set(scored.variables) <= set(material.city_year.columns):
+    if inputs.city_year is None or not set(scored.variables) <= set(inputs.city_year.columns):
         raise NotAtHand(f"The columns behind {scored.name} are not at hand.")
-    years = material.city_year[TIME].isin(set(material.rows[TIME]))
-    complete = material.city_year[years].dropna(subset=list(scored.variables)).sort_values([TIME, UNIT])
+    years = inputs.city_year[TIME].isin(set(inputs.rows[TIME]))
+    complete = inputs.city_year[years].dropna(subset=list(scored.variables)).sort_values([TIME, UNIT])
     if complete.empty:
         raise NotAtHand(f"No city has all that {scored.name} is scored from.")
     year = complete[TIME].iloc[0]

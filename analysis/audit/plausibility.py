@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.material import REGRESSIONS, Material, Printed, said
+from analysis.audit.inputs import REGRESSIONS, Inputs, Printed, said
 from analysis.audit.rule import Found, Rule
 from analysis.studies.records import Model
 
@@ -32,10 +32,10 @@ def _is_same_regression(a: Model, b: Model) -> bool:
     return all(getattr(a, key) == getattr(b, key) for key in keys) and set(a.controls) == set(b.controls)
 
 
-def repeated_estimate(material: Material) -> Iterator[Found]:
+def repeated_estimate(inputs: Inputs) -> Iterator[Found]:
     """The same coefficient and standard error, to the last digit, in columns that are different regressions."""
     places: dict[tuple[float, float, bool], list[Printed]] = {}
-    for item in material.coefficients:
+    for item in inputs.coefficients:
         digits = _significant(item.estimate) + _significant(item.se)
         if item.model is not None and np.isfinite(item.se) and item.estimate and digits >= SIGNIFICANT:
             places.setdefault((item.estimate, item.se, item.term == "const"), []).append(item)
@@ -65,16 +65,16 @@ def _significant(value: float) -> int:
     return 0 if not np.isfinite(value) else len(f"{abs(value):.10f}".rstrip("0").replace(".", "").lstrip("0"))
 
 
-def standard_error_out_of_line(material: Material) -> Iterator[Found]:
+def standard_error_out_of_line(inputs: Inputs) -> Iterator[Found]:
     """A standard error far from the median of those printed for the same outcome, each scaled to a common n."""
-    split = {id(model) for _, _, models in material.partitions() for model in models}
+    split = {id(model) for _, _, models in inputs.partitions() for model in models}
     by_outcome: dict[str, list[Printed]] = {}
-    for item in material.effects:
+    for item in inputs.effects:
         model = item.model
         if model and model.method in REGRESSIONS and id(model) not in split and np.isfinite(item.n) and item.se > 0:
             by_outcome.setdefault(model.outcome, []).append(item)
     for outcome, items in by_outcome.items():
-        whole = [item for item in items if material.is_full(item.model)]
+        whole = [item for item in items if inputs.is_full(item.model)]
         if len(whole) < 3:
             continue
         scaled = float(np.median([item.se * np.sqrt(item.n) for item in whole]))
@@ -93,10 +93,10 @@ def standard_error_out_of_line(material: Material) -> Iterator[Found]:
             )
 
 
-def group_standard_errors(material: Material) -> Iterator[Found]:
+def group_standard_errors(inputs: Inputs) -> Iterator[Found]:
     """Every group of a split has a smaller standard error than the whole sample, which has more rows."""
     hits: dict[tuple[str, str], list[tuple[list[Printed], Printed]]] = {}
-    for key, column, items, whole in _split(material):
+    for key, column, items, whole in _split(inputs):
         largest = max(items, key=lambda item: item.se)
         if np.isfinite(whole.se) and largest.se + largest.half < whole.se - whole.half:
             hits.setdefault((key, column), []).append((items, whole))
@@ -114,18 +114,18 @@ def group_standard_errors(material: Material) -> Iterator[Found]:
         )
 
 
-def group_fit(material: Material) -> Iterator[Found]:
+def group_fit(inputs: Inputs) -> Iterator[Found]:
     """R² of the groups too low beside R² of the whole.
 
     Groups of their own fit at least as well as one regression for all, so SSR >= sum of SSR_g, and
     sum of SST_g / SST <= (1 - R²) / min(1 - R²_g): what is missing to one must be variance between groups.
     """
     hits: dict[tuple[str, str], list[tuple[list[Printed], Printed, float, float | None]]] = {}
-    for key, column, items, whole in _split(material):
+    for key, column, items, whole in _split(inputs):
         fits = [item.r2 for item in items]
         if np.isfinite([*fits, whole.r2]).all() and max(fits) < whole.r2:
             between = 1 - (1 - whole.r2) / (1 - max(fits))
-            ours = _between(material, items)
+            ours = _between(inputs, items)
             if between >= FIT and (ours is None or ours < between):
                 hits.setdefault((key, column), []).append((items, whole, between, ours))
     for (key, column), splits in hits.items():
@@ -146,13 +146,13 @@ def group_fit(material: Material) -> Iterator[Found]:
         )
 
 
-def _between(material: Material, items: list[Printed]) -> float | None:
+def _between(inputs: Inputs, items: list[Printed]) -> float | None:
     """Share of the outcome's variance that lies between the groups, in the panel at hand."""
-    if material.panel is None:
+    if inputs.panel is None:
         return None
     values = []
     for item in items:
-        frame = material.frame(item.model) if item.model else ""
+        frame = inputs.frame(item.model) if item.model else ""
         if isinstance(frame, str) or item.model is None:
             return None
         values.append(frame[item.model.outcome].dropna().to_numpy(dtype=float))
@@ -162,30 +162,30 @@ def _between(material: Material, items: list[Printed]) -> float | None:
     return 1 - within / total if total > 0 else None
 
 
-def _split(material: Material) -> Iterator[tuple[str, str, list[Printed], Printed]]:
+def _split(inputs: Inputs) -> Iterator[tuple[str, str, list[Printed], Printed]]:
     """Printed effects of the groups of each split, with that of the whole."""
-    for key, column, models in material.partitions():
-        items = [item for model in models for item in material.effects if item.model is model]
-        whole = material.baseline(models[0], same_controls=True)
+    for key, column, models in inputs.partitions():
+        items = [item for model in models for item in inputs.effects if item.model is model]
+        whole = inputs.baseline(models[0], same_controls=True)
         if whole is not None and len(items) == len(models):
             yield key, column, items, whole
 
 
-def omitted_variable(material: Material) -> Iterator[Found]:
+def omitted_variable(inputs: Inputs) -> Iterator[Found]:
     """Another policy's dummy moves the treatment's coefficient by more than the omitted-variable formula allows.
 
     b_short - b_long = gamma x delta, with gamma the dummy's coefficient and delta that of the dummy on the treatment,
     given the other regressors: the same for every outcome on the same rows, and of a 0/1 dummy hardly beyond one.
     """
     moved: dict[str, list[tuple[Printed, Printed, Printed, tuple[float, float]]]] = {}
-    policies = {policy.name for policy in material.study.policies}
-    for item in material.effects:
+    policies = {policy.name for policy in inputs.study.policies}
+    for item in inputs.effects:
         model = item.model
         added = sorted(policies & set(model.controls)) if model else []
-        if model is None or len(added) != 1 or not material.is_full(model):
+        if model is None or len(added) != 1 or not inputs.is_full(model):
             continue
-        short = material.baseline(model, same_controls=True)
-        other = material.value(item.exhibit, item.label, added[0])
+        short = inputs.baseline(model, same_controls=True)
+        other = inputs.value(item.exhibit, item.label, added[0])
         if short is None or other is None or short.n != item.n or abs(other.estimate) <= other.half:
             continue
         moved.setdefault(added[0], []).append((item, short, other, _delta(item, short, other)))
@@ -228,20 +228,20 @@ def _delta(item: Printed, short: Printed, other: Printed) -> tuple[float, float]
     return min(ends), max(ends)
 
 
-def fit_of_another_kind(material: Material) -> Iterator[Found]:
+def fit_of_another_kind(inputs: Inputs) -> Iterator[Found]:
     """Two columns with one outcome, the same effects and about the same rows whose R² cannot be the same statistic."""
-    split = {id(model) for _, _, models in material.partitions() for model in models}
+    split = {id(model) for _, _, models in inputs.partitions() for model in models}
     hits: dict[tuple[str, str], dict[str, Printed]] = {}
     reference: dict[tuple[str, str], Printed] = {}
-    for item in material.effects:
+    for item in inputs.effects:
         model = item.model
         if model is None or id(model) in split or not np.isfinite(item.r2):
             continue
         peers = [
             other
-            for other in material.effects
+            for other in inputs.effects
             if other.model is not None
-            and material.is_full(other.model)
+            and inputs.is_full(other.model)
             and other.model.outcome == model.outcome
             and tuple(other.model.fixed_effects) == tuple(model.fixed_effects)
             and other.r2 > item.r2 + FIT
@@ -260,16 +260,16 @@ def fit_of_another_kind(material: Material) -> Iterator[Found]:
         )
 
 
-def constant_moved(material: Material) -> Iterator[Found]:
+def constant_moved(inputs: Inputs) -> Iterator[Found]:
     """Constants that move by many standard deviations of the outcome when only the sample changes, by exhibit."""
     hits: dict[str, dict[str, str]] = {}
-    for item in material.coefficients:
+    for item in inputs.coefficients:
         model = item.model
-        if item.term != "const" or model is None or model.outcome not in material.moments or material.is_full(model):
+        if item.term != "const" or model is None or model.outcome not in inputs.moments or inputs.is_full(model):
             continue
-        whole = material.baseline(model, same_controls=True)
-        base = material.value(whole.exhibit, whole.label, "const") if whole else None
-        sd = material.moments[model.outcome].get("sd", np.nan)
+        whole = inputs.baseline(model, same_controls=True)
+        base = inputs.value(whole.exhibit, whole.label, "const") if whole else None
+        sd = inputs.moments[model.outcome].get("sd", np.nan)
         if base is not None and np.isfinite(sd) and abs(item.estimate - base.estimate) > CONSTANT * sd:
             hits.setdefault(item.exhibit, {})[item.label] = (
                 f"{said(item.estimate)} in {item.label} and {said(base.estimate)} in {base.where}, "
@@ -285,13 +285,13 @@ def constant_moved(material: Material) -> Iterator[Found]:
         )
 
 
-def decomposition_mean(material: Material) -> Iterator[Found]:
+def decomposition_mean(inputs: Inputs) -> Iterator[Found]:
     """The weighted mean of a printed Goodman-Bacon decomposition is not the estimate that it decomposes."""
-    for key, exhibit in material.exhibits.items():
+    for key, exhibit in inputs.exhibits.items():
         if exhibit.kind != "bacon":
             continue
-        labels = dict.fromkeys(i.label for i in material.coefficients if i.exhibit == key)
-        parts = [(material.value(key, label, "weight"), material.value(key, label, "estimate")) for label in labels]
+        labels = dict.fromkeys(i.label for i in inputs.coefficients if i.exhibit == key)
+        parts = [(inputs.value(key, label, "weight"), inputs.value(key, label, "estimate")) for label in labels]
         pairs = [
             (w, e) for w, e in parts if w is not None and e is not None and not w.label.endswith("all comparisons")
         ]
@@ -300,7 +300,7 @@ def decomposition_mean(material: Material) -> Iterator[Found]:
         mean = sum(w.estimate * e.estimate for w, e in pairs)
         slack = sum(w.half * abs(e.estimate) + w.estimate * e.half for w, e in pairs)
         outcome = exhibit.models[0].outcome
-        whole = [i for i in material.effects if i.model and material.is_full(i.model) and i.model.outcome == outcome]
+        whole = [i for i in inputs.effects if i.model and inputs.is_full(i.model) and i.model.outcome == outcome]
         alone = [item for item in whole if item.model and not item.model.controls]
         for item in alone[:1]:
             if abs(item.estimate - mean) > slack + item.half:
@@ -313,7 +313,7 @@ def decomposition_mean(material: Material) -> Iterator[Found]:
                 )
         if alone or not whole:
             continue
-        base = material.headlines.get(outcome, whole[0])
+        base = inputs.headlines.get(outcome, whole[0])
         gap = abs(base.estimate - mean)
         if gap > slack + base.half and gap > 0.25 * base.se:
             yield Found(
@@ -326,19 +326,19 @@ def decomposition_mean(material: Material) -> Iterator[Found]:
             )
 
 
-def autocorrelation_precision(material: Material) -> Iterator[Found]:
+def autocorrelation_precision(inputs: Inputs) -> Iterator[Found]:
     """Moran's I or rho printed with a precision that a contiguity matrix cannot have.
 
     With d neighbours a place and rows that sum to one, I has a standard deviation near sqrt(2 / (n d)) and rho one
     near sqrt(d / (2 n T)); a map gives fewer than six neighbours a place.
     """
-    cities, years = material.grid
-    for key, exhibit in material.exhibits.items():
+    cities, years = inputs.grid
+    for key, exhibit in inputs.exhibits.items():
         contiguous = {m.name for model in exhibit.models for m in model.weights if m.kind == "contiguity"}
         if exhibit.kind == "moran":
             for name in sorted(contiguous):
-                yield from _moran_precision(material, key, name, cities)
-        for item in material.coefficients:
+                yield from _moran_precision(inputs, key, name, cities)
+        for item in inputs.coefficients:
             model = item.model
             if item.exhibit != key or item.term != "rho" or model is None or not np.isfinite(item.se):
                 continue
@@ -356,12 +356,12 @@ def autocorrelation_precision(material: Material) -> Iterator[Found]:
                 )
 
 
-def _moran_precision(material: Material, key: str, name: str, cities: int) -> Iterator[Found]:
+def _moran_precision(inputs: Inputs, key: str, name: str, cities: int) -> Iterator[Found]:
     """The largest standard deviation that each printed pair of I and p allows, beside the smallest a map can have."""
     least = np.sqrt(2 / (cities * PLANAR))
     hits = []
-    for item in material.coefficients:
-        p = material.value(key, item.label, f"{name} p")
+    for item in inputs.coefficients:
+        p = inputs.value(key, item.label, f"{name} p")
         if item.exhibit != key or item.term != name or p is None:
             continue
         z = float(stats.norm.isf(p.estimate + p.half))
@@ -383,17 +383,17 @@ def _moran_precision(material: Material, key: str, name: str, cities: int) -> It
         )
 
 
-def instrument_strength(material: Material) -> Iterator[Found]:
+def instrument_strength(inputs: Inputs) -> Iterator[Found]:
     """A first-stage F out of all proportion to the LM statistic of the same first stage.
 
     The clustered LM is a sum over clusters studentised by itself, so it cannot exceed the number of clusters that carry
     it (Cauchy and Schwarz); the Wald F has no such bound when the instrument fits those clusters exactly.
     """
-    for item in material.coefficients:
-        lm = material.value(item.exhibit, item.label, "kp_rk_lm")
+    for item in inputs.coefficients:
+        lm = inputs.value(item.exhibit, item.label, "kp_rk_lm")
         if item.term != "kp_rk_wald_f" or lm is None or item.estimate <= 20 * lm.estimate:
             continue
-        treated = "" if material.panel is None else f", close to the {material.treated_cities} treated cities"
+        treated = "" if inputs.panel is None else f", close to the {inputs.treated_cities} treated cities"
         yield Found(
             f"The first-stage F is {said(item.estimate, 1)} and the LM statistic {said(lm.estimate, 1)}. A clustered "
             f"LM is bounded by the clusters that carry it{treated}: the instrument moves with the treatment in those "

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.audit.arithmetic import convention_pairs, error_ratio
 from analysis.audit.design import timing_weights
-from analysis.audit.material import DESCRIPTIVE, Material, NotAtHand, Printed, said
+from analysis.audit.inputs import DESCRIPTIVE, Inputs, NotAtHand, Printed, said
 from analysis.did.bacon import EARLIER, LATER, UNTREATED
 from analysis.results import CannotEstimate
 from analysis.studies.methods import ADOPTION, TIME
@@ -94,20 +94,20 @@ class Replication:
         return "\n".join(lines)
 
 
-def replicate(material: Material) -> Replication:
+def replicate(inputs: Inputs) -> Replication:
     """The replication report of a study; without a paper it has no lines."""
-    if material.printed.table.empty:
-        return Replication(material.study.name, (), material.is_sample)
+    if inputs.printed.table.empty:
+        return Replication(inputs.study.name, (), inputs.is_sample)
     parts = (_sample, _treatment, _sizes, _constants, _weights, _ratios, _bounds, _estimated, _pictures)
     lines: list[Line] = []
     for part in parts:
         try:
-            lines += list(part(material))
+            lines += list(part(inputs))
         except (NotAtHand, CannotEstimate) as error:
             lines.append(Line("", "", part.__name__.strip("_"), "", "", "", CANNOT, str(error)))
     order = (EXACT, MISSED, ESTIMATED, CANNOT)
     return Replication(
-        material.study.name, tuple(sorted(lines, key=lambda line: order.index(line.verdict))), material.is_sample
+        inputs.study.name, tuple(sorted(lines, key=lambda line: order.index(line.verdict))), inputs.is_sample
     )
 
 
@@ -115,11 +115,11 @@ def _verdict(matches: bool) -> str:
     return EXACT if matches else MISSED
 
 
-def _sample(material: Material) -> Iterator[Line]:
+def _sample(inputs: Inputs) -> Iterator[Line]:
     """Cities, years, rows and treated cities that the text names."""
-    rows, text = material.rows, material.text
-    cities, years = material.grid
-    counted = [("cities", text.cities, cities), ("treated cities", text.treated_cities, material.treated_cities)]
+    rows, text = inputs.rows, inputs.text
+    cities, years = inputs.grid
+    counted = [("cities", text.cities, cities), ("treated cities", text.treated_cities, inputs.treated_cities)]
     if text.years:
         counted.append(("years", text.years[1] - text.years[0] + 1, years))
         if text.cities:
@@ -130,10 +130,10 @@ def _sample(material: Material) -> Iterator[Line]:
             yield Line("text", "", what, said(stated), said(ours), rule, _verdict(stated == ours))
 
 
-def _treatment(material: Material) -> Iterator[Line]:
+def _treatment(inputs: Inputs) -> Iterator[Line]:
     """The descriptive row of the treatment, from adoption and years alone."""
-    treatment = material.study.treatment
-    values = (material.rows[TIME] >= material.rows[ADOPTION]).astype(float)
+    treatment = inputs.study.treatment
+    values = (inputs.rows[TIME] >= inputs.rows[ADOPTION]).astype(float)
     ours = {
         "obs": float(len(values)),
         "mean": float(values.mean()),
@@ -141,21 +141,21 @@ def _treatment(material: Material) -> Iterator[Line]:
         "min": float(values.min()),
         "max": float(values.max()),
     }
-    for term, printed in material.moments.get(treatment, {}).items():
+    for term, printed in inputs.moments.get(treatment, {}).items():
         if term in ours:
-            matches = abs(ours[term] - printed) <= material.moment_half(treatment, term) + 1e-12
+            matches = abs(ours[term] - printed) <= inputs.moment_half(treatment, term) + 1e-12
             rule = "1 from adoption on, by the list of pilots"
-            place = (material.table_of_moments(), treatment)
+            place = (inputs.table_of_moments(), treatment)
             yield Line(*place, term, said(printed), said(ours[term], 5), rule, _verdict(matches))
 
 
-def _sizes(material: Material) -> Iterator[Line]:
+def _sizes(inputs: Inputs) -> Iterator[Line]:
     """Rows of each printed regression: cities of its sample x years, where no value is missing."""
     groups: dict[tuple[str, float, float | None, str], list[str]] = {}
-    for item in material.coefficients:
+    for item in inputs.coefficients:
         if item.model is None or not np.isfinite(item.n):
             continue
-        structural, why = _structural(material, item.model)
+        structural, why = _structural(inputs, item.model)
         labels = groups.setdefault((item.exhibit, item.n, structural, why), [])
         if item.label not in labels:
             labels.append(item.label)
@@ -176,32 +176,32 @@ def _sizes(material: Material) -> Iterator[Line]:
             yield Line(*place, said(structural), "cities of the sample x years", CANNOT, reason)
 
 
-def _structural(material: Material, model: Model) -> tuple[float | None, str]:
+def _structural(inputs: Inputs, model: Model) -> tuple[float | None, str]:
     """Rows that a model's sample has by lists and years alone, or None and why that is not known."""
     if model.method not in WHOLE_SAMPLE:
         return None, f"The rows that {model.method} keeps depend on the data."
-    by_data = {group.name for group in material.study.groups if group.rule in ("above_mean", "at_least")}
+    by_data = {group.name for group in inputs.study.groups if group.rule in ("above_mean", "at_least")}
     if by_data & set(model.sample.where):
         return None, "Which city is in which group depends on the data."
-    frame = material.frame(
+    frame = inputs.frame(
         replace(model, outcome="", controls=(), method="two_way", options={}, interaction=None, leads=())
     )
     return (None, frame) if isinstance(frame, str) else (float(len(frame)), "")
 
 
-def _constants(material: Material) -> Iterator[Line]:
+def _constants(inputs: Inputs) -> Iterator[Line]:
     """Constants of regressions on the treatment alone: mean(y) - b x the treated share of the list."""
-    share = float((material.rows[TIME] >= material.rows[ADOPTION]).mean())
-    for item in material.coefficients:
+    share = float((inputs.rows[TIME] >= inputs.rows[ADOPTION]).mean())
+    for item in inputs.coefficients:
         model = item.model
-        if item.term != "const" or model is None or model.controls or not material.is_full(model):
+        if item.term != "const" or model is None or model.controls or not inputs.is_full(model):
             continue
-        slope = material.value(item.exhibit, item.label, model.treatment)
-        moments = material.moments.get(model.outcome, {})
+        slope = inputs.value(item.exhibit, item.label, model.treatment)
+        moments = inputs.moments.get(model.outcome, {})
         if slope is None or "mean" not in moments or moments.get("obs") != item.n:
             continue
         ours = moments["mean"] - slope.estimate * share
-        slack = material.moment_half(model.outcome, "mean") + slope.half * share + item.half
+        slack = inputs.moment_half(model.outcome, "mean") + slope.half * share + item.half
         rule = f"printed mean {said(moments['mean'])} - printed {said(slope.estimate)} x treated share {said(share)}"
         yield Line(
             *(item.exhibit, item.label, "constant", said(item.estimate), said(ours, 5), rule),
@@ -209,12 +209,12 @@ def _constants(material: Material) -> Iterator[Line]:
         )
 
 
-def _weights(material: Material) -> Iterator[Line]:
+def _weights(inputs: Inputs) -> Iterator[Line]:
     """Printed Goodman-Bacon weights by kind of comparison, from timing alone."""
-    ours = timing_weights(material).groupby("type")["weight"].sum()
-    for item in material.coefficients:
+    ours = timing_weights(inputs).groupby("type")["weight"].sum()
+    for item in inputs.coefficients:
         kind = COMPARISONS.get(item.label)
-        exhibit = material.exhibits.get(item.exhibit)
+        exhibit = inputs.exhibits.get(item.exhibit)
         if item.term == "weight" and kind is not None and exhibit is not None and exhibit.kind == "bacon":
             value = float(ours.get(kind, 0.0))
             matches = abs(value - item.estimate) <= item.half + 1e-12
@@ -223,12 +223,12 @@ def _weights(material: Material) -> Iterator[Line]:
             yield Line(*place, said(item.estimate), said(value, 5), rule, _verdict(matches))
 
 
-def _ratios(material: Material) -> Iterator[Line]:
+def _ratios(inputs: Inputs) -> Iterator[Line]:
     """Two standard errors of one coefficient: their ratio, as degrees of freedom make it."""
-    for a, b in convention_pairs(material):
-        printed, expected = error_ratio(material, a, b)
+    for a, b in convention_pairs(inputs):
+        printed, expected = error_ratio(inputs, a, b)
         low, high = (a.se - a.half) / (b.se + b.half), (a.se + a.half) / (b.se - b.half)
-        here = _estimated_ratio(material, a, b)
+        here = _estimated_ratio(inputs, a, b)
         beside = f", {said(here, 3)} on the data at hand" if here is not None else ""
         yield Line(
             a.exhibit,
@@ -242,11 +242,11 @@ def _ratios(material: Material) -> Iterator[Line]:
         )
 
 
-def _estimated_ratio(material: Material, a: Printed, b: Printed) -> float | None:
+def _estimated_ratio(inputs: Inputs, a: Printed, b: Printed) -> float | None:
     """The same ratio among the study's own estimates."""
-    if material.estimates is None:
+    if inputs.estimates is None:
         return None
-    table = material.estimates
+    table = inputs.estimates
     errors = [
         table.loc[table["exhibit"].eq(i.exhibit) & table["model"].eq(i.label) & table["term"].eq(i.term), "se"]
         for i in (a, b)
@@ -257,38 +257,38 @@ def _estimated_ratio(material: Material, a: Printed, b: Printed) -> float | None
     return ratio if np.isfinite(ratio) else None
 
 
-def _bounds(material: Material) -> Iterator[Line]:
+def _bounds(inputs: Inputs) -> Iterator[Line]:
     """Largest printed efficiency score beside the bound of the model: (outputs + bad outputs) / bad outputs."""
-    sources = {variable.source: variable.name for variable in material.study.variables}
-    for scored in material.study.efficiency:
+    sources = {variable.source: variable.name for variable in inputs.study.variables}
+    for scored in inputs.study.efficiency:
         name = sources.get(scored.name)
-        largest = material.moments.get(name or "", {}).get("max")
+        largest = inputs.moments.get(name or "", {}).get("max")
         if name is None or largest is None or not scored.bad_outputs or scored.returns != "crs":
             continue
         bound = (len(scored.outputs) + len(scored.bad_outputs)) / len(scored.bad_outputs)
         matches = largest <= bound
         rule = f"super-SBM under constant returns stays below {said(bound)}, whatever the data"
         yield Line(
-            *(material.table_of_moments(), name, "maximum", said(largest), f"below {said(bound)}", rule),
+            *(inputs.table_of_moments(), name, "maximum", said(largest), f"below {said(bound)}", rule),
             _verdict(matches),
         )
 
 
-def _estimated(material: Material) -> Iterator[Line]:
+def _estimated(inputs: Inputs) -> Iterator[Line]:
     """By exhibit: how many printed estimates are estimated here and how far they are; and which are not, and why."""
     from analysis.studies.compare import PUBLISHED_ONLY, compare
 
-    if material.estimates is None:
+    if inputs.estimates is None:
         raise NotAtHand("There are no estimates at hand.")
-    order = dict.fromkeys(material.printed.table["exhibit"])
-    own = material.estimates[material.estimates["study"].eq(material.study.name)]
-    table = compare(own, material.printed.table)
+    order = dict.fromkeys(inputs.printed.table["exhibit"])
+    own = inputs.estimates[inputs.estimates["study"].eq(inputs.study.name)]
+    table = compare(own, inputs.printed.table)
     table = table[table["published_estimate"].notna() & ~table["exact"]]
     for exhibit in order:
         rows = table[table["exhibit"].eq(exhibit)]
         done = rows[np.isfinite(rows["estimate"])]
         if len(done):
-            yield _summary(material, exhibit, rows, done)
+            yield _summary(inputs, exhibit, rows, done)
         left = rows[~np.isfinite(rows["estimate"])]
         reasons = left["reason"].where(left["status"] != PUBLISHED_ONLY, "No method of this study gives it.")
         for reason, part in left.groupby(reasons.fillna("No number came out."), sort=False):
@@ -297,22 +297,22 @@ def _estimated(material: Material) -> Iterator[Line]:
             yield Line(exhibit, "", named, shown, "", "", CANNOT, str(reason))
 
 
-def _summary(material: Material, exhibit: str, rows: pd.DataFrame, done: pd.DataFrame) -> Line:
+def _summary(inputs: Inputs, exhibit: str, rows: pd.DataFrame, done: pd.DataFrame) -> Line:
     """One line for all estimates of an exhibit."""
     distance = done["difference"].abs().dropna()
     distance = distance[np.isfinite(distance)]
     close = f"{(distance <= 1.96).sum()} of {len(distance)} within 1.96 published standard errors"
     near = close if len(distance) else "printed without standard errors"
-    kind = material.exhibits[exhibit].kind if exhibit in material.exhibits else ""
+    kind = inputs.exhibits[exhibit].kind if exhibit in inputs.exhibits else ""
     what = "moments" if kind == DESCRIPTIVE else "estimates"
-    why = "Sample data: that it can be computed is shown, not that the paper is right." if material.is_sample else ""
+    why = "Sample data: that it can be computed is shown, not that the paper is right." if inputs.is_sample else ""
     return Line(exhibit, "", what, str(len(rows)), str(len(done)), near, ESTIMATED, why)
 
 
-def _pictures(material: Material) -> Iterator[Line]:
+def _pictures(inputs: Inputs) -> Iterator[Line]:
     """Exhibits of the paper without printed numbers."""
-    numbers = set(material.printed.table["exhibit"])
-    for exhibit in material.printed.notes:
+    numbers = set(inputs.printed.table["exhibit"])
+    for exhibit in inputs.printed.notes:
         if exhibit not in numbers:
             yield Line(
                 exhibit,

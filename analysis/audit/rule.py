@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from analysis.audit.material import Material
+from analysis.audit.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Rule:
     title, title_zh : what is wrong when it finds something.
     severity : of its findings, unless one says otherwise.
     advice, advice_zh : what to do.
-    check : material -> hits; raises `NotAtHand` where the material lacks what it needs.
+    check : inputs -> hits; raises `NotAtHand` where the inputs lack what it needs.
     """
 
     code: str
@@ -39,4 +39,4 @@ class Rule:
     severity: str
     advice: str
     advice_zh: str
-    check: Callable[[Material], Iterable[Found]]
+    check: Callable[[Inputs], Iterable[Found]]

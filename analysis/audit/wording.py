@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.material import Material, NotAtHand, Printed, said, worded
+from analysis.audit.inputs import Inputs, NotAtHand, Printed, said, worded
 from analysis.audit.rule import Found, Rule
 from analysis.results import stars
 from analysis.studies.columns import CITY_YEAR
@@ -27,13 +27,13 @@ CUT_LOG, CUT_LEVEL = 3.5, 6.0
 FIT = 0.25
 
 
-def claim_and_table(material: Material) -> Iterator[Found]:
+def claim_and_table(inputs: Inputs) -> Iterator[Found]:
     """A sentence that the printed numbers do not bear out."""
-    cities, _ = material.grid
-    for claim in material.text.claims:
+    cities, _ = inputs.grid
+    for claim in inputs.text.claims:
         items = [
             item
-            for item in material.coefficients
+            for item in inputs.coefficients
             if item.exhibit == claim.exhibit
             and item.term in claim.terms
             and (not claim.models or item.label in claim.models)
@@ -44,11 +44,11 @@ def claim_and_table(material: Material) -> Iterator[Found]:
             faults.append(f"{worded(claim.exhibit)} prints no such number")
         if claim.columns and 0 < len(items) < claim.columns:
             faults.append(f"it speaks of {claim.columns} columns, {worded(claim.exhibit)} prints {len(items)}")
-        wrong = _wrong_values(material, claim, items)
+        wrong = _wrong_values(inputs, claim, items)
         if wrong:
             severity = ERROR
         faults += [*wrong, *_wrong_levels(claim, items, cities), *_wrong_ranges(claim, items)]
-        faults += _wrong_comparisons(material, claim, items)
+        faults += _wrong_comparisons(inputs, claim, items)
         if faults:
             yield Found(
                 f"The text: {claim.says}. But {'; '.join(faults)}.",
@@ -65,7 +65,7 @@ def _labels(items: list[Printed]) -> str:
     return ", ".join(labels) if len(labels) <= 6 else f"{labels[0]} to {labels[-1]}"
 
 
-def _wrong_values(material: Material, claim: Claim, items: list[Printed]) -> list[str]:
+def _wrong_values(inputs: Inputs, claim: Claim, items: list[Printed]) -> list[str]:
     """Quoted estimates other than the printed ones, and where the quoted one does stand."""
     if claim.estimate is None:
         return []
@@ -75,7 +75,7 @@ def _wrong_values(material: Material, claim: Claim, items: list[Printed]) -> lis
     if wrong:
         elsewhere = [
             item.label
-            for item in material.coefficients
+            for item in inputs.coefficients
             if item.exhibit == claim.exhibit and item.estimate == claim.estimate and item not in items
         ]
         if elsewhere:
@@ -118,19 +118,19 @@ def _wrong_ranges(claim: Claim, items: list[Printed]) -> list[str]:
     return faults
 
 
-def _wrong_comparisons(material: Material, claim: Claim, items: list[Printed]) -> list[str]:
+def _wrong_comparisons(inputs: Inputs, claim: Claim, items: list[Printed]) -> list[str]:
     """Effects said to be larger than, or close to, a number that they are not."""
     faults = []
     for item in items:
         if claim.larger_than:
             reference = claim.larger_than
-            other = material.value(reference.exhibit, reference.model, reference.term)
+            other = inputs.value(reference.exhibit, reference.model, reference.term)
             if other and item.estimate <= other.estimate:
                 how = "equal to" if item.estimate == other.estimate else "below"
                 faults.append(f"{said(item.estimate)} is {how} the {said(other.estimate)} of {other.where}")
         if claim.close_to:
             reference = claim.close_to
-            other = material.value(reference.exhibit, reference.model, reference.term)
+            other = inputs.value(reference.exhibit, reference.model, reference.term)
             if other and abs(item.estimate - other.estimate) > 1.96 * other.se:
                 gap = abs(item.estimate - other.estimate) / other.se
                 faults.append(
@@ -140,15 +140,15 @@ def _wrong_comparisons(material: Material, claim: Claim, items: list[Printed]) -
     return faults
 
 
-def share_above_one(material: Material) -> Iterator[Found]:
+def share_above_one(inputs: Inputs) -> Iterator[Found]:
     """A part of a whole that is printed, or found in the panel, above the whole."""
-    exhibit = material.table_of_moments()
-    for name, definition in material.text.definitions.items():
-        moments = material.moments.get(name)
+    exhibit = inputs.table_of_moments()
+    for name, definition in inputs.text.definitions.items():
+        moments = inputs.moments.get(name)
         if moments is None or definition.scale not in ("share", "percent"):
             continue
-        whole = 100.0 if definition.scale == "percent" and not _is_fraction(material, definition) else 1.0
-        if moments["max"] > whole + material.moment_half(name, "max"):
+        whole = 100.0 if definition.scale == "percent" and not _is_fraction(inputs, definition) else 1.0
+        if moments["max"] > whole + inputs.moment_half(name, "max"):
             mean = moments["mean"]
             also = f", and its mean is {said(mean)}: the words describe another variable" if mean > whole else ""
             yield Found(
@@ -157,12 +157,12 @@ def share_above_one(material: Material) -> Iterator[Found]:
                 exhibit,
                 variable=name,
             )
-    if material.panel is None:
+    if inputs.panel is None:
         return
-    for variable in material.study.variables:
-        if variable.source not in PARTS or variable.log or variable.name not in material.rows:
+    for variable in inputs.study.variables:
+        if variable.source not in PARTS or variable.log or variable.name not in inputs.rows:
             continue
-        values = material.rows[variable.name].astype(float)
+        values = inputs.rows[variable.name].astype(float)
         above = int((values > 1).sum())
         if above:
             yield Found(
@@ -172,30 +172,30 @@ def share_above_one(material: Material) -> Iterator[Found]:
             )
 
 
-def _is_fraction(material: Material, definition: Definition) -> bool:
+def _is_fraction(inputs: Inputs, definition: Definition) -> bool:
     """Whether a variable called a percentage is printed as a fraction: its column is one, and so is its mean."""
     unit = CITY_YEAR.get(definition.source or "", ("", ""))[0]
-    return unit == "ratio" and material.moments[definition.variable]["mean"] < 1
+    return unit == "ratio" and inputs.moments[definition.variable]["mean"] < 1
 
 
-def percentage_or_share(material: Material) -> Iterator[Found]:
+def percentage_or_share(inputs: Inputs) -> Iterator[Found]:
     """A variable that the text calls a percentage and the table prints as a share."""
-    for name, definition in material.text.definitions.items():
-        if definition.scale == "percent" and name in material.moments and _is_fraction(material, definition):
-            mean = material.moments[name]["mean"]
+    for name, definition in inputs.text.definitions.items():
+        if definition.scale == "percent" and name in inputs.moments and _is_fraction(inputs, definition):
+            mean = inputs.moments[name]["mean"]
             yield Found(
                 f"The text: {definition.says}. A mean of {said(mean)} is a share of {mean:.2%}, not {said(mean)}%; "
                 "coefficients are a hundred times smaller than the words suggest.",
-                material.table_of_moments(),
+                inputs.table_of_moments(),
                 variable=name,
             )
 
 
-def odd_extreme(material: Material) -> Iterator[Found]:
+def odd_extreme(inputs: Inputs) -> Iterator[Found]:
     """Shares with one value far beyond all that their mean and standard deviation suggest."""
     odd = {}
-    for name, definition in material.text.definitions.items():
-        moments = material.moments.get(name)
+    for name, definition in inputs.text.definitions.items():
+        moments = inputs.moments.get(name)
         if moments is None or definition.scale not in ("share", "percent") or not moments.get("sd"):
             continue
         distance = (moments["max"] - moments["mean"]) / moments["sd"]
@@ -206,18 +206,18 @@ def odd_extreme(material: Material) -> Iterator[Found]:
             f"{name}: mean {said(m['mean'])}, SD {said(m['sd'])}, maximum {said(m['max'])}, {d:.0f} SD away"
             for name, (m, d) in odd.items()
         )
-        yield Found(f"{words}.", material.table_of_moments(), variable=", ".join(odd))
+        yield Found(f"{words}.", inputs.table_of_moments(), variable=", ".join(odd))
 
 
-def not_winsorized(material: Material) -> Iterator[Found]:
+def not_winsorized(inputs: Inputs) -> Iterator[Found]:
     """Extremes that a variable cut at its outer percents does not have."""
-    if material.text.winsorized is None:
+    if inputs.text.winsorized is None:
         return
-    low, high = material.text.winsorized
+    low, high = inputs.text.winsorized
     impossible = np.sqrt((1 - (1 - high)) / (1 - high)) if high < 1 else np.inf
-    variables = {variable.name: variable for variable in material.study.variables}
+    variables = {variable.name: variable for variable in inputs.study.variables}
     words, names, worst = [], [], 0.0
-    for name, moments in material.moments.items():
+    for name, moments in inputs.moments.items():
         variable = variables.get(name)
         if variable is None or not moments.get("sd") or (moments["min"], moments["max"]) == (0, 1):
             continue
@@ -233,32 +233,32 @@ def not_winsorized(material: Material) -> Iterator[Found]:
         yield Found(
             f"The text cuts continuous variables at {low:.0%} and {high:.0%}; then {1 - high:.0%} of the rows share "
             f"the largest value. {'; '.join(words)}. These look like single raw values.",
-            material.table_of_moments(),
+            inputs.table_of_moments(),
             variable=", ".join(names),
             severity=ERROR if worst > impossible else None,
         )
 
 
-def other_definition(material: Material) -> Iterator[Found]:
+def other_definition(inputs: Inputs) -> Iterator[Found]:
     """Printed moments that fit the column the study draws from, not the one that the words describe."""
-    for variable, definition in _defined(material):
+    for variable, definition in _defined(inputs):
         stated = definition.source
         if stated is None or (stated == variable.source and definition.over is None):
             continue
-        moments = material.moments[variable.name]
-        own = _distance(_drawn(material, variable.source, None, variable.log), moments, any_unit=False)
+        moments = inputs.moments[variable.name]
+        own = _distance(_drawn(inputs, variable.source, None, variable.log), moments, any_unit=False)
         meaning = CITY_YEAR.get(variable.source, ("", variable.source))[1]
         if stated == ABSENT:
             if own <= FIT:
                 yield Found(
                     f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD "
                     f"{said(moments['sd'])} fit {meaning} ({variable.source}, distance {own:.2f}).",
-                    material.table_of_moments(),
+                    inputs.table_of_moments(),
                     variable=variable.name,
                     from_data=True,
                 )
             continue
-        described = _drawn(material, stated, definition.over, variable.log)
+        described = _drawn(inputs, stated, definition.over, variable.log)
         theirs = _distance(described, moments, any_unit=definition.unit == NOT_STATED)
         if own + FIT / 2 < theirs:
             over = f" / {definition.over}" if definition.over else ""
@@ -267,48 +267,48 @@ def other_definition(material: Material) -> Iterator[Found]:
                 f"The text: {definition.says}. The printed mean {said(moments['mean'])} and SD {said(moments['sd'])} "
                 f"fit {meaning} ({variable.source}, distance {own:.2f}), not {stated}{over}{unit} (distance "
                 f"{theirs:.2f}; its mean is {said(float(described.mean()))}, its SD {said(float(described.std()))}).",
-                material.table_of_moments(),
+                inputs.table_of_moments(),
                 variable=variable.name,
                 from_data=True,
             )
 
 
-def unit_not_stated(material: Material) -> Iterator[Found]:
+def unit_not_stated(inputs: Inputs) -> Iterator[Found]:
     """A variable whose unit the text leaves open, and the one that the printed moments fit."""
-    for variable, definition in _defined(material):
+    for variable, definition in _defined(inputs):
         if definition.unit != NOT_STATED or definition.over is not None or definition.source != variable.source:
             continue
-        moments = material.moments[variable.name]
-        values = _drawn(material, variable.source, None, variable.log)
+        moments = inputs.moments[variable.name]
+        values = _drawn(inputs, variable.source, None, variable.log)
         if _distance(values, moments, any_unit=False) <= 2 * FIT:
             yield Found(
                 f"The text: {definition.says}, in no unit. A printed mean of {said(moments['mean'])} and a maximum "
                 f"of {said(moments['max'])} fit {CITY_YEAR[variable.source][0]} (mean {said(float(values.mean()))}, "
                 f"maximum {said(float(values.max()))}).",
-                material.table_of_moments(),
+                inputs.table_of_moments(),
                 variable=variable.name,
                 from_data=True,
             )
 
 
-def _defined(material: Material) -> Iterator[tuple[Variable, Definition]]:
+def _defined(inputs: Inputs) -> Iterator[tuple[Variable, Definition]]:
     """Variables with printed moments and a definition in words."""
-    if not material.text.definitions:
+    if not inputs.text.definitions:
         return
-    if material.city_year is None:
+    if inputs.city_year is None:
         raise NotAtHand("panels.city_year is not at hand, from which definitions are tried.")
-    for variable in material.study.variables:
-        definition = material.text.definitions.get(variable.name)
-        if definition is not None and variable.name in material.moments and variable.source in material.city_year:
+    for variable in inputs.study.variables:
+        definition = inputs.text.definitions.get(variable.name)
+        if definition is not None and variable.name in inputs.moments and variable.source in inputs.city_year:
             yield variable, definition
 
 
-def _drawn(material: Material, source: str, over: str | None, log: bool) -> pd.Series:
+def _drawn(inputs: Inputs, source: str, over: str | None, log: bool) -> pd.Series:
     """A column of panels.city_year, or a ratio of two, on the study's cities and years; logs where the study takes
     them."""
-    assert material.city_year is not None
-    table = material.city_year
-    inside = table[UNIT].astype(str).isin(set(material.rows[UNIT])) & table[TIME].isin(set(material.rows[TIME]))
+    assert inputs.city_year is not None
+    table = inputs.city_year
+    inside = table[UNIT].astype(str).isin(set(inputs.rows[UNIT])) & table[TIME].isin(set(inputs.rows[TIME]))
     values = table.loc[inside, source].astype(float)
     if over:
         values = values / table.loc[inside, over].astype(float)
@@ -327,20 +327,20 @@ def _distance(values: pd.Series, moments: dict[str, float], *, any_unit: bool) -
     return abs(gap) / moments["sd"] + abs(float(np.log(values.std() / moments["sd"])))
 
 
-def event_window(material: Material) -> Iterator[Found]:
+def event_window(inputs: Inputs) -> Iterator[Found]:
     """A window that no treated city reaches, or a base in which the policy already works."""
-    windows = [(key, w.base, w.leads, w.lags) for key, w in material.text.event_studies.items()]
-    told = set(material.text.event_studies)
-    for exhibit in material.study.exhibits:
+    windows = [(key, w.base, w.leads, w.lags) for key, w in inputs.text.event_studies.items()]
+    told = set(inputs.text.event_studies)
+    for exhibit in inputs.study.exhibits:
         if exhibit.kind == "event_study" and (exhibit.published or exhibit.name) not in told:
             for options in [model.options for model in exhibit.models][:1]:
                 window = (options["base"], options["leads"], options["lags"])
                 windows.append((exhibit.published or exhibit.name, *window))
-    adopted = material.adoption.dropna()
-    adopted = adopted[adopted <= material.rows[TIME].max()]
+    adopted = inputs.adoption.dropna()
+    adopted = adopted[adopted <= inputs.rows[TIME].max()]
     if adopted.empty:
         return
-    first, last = material.rows[TIME].min(), material.rows[TIME].max()
+    first, last = inputs.rows[TIME].min(), inputs.rows[TIME].max()
     earliest, latest = int(first - adopted.max()), int(last - adopted.min())
     for key, base, leads, lags in windows:
         faults = []

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import candidate_of_this_run, result_file
-from dagster_project.audit_inputs import material
+from dagster_project.audit_inputs import audit_inputs
 from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def judged(paths: Paths, candidate: Path, study: "Study") -> tuple["Audit", "Rep
         return pickle.loads(stored.read_bytes())
     from analysis.audit import audit, replicate
 
-    everything = material(paths, candidate, study)
+    everything = audit_inputs(paths, candidate, study)
     return audit(everything), replicate(everything)
 
 
@@ -55,7 +55,7 @@ def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
         from analysis.audit import SEVERITIES, audit, replicate
 
         candidate = candidate_of_this_run(paths)
-        everything = material(paths, candidate, study)
+        everything = audit_inputs(paths, candidate, study)
         found, report = audit(everything), replicate(everything)
         result_file(candidate, study.name, "audit").write_bytes(pickle.dumps((found, report)))
         folder = candidate / "audit"

@@ -22,7 +22,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.studies import spec
     from analysis.studies.reading import nearest
     from dagster_project import overlay
-    from dagster_project.audit_inputs import material
+    from dagster_project.audit_inputs import audit_inputs
 
     catalogue = overlay.study_files(paths)
     if options.study not in catalogue:
@@ -33,7 +33,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     folder = paths.published
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `make run` first.")
-    everything = material(paths, folder, study)
+    everything = audit_inputs(paths, folder, study)
     found = audit(everything)
     if options.json:
         extra = {"replication": replicate(everything).as_list()} if options.replication else {}

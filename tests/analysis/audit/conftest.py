@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.audit import Material
+from analysis.audit import Inputs
 from analysis.studies.published import Published, published
 from analysis.studies.records import Known, Study
 from analysis.studies.run import run_study
@@ -233,8 +233,8 @@ def _number(row) -> str:
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Material]:
-    """The clean study's material; another panel may be handed in, the printed figures stay those of the clean one."""
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Inputs]:
+    """The clean study's inputs; another panel may be handed in, the printed figures stay those of the clean one."""
     folder: Path = tmp_path_factory.mktemp("calm")
     (folder / "published").mkdir()
     (folder / "published" / "calm.yaml").write_text(
@@ -254,8 +254,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Material]:
     (folder / "published" / "calm.yaml").write_text(figures, encoding="utf-8")
     printed: Published = published("calm", folder / "published")
 
-    def material(panel: pd.DataFrame = panel, study: Study = study, printed: Published = printed) -> Material:
-        return Material(
+    def inputs(panel: pd.DataFrame = panel, study: Study = study, printed: Published = printed) -> Inputs:
+        return Inputs(
             study=study,
             printed=printed,
             panel=panel,
@@ -265,8 +265,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Material]:
             pilots=lists(panel),
         )
 
-    material.simulate = simulate  # type: ignore[attr-defined]
-    return material
+    inputs.simulate = simulate  # type: ignore[attr-defined]
+    return inputs
 
 
 def _only(study: Study, kinds: tuple[str, ...]) -> Study:
@@ -274,6 +274,6 @@ def _only(study: Study, kinds: tuple[str, ...]) -> Study:
 
 
 @pytest.fixture(scope="session")
-def clean(make) -> Material:
+def clean(make) -> Inputs:
     """The clean study."""
     return make()

@@ -12,7 +12,7 @@ import pytest
 from study_panel import CITIES, DATA, make_panel
 
 import analysis.audit as package
-from analysis.audit import Audit, Material, audit
+from analysis.audit import Audit, Inputs, audit
 from analysis.studies.published import published
 from analysis.studies.spec import catalogue, load
 
@@ -73,7 +73,7 @@ def found(request) -> Audit:
     if "urban_population" in panel:
         panel["urban_population"] = 100.0 + 400.0 * panel["adoption"].notna()
     pilots = {name: _list(name) for name in (study.policy, *(policy.policy for policy in study.policies))}
-    return audit(Material(study, published(study.name), panel, cities=CITIES, pilots=pilots, is_sample=True))
+    return audit(Inputs(study, published(study.name), panel, cities=CITIES, pilots=pilots, is_sample=True))
 
 
 def _list(name: str) -> pd.DataFrame:

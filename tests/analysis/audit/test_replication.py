@@ -5,28 +5,28 @@ from dataclasses import replace
 import pytest
 from study_panel import CITIES, make_panel
 
-from analysis.audit import Material, Replication, replicate
+from analysis.audit import Inputs, Replication, replicate
 from analysis.audit.replication import CANNOT, ESTIMATED, EXACT, MISSED
 from analysis.studies.published import published
 from analysis.studies.spec import catalogue, load
 
 
-def material(name: str) -> Material:
+def inputs(name: str) -> Inputs:
     """Noise on the real cities, years and pilots of a study."""
     study = load(catalogue()[name])
     panel = make_panel(study)
     panels = {key: make_panel(replace(study, years=years)) for key, years in study.other_panels.items()}
-    return Material(study, published(name), panel, panels=panels, cities=CITIES, is_sample=True)
+    return Inputs(study, published(name), panel, panels=panels, cities=CITIES, is_sample=True)
 
 
 @pytest.fixture(scope="module")
 def clusters() -> Replication:
-    return replicate(material("innovative_clusters"))
+    return replicate(inputs("innovative_clusters"))
 
 
 @pytest.fixture(scope="module")
 def zones() -> Replication:
-    return replicate(material("ai_pilot_zones"))
+    return replicate(inputs("ai_pilot_zones"))
 
 
 def exact(report: Replication) -> set[tuple[str, str, str, str]]:
@@ -66,7 +66,7 @@ def test_sizes_shares_and_weights_of_the_zones_come_out_on_noise(zones) -> None:
 
 
 def test_a_wrong_list_is_missed() -> None:
-    true = material("ai_pilot_zones")
+    true = inputs("ai_pilot_zones")
     late = true.panel.assign(adoption=true.panel["adoption"] + 1)
     late["ai"] = (late["year"] >= late["adoption"]).astype(float)
     report = replicate(replace(true, panel=late))
@@ -82,7 +82,7 @@ def test_sizes_that_rest_on_the_authors_data_cannot_be_reproduced_and_say_why(cl
     assert all(line.why for line in clusters.of(CANNOT))
 
 
-def test_estimates_are_counted_by_exhibit_and_marked_as_sample(clean: Material) -> None:
+def test_estimates_are_counted_by_exhibit_and_marked_as_sample(clean: Inputs) -> None:
     report = replicate(replace(clean, is_sample=True))
     table = {line.exhibit: line for line in report.of(ESTIMATED)}
     # table 2: did and const alone, then did, const and three controls
@@ -95,4 +95,4 @@ def test_estimates_are_counted_by_exhibit_and_marked_as_sample(clean: Material) 
 
 def test_a_study_without_a_paper_has_no_lines() -> None:
     study = load(catalogue()["low_carbon_cities"])
-    assert replicate(Material(study, published("low_carbon_cities"), make_panel(study))).lines == ()
+    assert replicate(Inputs(study, published("low_carbon_cities"), make_panel(study))).lines == ()

@@ -7,84 +7,84 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.audit import RULES, SEVERITIES, Audit, Material, audit
+from analysis.audit import RULES, SEVERITIES, Audit, Inputs, audit
 from analysis.audit.evidence import _exposure
 from analysis.did import two_way
 from analysis.studies.published.text import NOT_STATED, Claim, Definition, Reference, Window
 from analysis.studies.records import Model, Study
 
-Break = Callable[..., Material]
+Break = Callable[..., Inputs]
 
 
-def test_the_audit_is_silent_on_a_clean_study(clean: Material) -> None:
+def test_the_audit_is_silent_on_a_clean_study(clean: Inputs) -> None:
     result = audit(clean)
     assert [f"{f.code}: {f.evidence}" for f in result.findings] == []
     assert result.not_run == {}
     assert set(result.silent) == {rule.code for rule in RULES}
 
 
-def printed(material: Material, exhibit: str, model: str, term: str, **numbers: float) -> Material:
-    """The material with some numbers of a printed term replaced; n and r2 are those of the whole column."""
-    table = material.printed.table.copy()
+def printed(inputs: Inputs, exhibit: str, model: str, term: str, **numbers: float) -> Inputs:
+    """The inputs with some numbers of a printed term replaced; n and r2 are those of the whole column."""
+    table = inputs.printed.table.copy()
     column = table["exhibit"].eq(exhibit) & table["model"].eq(model)
     assert (column & table["term"].eq(term)).sum() == 1, (exhibit, model, term)
     for name, value in numbers.items():
         table.loc[column if name in ("n", "r2") else column & table["term"].eq(term), name] = value
-    return replace(material, printed=replace(material.printed, table=table))
+    return replace(inputs, printed=replace(inputs.printed, table=table))
 
 
-def added(material: Material, exhibit: str, model: str, term: str, estimate: float) -> Material:
-    """The material with one more printed number."""
+def added(inputs: Inputs, exhibit: str, model: str, term: str, estimate: float) -> Inputs:
+    """The inputs with one more printed number."""
     row = {"study": "calm", "exhibit": exhibit, "model": model, "term": term, "estimate": estimate, "exact": False}
-    table = pd.concat([material.printed.table, pd.DataFrame([row])], ignore_index=True)
-    return replace(material, printed=replace(material.printed, table=table))
+    table = pd.concat([inputs.printed.table, pd.DataFrame([row])], ignore_index=True)
+    return replace(inputs, printed=replace(inputs.printed, table=table))
 
 
-def without(material: Material, exhibit: str, model: str, term: str | None = None) -> Material:
-    """The material with a printed number, or a whole column, left out."""
-    table = material.printed.table
+def without(inputs: Inputs, exhibit: str, model: str, term: str | None = None) -> Inputs:
+    """The inputs with a printed number, or a whole column, left out."""
+    table = inputs.printed.table
     gone = table["exhibit"].eq(exhibit) & table["model"].eq(model)
     gone &= table["term"].eq(term) if term else True
-    return replace(material, printed=replace(material.printed, table=table[~gone]))
+    return replace(inputs, printed=replace(inputs.printed, table=table[~gone]))
 
 
-def number(material: Material, exhibit: str, model: str, term: str, name: str = "estimate") -> float:
+def number(inputs: Inputs, exhibit: str, model: str, term: str, name: str = "estimate") -> float:
     """A printed number."""
-    item = material.value(exhibit, model, term)
+    item = inputs.value(exhibit, model, term)
     assert item is not None
     return getattr(item, name)
 
 
-def said(material: Material, **changes: object) -> Material:
-    """The material with parts of the text replaced."""
-    return replace(material, printed=replace(material.printed, text=replace(material.text, **changes)))
+def said(inputs: Inputs, **changes: object) -> Inputs:
+    """The inputs with parts of the text replaced."""
+    return replace(inputs, printed=replace(inputs.printed, text=replace(inputs.text, **changes)))
 
 
-def defined(material: Material, **changes: object) -> Material:
-    """The material with one definition replaced."""
+def defined(inputs: Inputs, **changes: object) -> Inputs:
+    """The inputs with one definition replaced."""
     definition = Definition(**changes)  # type: ignore[arg-type]
-    return said(material, definitions={**material.text.definitions, definition.variable: definition})
+    return said(inputs, definitions={**inputs.text.definitions, definition.variable: definition})
 
 
-def claimed(material: Material, **changes: object) -> Material:
-    """The material with one claim about table 2 and no other."""
+def claimed(inputs: Inputs, **changes: object) -> Inputs:
+    """The inputs with one claim about table 2 and no other."""
     parts = {"says": "it is so", "exhibit": "table_2", "models": ("(2)",), "terms": ("did",)}
-    return said(material, claims=(Claim(**(parts | changes)),))  # type: ignore[arg-type]
+    return said(inputs, claims=(Claim(**(parts | changes)),))  # type: ignore[arg-type]
 
 
-def specified(material: Material, exhibit: str, change: Callable[[Model], Model]) -> Material:
-    """The material with the models of an exhibit changed."""
-    study: Study = material.study
+def specified(inputs: Inputs, exhibit: str, change: Callable[[Model], Model]) -> Inputs:
+    """The inputs with the models of an exhibit changed."""
+    study: Study = inputs.study
     exhibits = tuple(
         replace(part, models=tuple(map(change, part.models))) if part.name == exhibit else part
         for part in study.exhibits
     )
-    return replace(material, study=replace(study, exhibits=exhibits))
+    return replace(inputs, study=replace(study, exhibits=exhibits))
 
 
-def with_panel(material: Material, panel: pd.DataFrame) -> Material:
-    """The material with another panel under the same printed figures."""
-    return replace(material, panel=panel)
+def with_panel(inputs: Inputs, panel: pd.DataFrame) -> Inputs:
+    """The inputs with another panel under the same printed figures."""
+    return replace(inputs, panel=panel)
 
 
 def leads_grow(panel: pd.DataFrame) -> pd.DataFrame:
@@ -99,58 +99,58 @@ def policy_moves_share(panel: pd.DataFrame) -> pd.DataFrame:
     return panel.assign(share=share, y=panel["y"] + 5 * (share - panel["share"]))
 
 
-def neighbours_gain(material: Material) -> Material:
+def neighbours_gain(inputs: Inputs) -> Inputs:
     """Untreated cities that gain when their neighbours are treated."""
-    panel = material.panel.sort_values(["city_code", "year"])
-    return with_panel(material, panel.assign(y=panel["y"] + 1.0 * _exposure(material)))
+    panel = inputs.panel.sort_values(["city_code", "year"])
+    return with_panel(inputs, panel.assign(y=panel["y"] + 1.0 * _exposure(inputs)))
 
 
-def barely_significant(material: Material) -> Material:
+def barely_significant(inputs: Inputs) -> Inputs:
     """Both outcomes with a t of 2.05: significant alone, not together."""
-    panel = material.panel
+    panel = inputs.panel
     for outcome in ("y", "y2"):
         effect = two_way(panel, outcome, "did", ["share", "percent", "size"], unit="city_code", time="year")
         row = effect.table.loc["did"]
         panel = panel.assign(**{outcome: panel[outcome] + (2.05 * row["se"] - row["estimate"]) * panel["did"]})
-    return with_panel(material, panel)
+    return with_panel(inputs, panel)
 
 
-def few_in_the_east(material: Material) -> Material:
+def few_in_the_east(inputs: Inputs) -> Inputs:
     """All but four treated cities in the west."""
-    treated = set(material.panel.dropna(subset=["adoption"])["city_code"].unique()[4:])
-    cities = material.cities
+    treated = set(inputs.panel.dropna(subset=["adoption"])["city_code"].unique()[4:])
+    cities = inputs.cities
     return replace(
-        material, cities=cities.assign(region=cities["region"].where(~cities["city_code"].isin(treated), "west"))
+        inputs, cities=cities.assign(region=cities["region"].where(~cities["city_code"].isin(treated), "west"))
     )
 
 
-def treat_only(material: Material, count: int) -> Material:
+def treat_only(inputs: Inputs, count: int) -> Inputs:
     """The panel with only so many treated cities."""
-    panel = material.panel
+    panel = inputs.panel
     kept = panel.dropna(subset=["adoption"])["city_code"].unique()[:count]
     adoption = panel["adoption"].where(panel["city_code"].isin(kept))
-    return with_panel(material, panel.assign(adoption=adoption, did=(panel["year"] >= adoption).astype(float)))
+    return with_panel(inputs, panel.assign(adoption=adoption, did=(panel["year"] >= adoption).astype(float)))
 
 
-def treat_nearly_all(material: Material) -> Material:
+def treat_nearly_all(inputs: Inputs) -> Inputs:
     """Most cities treated early, the rest late: the early ones serve as controls for long."""
-    panel = material.panel
+    panel = inputs.panel
     rank = panel["city_code"].rank(method="dense")
     adoption = np.where(rank <= 180, 2002.0, np.where(rank <= 290, 2008.0, np.nan))
-    return with_panel(material, panel.assign(adoption=adoption, did=(panel["year"] >= adoption).astype(float)))
+    return with_panel(inputs, panel.assign(adoption=adoption, did=(panel["year"] >= adoption).astype(float)))
 
 
-def county_pilot(material: Material) -> Material:
+def county_pilot(inputs: Inputs) -> Inputs:
     """One pilot that is a county."""
-    pilots = material.pilots["pilots"].copy()
+    pilots = inputs.pilots["pilots"].copy()
     pilots.loc[0, "scope"] = "county"
-    return replace(material, pilots={"pilots": pilots})
+    return replace(inputs, pilots={"pilots": pilots})
 
 
-def everyone_large(material: Material) -> Material:
+def everyone_large(inputs: Inputs) -> Inputs:
     """A group that holds every city."""
-    groups = tuple(replace(group, threshold=-1e9) for group in material.study.groups)
-    return replace(material, study=replace(material.study, groups=groups))
+    groups = tuple(replace(group, threshold=-1e9) for group in inputs.study.groups)
+    return replace(inputs, study=replace(inputs.study, groups=groups))
 
 
 def no_main_effect(model: Model) -> Model:
@@ -315,13 +315,13 @@ CASES: list[tuple[str, Break, str]] = [
 ]
 
 
-def rule(code: str, material: Material) -> Audit:
+def rule(code: str, inputs: Inputs) -> Audit:
     """The audit by one rule."""
-    return audit(material, [rule for rule in RULES if rule.code == code])
+    return audit(inputs, [rule for rule in RULES if rule.code == code])
 
 
 @pytest.mark.parametrize(("code", "broken", "word"), CASES, ids=[f"{case[0]}-{i}" for i, case in enumerate(CASES)])
-def test_a_rule_finds_what_it_is_for(clean: Material, make, code: str, broken: Break, word: str) -> None:
+def test_a_rule_finds_what_it_is_for(clean: Inputs, make, code: str, broken: Break, word: str) -> None:
     result = rule(code, broken(clean, make))
     assert result.not_run == {}
     assert any(word in finding.evidence for finding in result.findings), [f.evidence for f in result.findings]
@@ -336,7 +336,7 @@ def test_every_rule_has_a_case() -> None:
     assert len({rule.code for rule in RULES}) == len(RULES)
 
 
-def test_a_rule_without_what_it_reads_says_so_and_the_others_go_on(clean: Material) -> None:
+def test_a_rule_without_what_it_reads_says_so_and_the_others_go_on(clean: Inputs) -> None:
     blind = replace(clean, city_year=None, cities=clean.cities.drop(columns=["longitude"]), panel=None)
     result = audit(blind)
     assert "panels.city_year" not in " ".join(result.silent)
@@ -345,7 +345,7 @@ def test_a_rule_without_what_it_reads_says_so_and_the_others_go_on(clean: Materi
     assert "wrong-stars" in result.silent
 
 
-def test_findings_come_worst_first_and_say_when_they_rest_on_sample_data(clean: Material) -> None:
+def test_findings_come_worst_first_and_say_when_they_rest_on_sample_data(clean: Inputs) -> None:
     worse = printed(with_panel(clean, leads_grow(clean.panel)), *BASE, stars=0)
     worse = printed(worse, "table_2", "(1)", "const", estimate=9.0)
     result = audit(replace(worse, is_sample=True))
@@ -360,7 +360,7 @@ def test_findings_come_worst_first_and_say_when_they_rest_on_sample_data(clean: 
     assert "ERROR constant" in text and "[on sample data]" in text
 
 
-def test_the_audit_does_not_depend_on_the_order_of_rows_or_the_index(clean: Material) -> None:
+def test_the_audit_does_not_depend_on_the_order_of_rows_or_the_index(clean: Inputs) -> None:
     shuffled = clean.panel.sample(frac=1, random_state=3).set_index(pd.Index(range(9, 9 + len(clean.panel))))
     moved = with_panel(clean, leads_grow(shuffled))
     straight = with_panel(clean, leads_grow(clean.panel))

@@ -68,7 +68,7 @@ class Printed:
 
 
 @dataclass(frozen=True)
-class Material:
+class Inputs:
     """A study and all that is known of it.
 
     Attributes
