@@ -1,0 +1,116 @@
+"""Treatments that begin and end: effects of a first change against units that have not changed yet.
+
+diff-diff computes it; conventions and checks stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.did._library import TIME, UNIT, Y, by_period, heard
+from analysis.did._staggered import CohortPanel, StaggeredEffects
+from analysis.estimation_sample import codes_of, label, prepare
+from analysis.results import CannotEstimate
+
+
+def switching(
+    data: pd.DataFrame,
+    y: str,
+    treatment: str,
+    controls: Sequence[str] = (),
+    *,
+    unit: str,
+    time: str,
+    horizons: int | None = None,
+) -> StaggeredEffects:
+    """Effects of first changes in a 0/1 treatment that may end, by de Chaisemartin and D'Haultfoeuille (2024).
+
+    A unit that changes (0 to 1, or 1 to 0) is compared, before and after, with units of the same earlier treatment that
+    have not changed yet; effects of leaving enter with the opposite sign. A unit that changes back counts with what
+    followed its first change, as in ``did_multiplegt_dyn``. ``horizons`` is the number of periods from the change on,
+    by default all that have a comparison. Errors are analytic, clustered by unit; p is normal.
+
+    Returns
+    -------
+    StaggeredEffects
+        ``.event`` by period, 0 the first of a change, placebos from -2 down (-1 is the base); ``.table`` the same.
+        ``.att`` is the average total effect, horizons weighed by the units that reach them.
+
+    Raises
+    ------
+    CannotEstimate
+        No unit changes, or none has a comparison.
+    ValueError
+        A treatment that is not 0/1, bad columns or keys.
+    """
+    from diff_diff import ChaisemartinDHaultfoeuille
+
+    sample = prepare(data, unit=unit, time=time, numeric=[y, treatment, *controls, time])
+    frame = sample.data
+    value = frame[treatment].to_numpy()
+    other = ~np.isin(value, (0.0, 1.0))
+    if other.any():
+        raise ValueError(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
+    longest = _horizons(frame, treatment, unit, time)
+    if longest < 1:
+        raise CannotEstimate(
+            f"No unit changes {treatment!r} while another of the same earlier treatment has not changed yet."
+        )
+    asked = longest if horizons is None else int(horizons)
+    if not 1 <= asked <= longest:
+        raise ValueError(f"horizons lies between 1 and {longest}, the longest with a comparison; it is {horizons}.")
+    names = [f"x{number}" for number in range(len(controls))]
+    columns = {
+        Y: frame[y],
+        UNIT: codes_of(frame[unit]),
+        TIME: frame[time],
+        "treatment": value.astype(int),
+        **{name: frame[control] for name, control in zip(names, controls, strict=True)},
+    }
+    options = {"L_max": asked, "covariates": names} if names else {"L_max": asked}
+    estimator = ChaisemartinDHaultfoeuille(twfe_diagnostic=False, drop_larger_lower=False)
+    found, said = heard(
+        lambda: estimator.fit(pd.DataFrame(columns), Y, unit=UNIT, time=TIME, treatment="treatment", **options)
+    )
+    effects = {-1: {"effect": 0.0, "se": 0.0}}
+    effects |= {int(step) - 1: row for step, row in (found.event_study_effects or {}).items() if step >= 1}
+    placebos = found.placebo_event_study or {}
+    effects |= {int(step) - 1: row for step, row in placebos.items() if np.isfinite(row["effect"])}
+    panel = CohortPanel(frame, np.full(len(frame), np.inf), frame[time].to_numpy(), sample.notes)
+    result = by_period(effects, att=found.att, se=found.se, panel=panel, unit=unit, base=-1, freedom=np.inf, notes=said)
+    back = _return(frame, treatment, unit)
+    return replace(result, notes=(*result.notes, back)) if back else result
+
+
+def _horizons(frame: pd.DataFrame, treatment: str, unit: str, time: str) -> int:
+    """The longest horizon at which some changed unit has a comparison of the same first treatment."""
+    groups = frame.groupby(unit, sort=False)
+    start = groups[treatment].first()
+    change = frame[treatment].to_numpy() != start.reindex(frame[unit]).to_numpy()
+    first = frame[change].groupby(unit)[time].min().reindex(start.index)
+    periods = np.sort(frame[time].unique())
+    longest = 0
+    for level in start.unique():
+        own = first[start == level]
+        last = periods[-1] if own.isna().any() else own.max()
+        changed = own.dropna()
+        end = periods[periods <= last] if own.isna().any() else periods[periods < last]
+        for when in changed:
+            longest = max(longest, int((end >= when).sum()))
+    return longest
+
+
+def _return(frame: pd.DataFrame, treatment: str, unit: str) -> str:
+    """A sentence where units change more than once."""
+    changes = (frame.groupby(unit, sort=False)[treatment].diff().fillna(0) != 0).groupby(frame[unit], sort=False).sum()
+    many = changes[changes > 1]
+    if many.empty:
+        return ""
+    return (
+        f"{len(many)} units change more than once (one is {label(many.index[0])}): effects are those of the first "
+        "change and whatever followed it."
+    )
