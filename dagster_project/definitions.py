@@ -20,7 +20,7 @@ REFRESH = "refresh"
 def build(paths: Paths) -> dg.Definitions:
     """Assets, checks, jobs and resources for one set of folders."""
     found, loaded = overlay.contracts(paths), overlay.studies(paths)
-    project = dbt_project(paths)
+    project = dbt_project(paths, loaded)
     assets = [
         *sources.source_assets(paths, found),
         *warehouse.dbt_models(paths, project, found, efficiency.score_keys(loaded)),

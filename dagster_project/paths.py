@@ -105,6 +105,11 @@ class Paths:
         return self.data / "warehouse" / "dbt"
 
     @property
+    def dbt_models(self) -> Path:
+        """dbt models that follow from the catalogue and the studies."""
+        return self.data / "warehouse" / "models"
+
+    @property
     def lake(self) -> Path:
         """What passes between DuckDB and Spark, as Parquet; a cluster's machines must all see it."""
         return self.data / "warehouse" / "spark"

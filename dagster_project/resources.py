@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -20,13 +20,15 @@ from dagster import DagsterInvariantViolationError
 from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 from packaging.version import Version
 
-from dagster_project import postgres
+from dagster_project import models, postgres
 from dagster_project.fingerprint import hash_folder
 from dagster_project.ingest import records
 from dagster_project.paths import DBT_PROJECT, ROOT, Paths
 
 if TYPE_CHECKING:
     import duckdb
+
+    from analysis.studies.records import Study
 
 #: Assets that open the warehouse share this pool, whose limit in dagster.yaml is one.
 WAREHOUSE_POOL = "warehouse"
@@ -180,6 +182,8 @@ def dbt_environment(paths: Paths) -> dict[str, str]:
         "PILOTCITY_WAREHOUSE": str(paths.warehouse),
         "DBT_TARGET_PATH": str(paths.dbt_target),
         "PILOTCITY_SQL": hash_folder(DBT_PROJECT),
+        # dbt joins it to the folder of its project
+        "PILOTCITY_MODELS": os.path.relpath(paths.dbt_models, DBT_PROJECT),
         "PILOTCITY_MEMORY": memory_limit(),
         "DO_NOT_TRACK": "1",
     }
@@ -192,18 +196,19 @@ def forget_dbt_runs(paths: Paths, kept: int = 10) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def dbt_project(paths: Paths) -> DbtProject:
-    """The dbt project with a manifest that matches its files; parsed anew when a file has changed."""
+def dbt_project(paths: Paths, studies: Collection[Study]) -> DbtProject:
+    """The dbt project, the models of these studies in it, with a manifest that matches its files."""
     os.environ.update(dbt_environment(paths))
     project = DbtProject(
         project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target, target=DUCKDB_TARGET
     )
     stamp = paths.dbt_target / "manifest.sha256"
-    current = hash_folder(DBT_PROJECT)
     manifest = paths.dbt_target / "manifest.json"
-    if not manifest.exists() or not stamp.exists() or stamp.read_text() != current:
-        paths.dbt_target.mkdir(parents=True, exist_ok=True)
-        with exclusive(paths.dbt_target / ".lock"):
+    paths.dbt_target.mkdir(parents=True, exist_ok=True)
+    with exclusive(paths.dbt_target / ".lock"):
+        models.write(paths, studies)
+        current = hash_folder(DBT_PROJECT) + hash_folder(paths.dbt_models)
+        if not manifest.exists() or not stamp.exists() or stamp.read_text() != current:
             folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]
             folders.append(f"--log-path={paths.dbt_target / 'logs'}")
             parsed = subprocess.run(

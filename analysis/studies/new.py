@@ -1,4 +1,4 @@
-"""A new study from the template of this package: its YAML, its list of cities, and the model of its panel.
+"""A new study from the template of this package: its YAML and its list of cities.
 
 What a study may say is decided in `spec`; nothing is overwritten here.
 """
@@ -16,8 +16,6 @@ TEMPLATE = Path(__file__).parent / "template"
 TARGETS = {
     "study.yaml": "analysis/studies/{name}.yaml",
     "policy.csv": "data/policies/{name}.csv",
-    "panel.sql": "dbt/models/panels/{name}.sql",
-    "panel.yml": "dbt/models/panels/{name}.yml",
 }
 #: Longest name: it is a file, a table, a page and a group of assets.
 LONGEST = 40

@@ -22,9 +22,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     with duckdb.connect() as connection:
         rows = connection.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'")
         words = {word for (word,) in rows.fetchall()}
-    specification, cities, *models = new_study(options.name, ROOT, reserved=words)
+    specification, cities = new_study(options.name, ROOT, reserved=words)
     print(f"1. Put your cities into {shown(cities)}, one row a city, in place of the example row.")
     print(f"2. Say in {shown(specification)} what is estimated; every line is explained there.")
     print("3. make run: tables, figures and a page of their own appear in the report.")
-    print(f"Also written, nothing to edit: {', '.join(shown(path) for path in models)}")
     return 0

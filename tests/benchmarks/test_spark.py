@@ -53,7 +53,7 @@ def is_mine(number, parent):
 import os
 me = os.getpid()
 paths = Paths.from_environment()
-manifest = json.loads(dbt_project(paths).manifest_path.read_text(encoding="utf-8"))
+manifest = json.loads(dbt_project(paths, []).manifest_path.read_text(encoding="utf-8"))
 threading.Thread(target=look, daemon=True).start()
 started = time.perf_counter()
 say = lambda line: print(f"{{time.perf_counter() - started:7.1f}} s  {{line}}", file=sys.stderr)

@@ -17,7 +17,7 @@ INPUTS = {
     "analysis/studies/innovative_clusters.yaml": "code",
     "analysis/did/regression.py": "code",
     "dagster_project/cli.py": "code",
-    "dbt/models/panels/city_year.sql": "code",
+    "dbt/macros/study_panel.sql": "code",
     "expectations/panels.py": "code",
     "data/catalogue/indicators.csv": "code",
     "data/contracts/city_yearbook.yaml": "code",

@@ -13,6 +13,8 @@ import duckdb
 import pandas as pd
 import pytest
 
+from analysis.studies import spec
+from dagster_project import models
 from dagster_project.assets import efficiency, sources
 from dagster_project.ingest import contracts
 from dagster_project.ingest.refresh import refresh
@@ -32,6 +34,7 @@ class Built:
         with warehouse(self.paths) as connection:
             for contract in found.values():
                 refresh(connection, self.paths.raw, contract, lambda line: None)
+        models.write(self.paths, [spec.load(path) for path in spec.catalogue().values()])
         loaders = [
             *(sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)),
             *efficiency.score_assets(self.paths, []),

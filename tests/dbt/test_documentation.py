@@ -7,17 +7,25 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from analysis.studies import spec
 from analysis.studies.columns import CITY_YEAR
+from dagster_project import models
 from dagster_project.paths import DBT_PROJECT
 
-MODELS = sorted(path.stem for path in (DBT_PROJECT / "models").rglob("*.sql"))
+#: What follows from the specifications, and is written before dbt reads its project.
+WRITTEN = models.files([spec.load(path) for path in spec.catalogue().values()])
+MODELS = sorted(
+    [path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")]
+    + [Path(name).stem for name in WRITTEN if name.endswith(".sql")]
+)
 
 
 def described() -> dict[str, dict]:
     """Model -> its entry in a yml of dbt/models."""
     found: dict[str, dict] = {}
-    for path in sorted((DBT_PROJECT / "models").rglob("*.yml")):
-        for entry in YAML(typ="safe").load(path).get("models") or []:
+    texts = [path.read_text(encoding="utf-8") for path in sorted((DBT_PROJECT / "models").rglob("*.yml"))]
+    for text in [*texts, *(text for name, text in WRITTEN.items() if name.endswith(".yml"))]:
+        for entry in YAML(typ="safe").load(text).get("models") or []:
             assert entry["name"] not in found, f"{entry['name']} is described twice"
             found[entry["name"]] = entry
     return found

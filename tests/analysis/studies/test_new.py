@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_new_study_is_four_files_that_name_it_and_can_be_read_at_once(root: Path) -> None:
+def test_a_new_study_is_two_files_that_name_it_and_can_be_read_at_once(root: Path) -> None:
     written = new_study("carbon_market", root)
     assert [path.relative_to(root).as_posix() for path in written] == [
         target.format(name="carbon_market") for target in TARGETS.values()
@@ -33,7 +33,6 @@ def test_a_new_study_is_four_files_that_name_it_and_can_be_read_at_once(root: Pa
     study = load(written[0], known(root / "data"))
     assert (study.name, study.policy, study.title.en) == ("carbon_market", "carbon_market", "Carbon market")
     assert {exhibit.kind for exhibit in study.exhibits} >= {"descriptive", "regression", "event_study", "estimators"}
-    assert written[2].read_text() == "{{ study_panel('carbon_market') }}\n"
 
 
 def test_every_table_and_figure_of_a_new_study_is_computed(root: Path) -> None:

@@ -1,1 +1,0 @@
-{{ study_panel('ai_pilot_zones') }}

@@ -1,1 +1,0 @@
-{{ study_panel('innovative_clusters') }}

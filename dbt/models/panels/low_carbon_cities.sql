@@ -1,1 +1,0 @@
-{{ study_panel('low_carbon_cities') }}
