@@ -454,6 +454,8 @@ def _told(error: Any) -> tuple[Location, str]:
     if kind == "missing":
         last = where[-1]
         return where, "the list is too short." if isinstance(last, int) else f"the key {last!r} is missing."
+    if kind == "literal_error":
+        return where, f"{error['input']!r} is not a word that is known here; expected {error['ctx']['expected']}."
     if kind in _EXPECTED:
         return where, f"expected {_EXPECTED[kind]}, found {describe(error['input'])}."
     return where, error["msg"].removeprefix("Value error, ").rstrip(".") + "."

@@ -14,29 +14,16 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML, YAMLError
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from analysis.documents import DocumentError, Fault, Strict, read, validate
 
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
-#: Names that pydantic puts into the place of an error for the form that a value has.
-FORMS = {"Text", "FromText", "FromColumn", "str", "list[str]"}
-WORDING = {"extra_forbidden": "no such key exists here", "missing": "this key is required"}
-#: More values than any contract states, aliases written out.
-MOST_VALUES = 100_000
-DEEPEST = 50
 UNIT_IN_HEADER = re.compile(r"[(\[](?P<unit>[^()\[\]]+)[)\]]")
 
 
-class ContractError(ValueError):
+class ContractError(DocumentError):
     """A contract that cannot be used; the message names file, line and key."""
-
-
-class Strict(BaseModel):
-    """A part of a contract: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Label(Strict):
@@ -149,7 +136,7 @@ class Column(FromColumn):
     range: tuple[float, float] | None = None
     optional: bool = False
     note: str = ""
-    definitions: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _defines_its_headers(self) -> Self:
@@ -176,11 +163,11 @@ class Column(FromColumn):
 class Table(Strict):
     """A layout of sheet: which sheets have it, where the header is, what its columns mean."""
 
-    sheets: list[str] = ["*"]
+    sheets: list[str] = Field(default=["*"])
     header_rows: list[int] = Field(default=[1], min_length=1)
     keys: Keys
     columns: list[Column] = Field(min_length=1)
-    skip: list[str] = []
+    skip: list[str] = Field(default=[])
 
     @field_validator("skip")
     @classmethod
@@ -201,9 +188,9 @@ class Contract(Strict):
     files: list[str] = Field(min_length=1)
     priority: int = 50
     encoding: str | None = None
-    tables: list[Table] = []
-    columns: dict[str, str] = {}
-    kinds: dict[str, list[str]] = {}
+    tables: list[Table] = Field(default=[])
+    columns: dict[str, str] = Field(default_factory=dict)
+    kinds: dict[str, list[str]] = Field(default_factory=dict)
     path: Path = Path()
     sha256: str = ""
 
@@ -243,58 +230,12 @@ def split_unit(header: str, units: frozenset[str]) -> tuple[str, str]:
 
 def load(path: Path) -> Contract:
     """Read and check one contract. Raises ContractError naming file, line and key."""
-    text = path.read_bytes()
-    try:
-        _refuse_bombs(text.decode("utf-8"), path)
-        tree = YAML(typ="rt").load(text.decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ContractError(f"{path.name}: not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, CommentedMap):
-        raise ContractError(f"{path.name}: a contract is a mapping of keys to values.")
-    try:
-        contract = Contract.model_validate(plain_values(tree))
-    except ValidationError as error:
-        # an unknown key is often the misspelling of a missing one: name what stands there before what does not
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        keys = [key for key in first["loc"] if key not in FORMS]
-        where = ".".join(map(str, keys))
-        what = WORDING.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise ContractError(f"{path.name}, line {line_of(tree, keys)}, {where}: {what}.") from error
+    # Aliases of plain values are fine: contracts say once how all their tables are keyed.
+    document = read(path, aliases=True, kind="contracts", error=ContractError)
+    contract = validate(Contract, document, error=ContractError)
     if contract.kind == "yearbook" and not contract.tables:
-        raise ContractError(f"{path.name}: a yearbook contract needs `tables`.")
-    return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(text).hexdigest()})
-
-
-def _refuse_bombs(text: str, path: Path) -> None:
-    """A tag could name code to run, and ten lines of aliases of aliases can stand for a billion values.
-
-    An alias of plain values is fine: contracts say once how all their tables are keyed.
-    """
-    sizes: dict[str, int] = {}
-    open_anchors: list[tuple[str | None, int]] = []
-    total = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        place = f"{path.name}, line {event.start_mark.line + 1}"
-        tag = getattr(event, "tag", None)
-        if tag and str(tag) != "!" and not (isinstance(event, ScalarEvent) and event.implicit[0]):
-            raise ContractError(f"{place}: the tag {str(tag)!r} is not used in contracts; write the plain value.")
-        if isinstance(event, AliasEvent):
-            total += sizes.get(event.anchor, MOST_VALUES)  # an anchor that is still open holds itself
-        elif isinstance(event, CollectionStartEvent):
-            open_anchors.append((event.anchor, total))
-            total += 1
-            if len(open_anchors) > DEEPEST:
-                raise ContractError(f"{place}: lists and keys stand more than {DEEPEST} deep in each other.")
-        elif isinstance(event, CollectionEndEvent):
-            anchor, before = open_anchors.pop()
-            if anchor:
-                sizes[anchor] = total - before
-        elif isinstance(event, ScalarEvent):
-            total += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        if total > MOST_VALUES:
-            raise ContractError(f"{place}: its aliases (*) stand for more than {MOST_VALUES:,} values; write them out.")
+        raise ContractError(Fault(path.name, 0, "", "a yearbook contract needs `tables`."))
+    return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
 
 
 def load_all(folder: Path) -> dict[str, Contract]:
@@ -303,37 +244,10 @@ def load_all(folder: Path) -> dict[str, Contract]:
     for path in sorted(folder.glob("*.yaml")):
         contract = load(path)
         if contract.source != path.stem:
-            raise ContractError(f"{path.name}: `source: {contract.source}` must be the file's name, {path.stem}.")
+            said = f"`source: {contract.source}` must be the file's name, {path.stem}."
+            raise ContractError(Fault(path.name, 0, "source", said))
         contracts[contract.source] = contract
     return contracts
-
-
-def plain_values(node: object) -> object:
-    """A ruamel tree as plain dicts, lists and scalars."""
-    if isinstance(node, CommentedMap):
-        return {str(key): plain_values(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [plain_values(value) for value in node]
-    return node
-
-
-def line_of(tree: object, keys: list[int | str]) -> int:
-    """The 1-based line of the deepest of ``keys`` that the tree still has."""
-    line = 1
-    node = tree
-    for key in keys:
-        try:
-            if isinstance(node, CommentedMap) and key in node:
-                line = node.lc.key(key)[0] + 1
-                node = node[key]
-            elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
-                line = node.lc.item(key)[0] + 1
-                node = node[key]
-            else:
-                break
-        except (KeyError, TypeError):
-            break
-    return line
 
 
 def indicators_of(contract: Contract) -> Iterator[tuple[str, Column]]:
