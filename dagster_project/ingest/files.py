@@ -91,13 +91,6 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def refuse_width(first: str | bytes) -> None:
-    """Raise UnreadableFile for a first line with more separators than a spreadsheet has columns, before it is split."""
-    columns = first.count("," if isinstance(first, str) else b",") + 1  # type: ignore[arg-type]
-    if columns > workbook.MOST_COLUMNS:
-        raise UnreadableFile(f"has {columns:,} columns; a table may have {workbook.MOST_COLUMNS:,}")
-
-
 def _csv(path: Path, encoding: str | None) -> Sheet:
     if path.stat().st_size > MAXIMUM_TEXT_BYTES:
         raise UnreadableFile(

@@ -10,17 +10,19 @@ Only loading: what a record means (green, which city, which year) is decided in 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
 import re
 import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
+from dagster_project.ingest import text
 from dagster_project.ingest.contracts import Contract, clean_header
-from dagster_project.ingest.files import UnreadableFile, refuse_width
+from dagster_project.ingest.text import UnreadableFile
 from dagster_project.ingest.yearbooks import Reject
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ REQUIRED = {
     "cases": ("case_number", "court", "cause", "concluded", "document"),
 }
 BLOCK = 1 << 20
-LONGEST_HEADER = 16 << 20
+#: Rows that are handed on at a time where a file is read row by row.
+BATCH = 50_000
 #: Numbers and addresses hardly repeat: long dictionaries would cost as much time as reading the file.
 PARQUET = "format parquet, parquet_version v2, dictionary_size_limit 1000"
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -117,8 +120,12 @@ def load(
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            readable = _plainly_named(_as_utf8(path, contract.encoding, Path(folder)), Path(folder))
-            headers = _headers(readable)
+            plain, encoding = path, contract.encoding
+            lines = _plain_lines(plain, encoding)
+            if lines is None and (copy := _plain_copy(path, encoding, Path(folder))):
+                plain, encoding = copy, "utf-8"
+                lines = _plain_lines(plain, encoding)
+            headers = _headers(plain, encoding if lines is None else "utf-8")
             missing = [name for name in contract.columns.values() if clean_header(name) not in headers]
             for name in missing:
                 reject("missing_column", name, "", f"no column is headed {name}.")
@@ -126,37 +133,142 @@ def load(
                 return 0, _frame(rejects)
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh = target.with_suffix(".new")
-            read = _selection(contract, headers, relative, readable)
-            rows = connection.execute(f"copy ({read}) to {quoted(str(fresh))} ({PARQUET})").fetchall()[0][0]
-            for line, text, wrong in _bad_rows(connection, fresh):
-                reject("unreadable_row", "", text, f"row {line} cannot be read: {wrong} The row begins {text!r}.", line)
+            rows = None
+            if lines is not None:
+                try:
+                    rows, bad = _read_fast(
+                        connection, _plainly_named(plain, Path(folder)), relative, contract, headers, fresh, lines
+                    )
+                except duckdb.Error as error:
+                    # what DuckDB's reader gives up on is read line by line; what is wrong elsewhere is not of the file
+                    if not isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException):
+                        raise
+            if rows is None:
+                rows, bad = _read_carefully(connection, path, relative, contract, headers, fresh)
+            for row, begins, wrong in bad:
+                said = f"row {row} cannot be read: {wrong} The row begins {begins!r}."
+                reject("unreadable_row", "", begins, said, row)
             fresh.replace(target)
             return rows, _frame(rejects)
         except UnreadableFile as error:
             reject("unreadable_file", "", "", f"the file {error}.")
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-            # the first sentence; what follows tells of options and of folders of this machine
-            reject("unreadable_file", "", "", f"the file cannot be read as CSV: {str(error).splitlines()[0]}")
         return 0, _frame(rejects)
 
 
-def _selection(contract: Contract, headers: list[str], relative: str, path: Path) -> str:
-    """Columns are given by name and nothing is guessed, so that one bad row cannot make the whole
-    file unreadable. A row's number is its place in the Parquet file, unless ``row`` says another."""
+#: Row, how it begins, and what is wrong with it, as a sentence.
+Bad = tuple[int, str, str]
+
+
+def _read_fast(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    relative: str,
+    contract: Contract,
+    headers: list[str],
+    target: Path,
+    lines: int,
+) -> tuple[int | None, list[Bad]]:
+    """Records by DuckDB's own reader, and rows that it left out; no number of rows where ``lines`` of the file, the
+    blank ones at its end not counted, are not all accounted for: a stray quote loses it thousands without a word.
+
+    Columns are given by name and nothing is guessed, so that one bad row cannot make the whole file unreadable. A row's
+    number is its place in the Parquet file, unless ``row`` says another.
+    """
     columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(headers)))
+    scan = (
+        f"read_csv({quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, "
+        "delim = ',', quote = '\"', escape = '\"', store_rejects = true)"
+    )
+    named = _named(contract, headers)
+    try:
+        rows = connection.execute(
+            f"copy (select {quoted(contract.source)} as source, {named}, {quoted(relative)} as file, "
+            f"null::bigint as row from {scan}) to {quoted(str(target))} ({PARQUET})"
+        ).fetchall()[0][0]
+        bad = _bad_rows(connection, target)
+        if rows + len(bad) + 1 != lines and (bad or not _lines_are_in_cells(connection, scan, headers, rows, lines)):
+            return None, []
+        return rows, bad
+    finally:
+        connection.execute("drop table if exists reject_errors; drop table if exists reject_scans")
+
+
+def _named(contract: Contract, headers: list[str]) -> str:
+    """The fields of a kind as expressions over the columns c0, c1, ... of a file."""
     wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS[contract.kind]}
-    named = ", ".join(
+    return ", ".join(
         f"c{headers.index(name)} as {field}" if name in headers else f"null::varchar as {field}"
         for field, name in wanted.items()
     )
-    return (
-        f"select {quoted(contract.source)} as source, {named}, {quoted(relative)} as file, null::bigint as row "
-        f"from read_csv({quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, "
-        "delim = ',', quote = '\"', escape = '\"', store_rejects = true)"
+
+
+def _lines_are_in_cells(
+    connection: duckdb.DuckDBPyConnection, scan: str, headers: list[str], rows: int, lines: int
+) -> bool:
+    """Whether the lines that are no rows stand in cells of several lines, none of which holds as many delimiters as a
+    row does: such a cell is what a stray quote makes of the rows behind it."""
+    cells = [f"coalesce(c{index}, '')" for index in range(len(headers))]
+    breaks = " + ".join(f"length({cell}) - length(replace({cell}, chr(10), ''))" for cell in cells)
+    swallowed = " or ".join(
+        f"(contains({cell}, chr(10)) and length({cell}) - length(replace({cell}, ',', '')) >= {len(headers) - 1})"
+        for cell in cells
     )
+    seen = connection.execute(f"select sum({breaks}), bool_or({swallowed}) from {scan}").fetchall()[0]
+    return rows + 1 + (seen[0] or 0) == lines and not seen[1]
 
 
-def _bad_rows(connection: duckdb.DuckDBPyConnection, written: Path) -> list[tuple[int, str, str]]:
+def _read_carefully(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    relative: str,
+    contract: Contract,
+    headers: list[str],
+    target: Path,
+) -> tuple[int, list[Bad]]:
+    """Records row by row, each line accounted for (`text.read`); slower than DuckDB's reader by an order."""
+    import pyarrow as pa
+
+    wanted = {field: clean_header(contract.columns.get(field, "")) for field in FIELDS[contract.kind]}
+    at = {field: headers.index(name) for field, name in wanted.items() if name in headers}
+    schema = pa.schema([*((field, pa.string()) for field in wanted), ("row", pa.int64())])
+    bad: list[Bad] = []
+
+    def good() -> Iterator[tuple[int, list[str]]]:
+        with path.open("rb") as stream:
+            for number, _, cells, fault in islice(text.read(stream, contract.encoding), 1, None):
+                if len(cells) == len(headers) and not fault:
+                    yield number, cells
+                elif cells:
+                    wrong = fault or f"has {len(cells)} cell{'s' * (len(cells) != 1)}, its header has {len(headers)}"
+                    bad.append((number, ",".join(cells).strip()[:60], f"it {wrong}."))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows = good()
+        while batch := list(islice(rows, BATCH)):
+            columns = [
+                pa.array([cells[at[field]] or None for _, cells in batch], pa.string())
+                if field in at
+                else pa.nulls(len(batch), pa.string())
+                for field in wanted
+            ]
+            numbers = pa.array([number for number, _ in batch], pa.int64())
+            yield pa.record_batch([*columns, numbers], schema=schema)
+
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".arrow") as kept:
+        with pa.ipc.new_stream(kept.name, schema) as writer:  # first, so that what is raised here is not DuckDB's
+            for batch in batches():
+                writer.write_batch(batch)
+        with pa.ipc.open_stream(kept.name) as reader:
+            connection.register("careful", reader)
+            rows = connection.execute(
+                f"copy (select {quoted(contract.source)} as source, * exclude (row), {quoted(relative)} as file, row "
+                f"from careful) to {quoted(str(target))} ({PARQUET})"
+            ).fetchall()[0][0]
+            connection.unregister("careful")
+    return rows, bad
+
+
+def _bad_rows(connection: duckdb.DuckDBPyConnection, written: Path) -> list[Bad]:
     """Rows that were left out (row, how it begins, what is wrong); the rows after each are counted on past it."""
     bad = connection.execute(
         "select line, trim(any_value(csv_line), chr(10) || chr(13) || ' ')[:60], "
@@ -175,47 +287,34 @@ def _bad_rows(connection: duckdb.DuckDBPyConnection, written: Path) -> list[tupl
             f"to {quoted(str(numbered))} ({PARQUET})"
         )
         numbered.replace(written)
-    connection.execute("drop table reject_errors; drop table reject_scans")
-    return [(line, text, f"{wrong.splitlines()[0].rstrip('.')}.") for line, text, wrong in bad]
+    return [(line, begins, f"{wrong.splitlines()[0].rstrip('.')}.") for line, begins, wrong in bad]
 
 
-def quoted(text: str) -> str:
+def quoted(value: str) -> str:
     """A text as SQL writes it; file names may hold anything."""
-    return "'" + text.replace("'", "''") + "'"
+    return "'" + value.replace("'", "''") + "'"
 
 
-def _headers(path: Path) -> list[str]:
-    """The first line's columns as they are compared; its text decides whether the file is in UTF-8 at all."""
+def _headers(path: Path, encoding: str | None) -> list[str]:
+    """The first row's columns as they are compared."""
     with path.open("rb") as stream:
-        first = stream.readline(LONGEST_HEADER + 1)
-    if len(first) > LONGEST_HEADER:
-        raise UnreadableFile(f"has a first line longer than {LONGEST_HEADER >> 20} MiB, so it is no table of records")
-    refuse_width(first)
-    try:
-        text = first.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableFile("is not text in UTF-8; state its encoding in the contract") from error
-    if not text.strip():
-        raise UnreadableFile("is empty")
-    try:
-        return [clean_header(name) for name in next(csv.reader([text]))]
-    except csv.Error as error:
-        raise UnreadableFile(f"has a first line that cannot be read as CSV: {error}") from error
+        first = next(text.read(stream, encoding) if encoding != "utf-8" else text.rows(_utf_8(stream)), None)
+    if first is None or not any(first.cells):
+        raise UnreadableFile("is empty" if first is None else "has a blank first row, where its header should be")
+    if first.fault:
+        raise UnreadableFile(f"has a header that cannot be read: it {first.fault}")
+    return [clean_header(name) for name in first.cells]
 
 
-def _as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
-    """The file itself when it is UTF-8 with lines that all end alike, else a copy that is, made block by block."""
-    stated = codecs.lookup(encoding).name if encoding else "utf-8" if _decodes(path, "utf-8") else "gb18030"
-    if stated == "utf-8" and not _mixes_line_ends(path):
-        return path
-    copy = folder / "utf8.csv"
-    try:
-        with path.open(encoding=stated) as source, copy.open("w", encoding="utf-8", newline="") as target:
-            while block := source.read(BLOCK):
-                target.write(block)
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(f"is not text in {encoding or 'UTF-8 or GB18030'}") from error
-    return copy
+def _utf_8(stream: BinaryIO) -> Iterator[text.Line]:
+    """The lines of a UTF-8 file; only the first must be what it should."""
+    for number, raw in enumerate(iter(lambda: stream.readline(text.LONGEST_LINE + 1), b"")):
+        if len(raw) > text.LONGEST_LINE:
+            raise UnreadableFile(f"has a line longer than {text.LONGEST_LINE >> 20} MiB, so it is no table")
+        try:
+            yield text.Line(raw.decode("utf-8" if number else "utf-8-sig", "replace" if number else "strict"))
+        except UnicodeDecodeError as error:
+            raise UnreadableFile("is not text in UTF-8; state its encoding in the contract") from error
 
 
 def _plainly_named(path: Path, folder: Path) -> Path:
@@ -227,27 +326,49 @@ def _plainly_named(path: Path, folder: Path) -> Path:
     return link
 
 
-def _mixes_line_ends(path: Path) -> bool:
-    """Whether some lines end in CR LF and others in LF, at which DuckDB's reader gives up."""
-    all_ends = with_return = 0
+def _plain_lines(path: Path, encoding: str | None) -> int | None:
+    """How many lines a file has, blank ones at its end not counted, where DuckDB's reader can be given it: UTF-8 whose
+    lines all end alike and that holds no NUL; None for any other."""
+    if encoding and codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    feeds = returns = both = at_end = 0
     before = b""
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            all_ends += block.count(b"\n")
-            if before or b"\r" in block:
-                with_return += (before + block).count(b"\r\n")
-            before = block[-1:] if block.endswith(b"\r") else b""
-    return 0 < with_return < all_ends
-
-
-def _decodes(path: Path, encoding: str) -> bool:
     try:
-        with path.open(encoding=encoding, newline="") as stream:
-            while stream.read(BLOCK):
-                pass
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                if not encoding:
+                    decoder.decode(block)
+                feeds += block.count(b"\n")
+                if before or b"\r" in block:
+                    returns += block.count(b"\r")
+                    both += (before + block).count(b"\r\n")
+                before = block[-1:] if block.endswith(b"\r") else b""
+                kept = block.rstrip(b"\r\n")
+                at_end = block.count(b"\n", len(kept)) + (0 if kept else at_end)
+                if b"\0" in block:
+                    return None
+            decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+    return feeds - at_end + 1 if returns == both and both in (0, feeds) else None
+
+
+def _plain_copy(path: Path, encoding: str | None, folder: Path) -> Path | None:
+    """The file in UTF-8 with lines that all end alike, made block by block; None where not all of it is one text."""
+    with path.open("rb") as stream:
+        stated = codecs.lookup(encoding or ("utf-8" if text.is_wholly(stream, "utf-8") else "gb18030")).name
+        stream.seek(0)
+        if stated == "gb18030" and text.holds_utf_8(stream):
+            return None
+    copy = folder / "utf8.csv"
+    try:
+        with path.open(encoding=stated) as source, copy.open("w", encoding="utf-8", newline="") as target:
+            while block := source.read(BLOCK):
+                target.write(block)
+    except UnicodeError:
+        return None
+    return copy
 
 
 def _frame(rejects: list[Reject]) -> pd.DataFrame:

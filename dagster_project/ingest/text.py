@@ -27,6 +27,10 @@ PATIENCE = 2_000_000
 LOOK_AHEAD = 200
 #: No character from here on up is written by chance when text of one encoding is read in the other.
 FIRST_OF_CHINESE = "\u2e80"
+#: Bytes by what they are in UTF-8: ASCII, the first of such a character, one that follows, any other; and a run of
+#: such characters, whole.
+CLASSES = b"a" * 0x80 + b"f" * 0x40 + b"o" * 0x22 + b"l" * 0xE + b"o" * 0x10
+LIKE_UTF_8 = re.compile(b"a(?:lff)+a")
 #: Encodings in which a line ends at another byte than LF, or in which a line does not stand for itself.
 WIDE = ("utf-16", "utf-32", "utf-7", "utf_16", "utf_32", "utf_7")
 
@@ -78,7 +82,7 @@ def lines(stream: BinaryIO, encoding: str | None = None) -> Iterator[Line]:
     if codecs.lookup(name).name.startswith(WIDE):
         yield from _wide_lines(stream, name)
         return
-    if not _is_wholly(stream, name):
+    if not is_wholly(stream, name):
         stream.seek(start)
         checked = [_is(raw, name) for raw in _raw_lines(stream) if not raw.isascii()]
         if checked.count(False) * 2 > len(checked):
@@ -93,8 +97,13 @@ def lines(stream: BinaryIO, encoding: str | None = None) -> Iterator[Line]:
 def detect(stream: BinaryIO) -> str:
     """``utf-8`` or ``gb18030``: what all of a text is in, else most of its lines (where equal, the first)."""
     start = stream.tell()
-    if _is_wholly(stream, "utf-8"):
+    if is_wholly(stream, "utf-8"):
         return "utf-8"
+    stream.seek(start)
+    if is_wholly(stream, "gb18030"):
+        stream.seek(start)
+        if not holds_utf_8(stream):
+            return "gb18030"
     stream.seek(start)
     balance = first = 0
     for raw in _raw_lines(stream):
@@ -103,6 +112,15 @@ def detect(stream: BinaryIO) -> str:
             balance += vote
             first = first or vote
     return "utf-8" if balance > 0 or (balance == 0 and first > 0) else "gb18030"
+
+
+def holds_utf_8(stream: BinaryIO) -> bool:
+    """Whether lines of a text in GB18030 are in UTF-8 and so, by `lines`, have a fault."""
+    while block := stream.read(1 << 20) + stream.readline():
+        likely = LIKE_UTF_8.search((b"\n" + block + b"\n").translate(CLASSES))
+        if likely and any(_decoded(raw, "gb18030")[1] for raw in _raw_lines(io.BytesIO(block))):
+            return True
+    return False
 
 
 def rows(lines: Iterable[Line], delimiter: str = ",") -> Iterator[Row]:
@@ -216,6 +234,8 @@ def _usual_delimiters(sample: list[Line], delimiter: str) -> int:
     """How many delimiters most lines have that are rows by themselves, of more than one cell; 0 where none is."""
     counts: Counter[int] = Counter()
     for line in sample:
+        if line.text.count(delimiter) >= MOST_COLUMNS:
+            continue
         try:
             counts[len(next(csv.reader((line.text,), delimiter=delimiter, strict=True))) - 1] += not line.fault
         except csv.Error:
@@ -246,7 +266,8 @@ def _wide_lines(stream: BinaryIO, name: str) -> Iterator[Line]:
             raise UnreadableFile(f"is not text in {name}") from error
 
 
-def _is_wholly(stream: BinaryIO, name: str) -> bool:
+def is_wholly(stream: BinaryIO, name: str) -> bool:
+    """Whether all that follows in a stream is text in one encoding."""
     decoder = codecs.getincrementaldecoder(name)()
     try:
         while block := stream.read(1 << 20):

@@ -187,7 +187,7 @@ class _Layout:
             if any(pattern.search(key["city"]) for pattern in skip):
                 continue
             if any(row[len(self.headers) :]):
-                fault = f"has {len(row)} cells, where its header has {len(self.headers)} columns"
+                fault = f"has {len(row)} cells, its header has {len(self.headers)}"
                 self.sheet.set_aside.append(Row(number, number, row, fault))
                 continue
             yield [
