@@ -1,6 +1,6 @@
-"""The placebo test: the same regression after the treatment has been handed to units drawn at random.
+"""Placebo tests: the same regression after the treatment has been handed to other units, to earlier times, or both.
 
-One projection serves every draw. The p-value is that of a permutation test and needs no standard error.
+One projection serves every draw over units. The p-value is that of a permutation test and needs no standard error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Placebo:
     ----------
     draws
         One row a draw, indexed by ``draw``: ``estimate``, ``se``, ``p`` (clustered, as `two_way`). A draw whose
-        treatment the fixed effects absorb has no numbers and does not count.
+        treatment the fixed effects absorb has no numbers and does not count. In time, the index is the number of
+        periods by which adoption is brought forward.
     actual
         The estimate under the true treatment.
     p_value
@@ -86,19 +87,25 @@ def placebo(
     seed: int = 0,
     fixed_effects: str | Sequence[str] = ("unit", "time"),
     cluster: str | Sequence[str] | None = "unit",
+    kind: str = "space",
 ) -> Placebo:
-    """Re-estimate the two-way regression with the adoption times dealt to units at random.
+    """Re-estimate the two-way regression with adoption that did not happen.
 
-    Every draw keeps the number of units that adopt at each time and deals those times to units drawn from all units
-    in the sample, treated or not. The clustered variance is exact for each draw. Draws depend on ``seed`` and the
-    data, not on the order of rows or on what units are called.
+    In space (the default), every draw keeps the number of units that adopt at each time and deals those times to units
+    drawn from all units in the sample, treated or not. In time, treated rows are left out and adoption is brought
+    forward by 1, 2, ... periods, one regression each, as far back as some unit has been seen before it; nothing is
+    drawn. Mixed, each cohort keeps its size, its units are drawn from all and its time from all times but the first,
+    as in Stata's ``didplacebo`` (Chen, Qi and Yan 2023). The clustered variance is exact for each draw. Draws depend on
+    ``seed`` and the data, not on the order of rows or on what units are called.
 
     Parameters
     ----------
     adoption
         First treated time, one value a unit, missing for never treated.
     draws, seed
-        How many times, and the seed of numpy's default generator.
+        How many times, and the seed of numpy's default generator; not used in time.
+    kind
+        "space", "time" or "mixed".
 
     Returns
     -------
@@ -111,19 +118,29 @@ def placebo(
     """
     if int(draws) != draws or draws < 1:
         raise ValueError(f"draws must be a whole number, at least 1; it is {draws!r}.")
+    if kind not in ("space", "time", "mixed"):
+        raise ValueError(f"kind is 'space', 'time' or 'mixed', not {kind!r}.")
     design, treatment = _treated_design(
         data, y, adoption, controls, unit=unit, time=time, fixed_effects=fixed_effects, cluster=cluster
     )
     regression = fit(replace(design, notes=(*design.notes, *few_treated(design, treatment))))
     notes = list(regression.notes)
     frame = design.data
-    order = unit_order(frame, unit, [time, adoption, y, *controls])
-    dealt = _deal(frame[adoption].to_numpy(), order, draws, seed)
-    table = _regress_draws(design, treatment, frame[time].to_numpy(), order, dealt)
+    if kind == "time":
+        table, said = _earlier(
+            frame, y, adoption, controls, unit=unit, time=time, effects=fixed_effects, cluster=cluster
+        )
+        notes += said
+    else:
+        order = unit_order(frame, unit, [time, adoption, y, *controls])
+        dealt = _deal(frame[adoption].to_numpy(), order, draws, seed)
+        if kind == "mixed":
+            dealt = _other_times(dealt, np.unique(frame[time].to_numpy())[1:], seed)
+        table = _regress_draws(design, treatment, frame[time].to_numpy(), order, dealt)
     actual = float(regression.table["estimate"].to_numpy()[regression.table.index.get_loc(treatment)])
     estimate = table["estimate"].dropna().to_numpy()
-    if len(estimate) < draws:
-        notes.append(f"{draws - len(estimate)} draws do not count: fixed effects absorb their treatment.")
+    if len(estimate) < len(table):
+        notes.append(f"{len(table) - len(estimate)} draws do not count: fixed effects absorb their treatment.")
     # A draw that repeats the true assignment differs from it by rounding only and must count as a tie.
     extreme = int((np.abs(estimate) >= abs(actual) * (1 - 1e-9)).sum())
     return Placebo(table, actual, (1 + extreme) / (1 + len(estimate)), regression, tuple(notes))
@@ -169,6 +186,53 @@ def _deal(adoption: np.ndarray, units: np.ndarray, draws: int, seed: int) -> np.
     true[units] = np.where(np.isnan(adoption), np.inf, adoption)
     generator = np.random.default_rng(seed)
     return generator.permuted(np.broadcast_to(true, (draws, len(true))), axis=1).T
+
+
+def _other_times(dealt: np.ndarray, times: np.ndarray, seed: int) -> np.ndarray:
+    """The dealt adoption times (units, draws), each cohort's replaced by one drawn from ``times``, draw by draw."""
+    generator = np.random.default_rng([seed, 1])
+    cohorts = np.unique(dealt[np.isfinite(dealt)])
+    drawn = generator.choice(times, size=(len(cohorts), dealt.shape[1]))
+    place = np.clip(np.searchsorted(cohorts, dealt), 0, len(cohorts) - 1)
+    return np.where(np.isfinite(dealt), drawn[place, np.arange(dealt.shape[1])], np.inf)
+
+
+def _earlier(
+    frame: pd.DataFrame,
+    y: str,
+    adoption: str,
+    controls: Sequence[str],
+    *,
+    unit: str,
+    time: str,
+    effects: str | Sequence[str],
+    cluster: str | Sequence[str] | None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The regression on rows before adoption, once for each number of periods that adoption is brought forward."""
+    first = frame[adoption].fillna(np.inf).to_numpy()
+    untreated = frame[frame[time].to_numpy() < first]
+    ahead = untreated[adoption].notna() & (untreated[adoption] <= frame[time].max())
+    seen = untreated[ahead].groupby(unit)[time].min()
+    reach = (untreated[ahead].groupby(unit)[adoption].first() - seen).max() if ahead.any() else 0
+    rows = {}
+    for periods in range(1, int(reach)):
+        moved = untreated.assign(**{adoption: untreated[adoption].where(ahead) - periods})
+        try:
+            design, treatment = _treated_design(
+                moved, y, adoption, controls, unit=unit, time=time, fixed_effects=effects, cluster=cluster
+            )
+        except CannotEstimate:
+            rows[periods] = [np.nan] * 3
+            continue
+        table = fit(design).table
+        rows[periods] = list(table[["estimate", "se", "p"]].to_numpy()[table.index.get_loc(treatment)])
+    if not rows:
+        raise CannotEstimate("No treated unit is seen for two periods before adoption: nothing can be brought forward.")
+    drawn = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "se", "p"]).rename_axis("draw")
+    said = [
+        f"In time: {len(untreated)} rows before adoption; the smallest p there can be is {1 / (1 + len(rows)):.2g}."
+    ]
+    return drawn, said
 
 
 def _regress_draws(

@@ -7,7 +7,7 @@ from random_panel import CONTROLS, FIRST, TREATED, UNIT, YEAR, Y, random_panel, 
 from scipy import stats
 
 from analysis.did import placebo, two_way
-from analysis.did.placebo import _deal, _regress_draws, _treated_design
+from analysis.did.placebo import _deal, _other_times, _regress_draws, _treated_design
 from analysis.estimation_sample import unit_order
 
 EFFECTS = [
@@ -149,3 +149,43 @@ def test_the_table_and_the_summary_hold_the_test_in_one_row() -> None:
     assert result.table.loc["placebo", "p_value"] == result.p_value
     assert result.table.loc["placebo", "draws"] == 40
     assert "permutation p" in result.summary()
+
+
+def test_in_time_each_row_is_the_regression_before_adoption_with_adoption_brought_forward() -> None:
+    panel = random_panel(3, units=30)
+    result = run(panel, kind="time")
+    before = panel[~(panel[YEAR] >= panel[FIRST])]
+    assert list(result.draws.index) == list(range(1, len(result.draws) + 1))
+    for periods in result.draws.index:
+        moved = before.assign(fake=(before[YEAR] >= before[FIRST] - periods).astype(float))
+        alone = two_way(moved, Y, "fake", CONTROLS, unit=UNIT, time=YEAR).table.loc["fake"]
+        assert result.draws.loc[periods, "estimate"] == pytest.approx(alone["estimate"], rel=1e-9)
+        assert result.draws.loc[periods, "se"] == pytest.approx(alone["se"], rel=1e-9)
+    assert result.p_value >= 1 / (1 + len(result.draws))
+    assert "rows before adoption" in result.notes[-1]
+
+
+def test_mixed_draws_keep_the_size_of_each_cohort_and_take_other_times() -> None:
+    panel = random_panel(4, units=30, share=1.0)
+    space, mixed, again = run(panel), run(panel, kind="mixed"), run(panel, kind="mixed")
+    assert mixed.actual == space.actual
+    pd.testing.assert_frame_equal(mixed.draws, again.draws)
+    assert not np.allclose(mixed.draws["estimate"], space.draws["estimate"])
+    # the first draw by hand
+    first = panel.groupby(UNIT)[FIRST].first()
+    ordered = panel.sort_values([UNIT, YEAR]).reset_index(drop=True)
+    units = ordered[UNIT].astype("category").cat.codes.to_numpy()
+    dealt = _other_times(_deal(ordered[FIRST].to_numpy(), units, 40, 0), np.unique(panel[YEAR])[1:], 0)
+    for draw in range(40):
+        sizes = pd.Series(dealt[np.isfinite(dealt[:, draw]), draw]).value_counts()
+        assert sizes.sum() == first.notna().sum()
+        assert sizes.index.min() > panel[YEAR].min()
+
+
+def test_a_placebo_of_no_known_kind_and_one_without_a_past_are_refused() -> None:
+    with pytest.raises(ValueError, match="kind is 'space', 'time' or 'mixed'"):
+        run(random_panel(3), kind="elsewhere")
+    panel = random_panel(3, share=1.0)
+    early = panel.assign(**{FIRST: panel[FIRST].where(panel[FIRST].isna(), panel[YEAR].min() + 1)})
+    with pytest.raises(ValueError, match="nothing can be brought forward"):
+        run(early, kind="time")
