@@ -68,7 +68,9 @@ def _panel_columns(study: Study) -> Iterable[Column]:
         yield (
             variable.name,
             "double",
-            f"{variable.unit}. {variable.label.en.rstrip('.')}; drawn from {variable.source}.",
+            f"{variable.unit}. {variable.label.en.rstrip('.')}; made of {variable.written}."
+            if variable.formula
+            else f"{variable.unit}. {variable.label.en.rstrip('.')}; drawn from {variable.source}.",
         )
         if variable.interpolate != "none":
             yield f"{variable.name}__imputed", "boolean", f"Whether {variable.name} was filled in."

@@ -104,7 +104,7 @@ def _behind(study: Study, column: str, formulas: Formulas) -> set[str]:
     if variable is None:
         return set()
     scored = next((made for made in study.efficiency if variable.source in made.columns), None)
-    drawn = scored.variables if scored else (variable.source,)
+    drawn = scored.variables if scored else variable.uses or (variable.source,)
     return {name for source in drawn for name in formulas.behind(source)}
 
 

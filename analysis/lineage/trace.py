@@ -48,45 +48,72 @@ class Trace:
         return Node("panel", column, f"{column} = {flag}, {year}", year, flag, inputs=(node,))
 
     def _variable(self, panel: str, variable: Row, year: int, published: float) -> Node:
-        name, source = variable["column_name"], variable["city_year_column"]
-        parts = self._parts(source)
-        rows = self._rows(panel, source, parts)
+        name, text = variable["column_name"], _formula(variable)
+        source = name if text else variable["city_year_column"]
+        parts = list(formula.read(text).parts) if text else self._parts(source)
+        rows = self._rows(panel, source, parts, text)
         steps = Steps.of(rows, source, variable, parts)
         own = rows["city_code"] == self.published.city
         at = int(np.flatnonzero(own & (rows["year"] == year))[0])
-        lines = [f"{variable['label_en']}; {variable['role']}; drawn from {source}", *steps.lines(at)]
-        lines += differs(published, float(steps.final.iloc[at]))
-        imputed = steps.imputed(at)
+        lines = [f"{variable['label_en']}; {variable['role']}; {'made of' if text else 'drawn from'} {text or source}"]
+        inputs: list[Node] = []
+        how = variable["interpolate"], longest(variable)
         if parts:
-            how = variable["interpolate"], longest(variable)
-            lines.insert(1, weighted(rows, parts, *how))
-            inputs = tuple(self._within(panel, part, year, *how) for part in parts)
-        elif imputed:
-            years = neighbours(rows[own & rows[source].notna()]["year"].tolist(), year)
-            lines.insert(1, filled_in(source, year, years, variable["interpolate"]))
-            inputs = tuple(self._source(panel, source, t) for t in years)
-        else:
-            inputs = (self._source(panel, source, year),)
+            lines.append(weighted(rows, parts, *how))
+        known = rows[own & rows[source].notna()]["year"].tolist()
+        for row in steps.behind(at):
+            of = int(rows["year"].iloc[row])
+            if parts:
+                inputs += [self._within(panel, part, of, *how) for part in parts]
+                continue
+            filled = pd.isna(steps.measured.iloc[row]) and pd.notna(steps.filled.iloc[row])
+            years = neighbours(known, of) if filled else [of]
+            if filled:
+                lines.append(filled_in(source, of, years, variable["interpolate"]))
+            inputs += [self._made(name, text, t) if text else self._source(panel, source, t) for t in years]
+        lines += [*steps.lines(at), *differs(published, float(steps.final.iloc[at]))]
+        imputed = steps.imputed(at)
         details = {
             **{key: variable[key] for key in ("interpolate", "log", "winsorize_low", "winsorize_high")},
+            **{key: variable[key] for key in ("scale", "change", "lag", "standardise") if key in variable},
             "max_gap": longest(variable),
             "panel": panel,
             "imputed": imputed,
             "winsorised": steps.winsorised(at),
         }
         title = f"{name} = {with_unit(published, variable['unit'])}, {year}{' (filled in)' if imputed else ''}"
-        return Node("panel", name, title, year, published, variable["unit"], tuple(lines), details, inputs)
+        return Node("panel", name, title, year, published, variable["unit"], tuple(lines), details, tuple(inputs))
+
+    def _made(self, name: str, text: str, year: int) -> Node:
+        """The value that a study's own formula gives."""
+
+        def look_up(column: str, at: int, interpolated: bool) -> float:
+            held = self.published.city_year
+            return _number(held.at[at, column]) if at in held.index else math.nan
+
+        reading = formula.evaluate(text, year, look_up)
+        inputs = tuple(
+            self.column(each.name, each.year) for each in reading.inputs if each.year in self.published.years
+        )
+        title = f"{name} = {number(reading.value)}, {year}: {text}"
+        lines = (*written(reading), *reading.reasons)
+        return Node("formula", name, title, year, reading.value, "", lines, {"formula": text}, inputs)
 
     def _parts(self, column: str) -> list[str]:
         """The columns that a column of city_year is an entropy index of."""
         declared = self.published.formulas.get(("panel", column))
         return declared.parts if declared else []
 
-    def _rows(self, panel: str, source: str, parts: list[str]) -> pd.DataFrame:
-        """city_code, year, the source column and its parts for every row of the panel: what is pooled."""
+    def _rows(self, panel: str, source: str, parts: list[str], text: str = "") -> pd.DataFrame:
+        """City, year, source (or what a formula gives) and its parts for every row of the panel: what is pooled."""
         rows = self.published.read(f"panels.{panel}", ["city_code", "year"], None)
-        how = self._specification(panel, source)
-        if how:
+        how = None if text else self._specification(panel, source)
+        if text:
+            names = list(formula.names(text))
+            found = self.published.read("panels.city_year", ["city_code", "year", *names], None)
+            made = found[names].notna().all(axis=1).map({True: 0.0, False: math.nan}) if parts else _every(text, found)
+            found = found[["city_code", "year", *parts]].assign(**{source: made})
+        elif how:
             scores = self.published.read("scores.efficiency", None, None)
             mine = scores[["study", "name", "frontier"]].eq([panel, how["name"], how["frontier"]]).all(axis=1)
             found = scores.loc[mine, ["city_code", "year", "score"]].rename(columns={"score": source})
@@ -211,6 +238,23 @@ class Trace:
         else:
             behind = [change for change in self.published.changes if change["year"] == year]
         return [f"{change['year']}: {change['what']}" for change in behind] or ["nothing has changed"]
+
+
+def _formula(variable: Row) -> str:
+    """The formula by which a study makes a variable; empty for one that is drawn from a column."""
+    drawn = variable["city_year_column"]
+    return "" if isinstance(drawn, str) and drawn else str(variable["formula"])
+
+
+def _every(text: str, rows: pd.DataFrame) -> pd.Series:
+    """A formula in every row: city_code, year and the columns that it uses."""
+    cities = {city: own.set_index("year").to_dict() for city, own in rows.groupby("city_code")}
+
+    def value(city: str, year: int) -> float:
+        held = cities[city]
+        return formula.evaluate(text, year, lambda name, at, _: _number(held[name].get(at, math.nan))).value
+
+    return pd.Series([value(*key) for key in zip(rows["city_code"], rows["year"], strict=True)], rows.index, float)
 
 
 def _entry(row: Row) -> Node:

@@ -214,11 +214,13 @@ def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
 
 def _of_variable(variable: Variable, study: Study, origin: Origin) -> dict[str, Any]:
     scored = next((score for score in study.efficiency if variable.source in score.columns), None)
-    drawn = scored.variables if scored else (variable.source,)
+    drawn = scored.variables if scored else variable.uses or (variable.source,)
     sources = sorted({source for column in drawn for source in origin.of(column)})
     definition = (
         _score(scored, scored.columns[variable.source])
         if scored
+        else f"{variable.formula}."
+        if variable.formula
         else _told("city_year", variable.source, None, origin)["definition"]
     )
     steps = " ".join([definition or f"{variable.source} of panels.city_year.", *_steps(variable)])
@@ -241,10 +243,15 @@ def _steps(variable: Variable) -> list[str]:
         "neighbour_mean": f"{gaps} filled with the mean of the years around.",
     }
     steps = [filled[variable.interpolate]] if variable.interpolate in filled else []
-    steps += ["Natural logarithm."] if variable.log else []
+    scales = {"log": "Natural logarithm.", "log1p": "Natural logarithm of 1 + x.", "asinh": "Inverse hyperbolic sine."}
+    steps += [scales[variable.scale]] if variable.scale in scales else []
+    changes = {"difference": "Less the year before.", "growth": "Over the year before, less 1."}
+    steps += [changes[variable.change]] if variable.change in changes else []
+    steps += [f"The value of {variable.lag} year{'s' * (variable.lag > 1)} before."] if variable.lag else []
     if variable.winsorize:
         low, high = variable.winsorize
         steps.append(f"Winsorised at {low:.0%} and {high:.0%}.")
+    steps += ["Standardised over all rows."] if variable.standardise else []
     return steps
 
 

@@ -136,8 +136,7 @@ def coverage(study: Study, panel: pd.DataFrame) -> pd.DataFrame:
         values = int(panel[variable.name].notna().sum()) if there else 0
         flag = f"{variable.name}{IMPUTED}"
         imputed = int(panel[flag].fillna(0).astype(bool).sum()) if flag in panel.columns else 0
-        source = f"ln {variable.source}" if variable.log else variable.source
-        label = (variable.name, variable.label.en, variable.label.zh, variable.unit, source)
+        label = (variable.name, variable.label.en, variable.label.zh, variable.unit, variable.written)
         rows.append((*label, values, imputed, len(panel) - values))
     return pd.DataFrame(rows, columns=["name", "label", "label_zh", "unit", "source", "values", "imputed", "missing"])
 

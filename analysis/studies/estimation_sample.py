@@ -58,9 +58,13 @@ def missing(study: Study, columns: Iterable[str], panel: pd.DataFrame) -> str | 
     for column in dict.fromkeys(columns):
         if column in panel.columns and panel[column].notna().any():
             continue
-        source = next((variable.source for variable in study.variables if variable.name == column), None)
-        if source is None:
+        variable = next((variable for variable in study.variables if variable.name == column), None)
+        if variable is None:
             return f"The panel has no value of {column!r}."
+        if variable.formula:
+            uses = ", ".join(variable.uses)
+            return f"{column!r} is {variable.formula}, and no raw source provides all of {uses} for any city and year."
+        source = variable.source
         scored = next((made for made in study.efficiency if source in made.columns), None)
         if scored:
             return f"{column!r} is scored from {', '.join(scored.variables)}, and no raw source provides all of them."

@@ -31,10 +31,18 @@ class Label:
 
 @dataclass(frozen=True)
 class Variable:
-    """A column of the study's panel: ``source`` of panels.city_year, interpolated, logged, winsorised, in that order.
+    """A column of the study's panel, made in this order over the panel's years, each step on what the one before gave.
 
-    ``log`` is the natural logarithm, missing where the value is not positive; ``winsorize`` holds the two pooled
-    quantiles, or None. ``max_gap`` is the longest gap in years that is filled, None for any.
+    Attributes
+    ----------
+    source : the column of panels.city_year (or score of the study) that it is drawn from; with a ``formula``, its name.
+    formula : arithmetic over columns of panels.city_year, in all of its years, or None; ``uses`` are its columns.
+    interpolate, max_gap : how gaps inside a city's series are filled, and the longest that is, None for any.
+    scale : "log" (natural, missing where the value is not positive), "log1p" (ln(1 + x)), "asinh" or "none".
+    change : "difference" (less the year before), "growth" (over the year before, less 1) or "none".
+    lag : by how many years the value is that of an earlier year; the panel's first years are then missing.
+    winsorize : the two pooled quantiles to which tails are pulled in, or None.
+    standardise : less the mean and over the standard deviation (n - 1) of all rows of the panel.
     """
 
     name: str
@@ -42,10 +50,29 @@ class Variable:
     role: str
     label: Label
     unit: str
-    log: bool
     interpolate: str
     winsorize: tuple[float, float] | None
     max_gap: int | None = None
+    scale: str = "none"
+    change: str = "none"
+    lag: int = 0
+    standardise: bool = False
+    formula: str | None = None
+    uses: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> bool:
+        """Whether it is in natural logarithms."""
+        return self.scale == "log"
+
+    @property
+    def written(self) -> str:
+        """What it is made of, with what is done to its values in symbols."""
+        text = self.formula or self.source
+        text = {"log": f"ln {text}", "log1p": f"ln(1 + {text})", "asinh": f"asinh {text}"}.get(self.scale, text)
+        text = text if self.change == "none" else f"{self.change} of {text}"
+        text = f"{text}, {self.lag} year{'s' * (self.lag > 1)} before" if self.lag else text
+        return f"{text}, standardised" if self.standardise else text
 
 
 @dataclass(frozen=True)

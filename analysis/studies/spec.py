@@ -129,21 +129,37 @@ def _to_check(policy: str, scope: tuple[str, ...], names: Known) -> tuple[int, i
 
 
 def variables_table(studies: Collection[Study]) -> pd.DataFrame:
-    """One row a variable, in the order of the YAML (``position`` from 1), as the warehouse loads it."""
+    """One row a variable, in the order of the YAML (``position`` from 1), as the warehouse loads it.
+
+    ``formula_sql`` is missing where the formula is an entropy index, which is made of all rows; ``uses`` joins the
+    columns of a formula with commas.
+    """
     columns = (
-        *("study", "position", "name", "source_column", "role", "log", "interpolate", "max_gap"),
-        *("winsorize_low", "winsorize_high", "label_en", "label_zh", "unit"),
+        *("study", "position", "name", "source_column", "formula", "formula_sql", "uses", "role", "interpolate"),
+        *("max_gap", "scale", "change", "lag", "winsorize_low", "winsorize_high", "standardise"),
+        *("label_en", "label_zh", "unit"),
     )
     rows = []
     for study, panel in _panels(studies):
         for position, v in enumerate(study.variables, start=1):
             low, high = v.winsorize or (None, None)
-            label = (v.label.en, v.label.zh, v.unit)
-            fill = (v.interpolate, v.max_gap)
-            rows.append((panel, position, v.name, v.source, v.role, v.log, *fill, low, high, *label))
+            made = (v.formula, _sql(v.formula), ",".join(v.uses) or None)
+            steps = (v.interpolate, v.max_gap, v.scale, v.change, v.lag, low, high, v.standardise)
+            rows.append((panel, position, v.name, v.source, *made, v.role, *steps, v.label.en, v.label.zh, v.unit))
     table = pd.DataFrame(rows, columns=list(columns))
+    texts = dict.fromkeys(("formula", "formula_sql", "uses"), "str")
     floats = {"winsorize_low": "float64", "winsorize_high": "float64"}
-    return table.astype({"position": "int64", "log": "bool", "max_gap": "Int64", **floats})
+    whole = {"position": "int64", "lag": "int64", "max_gap": "Int64"}
+    return table.astype({**whole, "standardise": "bool", **texts, **floats})
+
+
+def _sql(formula: str | None) -> str | None:
+    if formula is None:
+        return None
+    from analysis.formulas import parse
+
+    parsed = parse(formula)
+    return None if parsed.parts else parsed.sql()
 
 
 def studies_table(studies: Collection[Study]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,9 @@ from analysis.studies.records import (
     OtherPolicy,
     Variable,
 )
+
+if TYPE_CHECKING:
+    from analysis.formulas import Formula
 
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
 PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", *FLAGS)
@@ -205,33 +208,83 @@ class WrittenEfficiency(Strict):
 
 
 class WrittenVariable(Strict):
-    """A column of the panel, drawn from the warehouse, then interpolated, logged and winsorised, in that order."""
+    """A column of the panel. What is done to its values is done in the order of the keys below."""
 
     name: ColumnName
-    source: Annotated[str, Word("a column of panels.city_year or a score of the study", of=("columns", "scores"))] = (
-        Field(alias="from")
-    )
     role: Role
     label: BothLanguages | None = None
     unit: Text | None = None
-    log: Flag = False
-    interpolate: Interpolate = "none"
-    max_gap: MaximumGap | None = None
-    winsorize: Quantiles | None = None
+    source: Annotated[
+        str | None, Word("a column of panels.city_year or a score of the study", of=("columns", "scores"))
+    ] = Field(default=None, alias="from", description="Column of panels.city_year or score that it is drawn from.")
+    formula: Text | None = Field(
+        default=None,
+        description="In its place: arithmetic over columns of panels.city_year, as in x / (y - z).",
+    )
+    interpolate: Interpolate = Field(default="none", description="How gaps inside a city's series are filled.")
+    max_gap: MaximumGap | None = Field(default=None, description="Longest gap in years that is filled; null: any.")
+    log: Flag = Field(default=False, description="Natural logarithm; missing where the value is not positive.")
+    log1p: Flag = Field(default=False, description="ln(1 + x).")
+    asinh: Flag = Field(default=False, description="Inverse hyperbolic sine.")
+    difference: Flag = Field(default=False, description="Less the value of the year before.")
+    growth: Flag = Field(default=False, description="Over the value of the year before, less 1.")
+    lag: Annotated[int, Between(0, 50)] = Field(default=0, description="The value of so many years before.")
+    winsorize: Quantiles | None = Field(default=None, description="Quantiles of all rows to which tails are pulled in.")
+    standardise: Flag = Field(default=False, description="Less the mean, over the standard deviation of all rows.")
+
+    @field_validator("formula")
+    @classmethod
+    def _can_be_read(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None:
+            _formula(text, _context(info).get("columns"), info.data.get("name", ""))
+        return text
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if (self.source is None) == (self.formula is None):
+            raise ValueError("a variable has one of `from` and `formula`")
+        for keys in (("log", "log1p", "asinh"), ("difference", "growth")):
+            if sum(getattr(self, key) for key in keys) > 1:
+                raise ValueError(f"a variable has at most one of {', '.join(keys)}")
+        if self.growth and self._one_of("log", "log1p", "asinh") != "none":
+            raise ValueError("the growth of a logarithm means nothing; `difference` of a log is growth")
+        return self
+
+    def _one_of(self, *keys: str) -> str:
+        return next((key for key in keys if getattr(self, key)), "none")
 
     def record(self, defaults: Mapping[str, Any], units: Mapping[str, str]) -> Variable:
         """The variable, with what is said of all variables where it says nothing, and the unit of its source."""
         said = {key: getattr(self, key) if key in self.model_fields_set else value for key, value in defaults.items()}
-        unit = self.unit or (f"ln {units[self.source]}" if self.log else units[self.source])
-        return Variable(
+        made = Variable(
             name=self.name,
-            source=self.source,
+            source=self.source or self.name,
             role=self.role,
             label=label_of(self.label, self.name),
-            unit=unit,
-            log=self.log,
+            unit=self.unit or "",
+            scale=self._one_of("log", "log1p", "asinh"),
+            change=self._one_of("difference", "growth"),
+            lag=self.lag,
+            standardise=self.standardise,
+            formula=self.formula,
+            uses=_formula(self.formula).names if self.formula else (),
             **said,
         )
+        return made if self.unit else replace(made, unit=_unit(made, units.get(made.source, "by its formula")))
+
+
+def _formula(text: str, names: Collection[str] | None = None, itself: str = "") -> Formula:
+    # the parser takes a moment to import, and few studies need it
+    from analysis.formulas import parse
+
+    return parse(text, names, itself=itself, what="a column of panels.city_year")
+
+
+def _unit(variable: Variable, unit: str) -> str:
+    """The unit of a variable from that of what it is made of."""
+    unit = {"log": f"ln {unit}", "log1p": f"ln(1 + {unit})", "asinh": f"asinh {unit}"}.get(variable.scale, unit)
+    unit = {"difference": f"change, {unit}", "growth": "ratio"}.get(variable.change, unit)
+    return "standard deviations" if variable.standardise else unit
 
 
 def _scopes_exist(scopes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:

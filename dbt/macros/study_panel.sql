@@ -1,10 +1,12 @@
 {#
     A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
-    year, treatment, and its variables drawn from city_year, then interpolated within the study's years, logged and winsorised.
-    Each interpolated variable has a flag <name>__imputed. Other policies of the study (raw.study_policies) are 0/1 columns.
+    year, treatment, and its variables drawn from city_year or made of it by a formula (over all years of city_year), then, in
+    this order and within the study's years: interpolated; logged (ln x, ln(1 + x) or asinh x); differenced or turned into
+    growth; lagged; winsorised; standardised. Each interpolated variable has a flag <name>__imputed: of a difference, whether
+    either year was filled in. Other policies of the study (raw.study_policies) are 0/1 columns.
     borders_merged and borders_changed are those of city_year.
     A variable whose source is no column of city_year is empty: its study says "not computed", and why.
-    A variable drawn from an entropy index is built anew from the index's parts, each interpolated, over the rows of the panel.
+    A variable that is drawn from an entropy index or is one is built anew from the index's parts, each interpolated, over the rows of the panel.
 #}
 {% macro study_panel(study) %}
 {%- set city_year = ref('city_year') -%}
@@ -26,7 +28,17 @@
     {%- set score_names = scored | map(attribute='name') | list -%}
     {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
     {%- set indices = entropy_parts() -%}
-    {%- set variables = run_query("select name, source_column, log, interpolate, max_gap, winsorize_low, winsorize_high from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
+    {%- set variables = run_query("select name, source_column, formula, formula_sql, uses, scale, interpolate, max_gap, change, lag, winsorize_low, winsorize_high, standardise from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
+    {%- set parts = {} -%}
+    {%- for variable in variables -%}
+        {%- set uses = (variable['uses'] or '').split(',') -%}
+        {%- do parts.update({variable['name']: uses if variable['formula'] and not variable['formula_sql'] else indices.get(variable['source_column'], [])}) -%}
+    {%- endfor -%}
+    {%- set made = [] -%}
+    {%- for variable in variables if variable['formula_sql'] and (not known or not variable['uses'].split(',') | reject('in', known) | list) -%}
+        {%- do made.append(variable) -%}
+    {%- endfor -%}
+    {%- set made_names = made | map(attribute='name') | list -%}
 with adoption as (
     select city_code, min(adoption::integer) as adoption
     from {{ policies }}
@@ -62,6 +74,18 @@ scores as (
 ),
 
 {% endif -%}
+{% if made -%}
+formulas as (
+    select
+        city_code,
+        year,
+        {% for variable in made -%}
+        {{ variable['formula_sql'] }} as "{{ variable['name'] }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from {{ city_year }}
+),
+
+{% endif -%}
 grid as (
     select cities.city_code, years.year, adoption.adoption
     from {{ cities }} as cities
@@ -78,15 +102,18 @@ measured as (
         coalesce(city_year.borders_merged, false) as borders_merged,
         coalesce(city_year.borders_changed, false) as borders_changed,
         {% for variable in variables -%}
-        {% for part in indices.get(variable['source_column'], []) -%}
+        {% for part in parts[variable['name']] -%}
         city_year."{{ part }}"::double as "{{ variable['name'] }}__{{ part }}",
         {% endfor -%}
-        {% if variable['source_column'] in score_names %}scores."{{ variable['source_column'] }}"{% elif variable['source_column'] in known or not known %}city_year."{{ variable['source_column'] }}"{% else %}null{% endif %}::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
+        {% if variable['name'] in made_names %}formulas."{{ variable['name'] }}"{% elif variable['formula'] and parts[variable['name']] %}case when {% for part in parts[variable['name']] %}city_year."{{ part }}" is not null{{ " and " if not loop.last }}{% endfor %} then 0 end{% elif variable['formula'] %}null{% elif variable['source_column'] in score_names %}scores."{{ variable['source_column'] }}"{% elif variable['source_column'] in known or not known %}city_year."{{ variable['source_column'] }}"{% else %}null{% endif %}::double as "{{ variable['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from grid
     left join {{ city_year }} as city_year on grid.city_code = city_year.city_code and grid.year = city_year.year
     {%- if scored %}
     left join scores on grid.city_code = scores.city_code and grid.year = scores.year
+    {%- endif %}
+    {%- if made %}
+    left join formulas on grid.city_code = formulas.city_code and grid.year = formulas.year
     {%- endif %}
 ),
 
@@ -98,7 +125,7 @@ interpolated as (
         borders_merged,
         borders_changed,
         {% for variable in variables -%}
-        {% for part in indices.get(variable['source_column'], []) -%}
+        {% for part in parts[variable['name']] -%}
         {%- set column = '"' ~ variable['name'] ~ '__' ~ part ~ '"' -%}
         {{ interpolate(column, variable['interpolate'], max_gap=variable['max_gap']) }} as {{ column }},
         {% endfor -%}
@@ -110,22 +137,22 @@ interpolated as (
     from measured
 ),
 
-{% for variable in variables if variable['source_column'] in indices -%}
+{% for variable in variables if parts[variable['name']] -%}
 "{{ variable['name'] }}__weights" as (
-    {{ entropy_weights('interpolated', parts_of(variable, indices)) }}
+    {{ entropy_weights('interpolated', parts_of(variable, parts)) }}
 ),
 
 {% endfor -%}
 indexed as (
     select
         interpolated.* replace (
-            {% for variable in variables if variable['source_column'] in indices -%}
-            {{ entropy_index(parts_of(variable, indices), '"' ~ variable['name'] ~ '__weights"') }} as "{{ variable['name'] }}",
+            {% for variable in variables if parts[variable['name']] -%}
+            {{ entropy_index(parts_of(variable, parts), '"' ~ variable['name'] ~ '__weights"') }} as "{{ variable['name'] }}",
             {% endfor -%}
             interpolated.year as year
         )
     from interpolated
-    {% for variable in variables if variable['source_column'] in indices -%}
+    {% for variable in variables if parts[variable['name']] -%}
     cross join "{{ variable['name'] }}__weights"
     {% endfor %}
 ),
@@ -134,13 +161,54 @@ logged as (
     select
         * replace (
             {% for variable in variables -%}
-            {%- if variable['log'] -%}
-            case when "{{ variable['name'] }}" > 0 then ln("{{ variable['name'] }}") end as "{{ variable['name'] }}",
+            {%- set column = '"' ~ variable['name'] ~ '"' -%}
+            {%- if variable['scale'] == 'log' -%}
+            case when {{ column }} > 0 then ln({{ column }}) end as {{ column }},
+            {%- elif variable['scale'] == 'log1p' -%}
+            case when {{ column }} > -1 then ln(1 + {{ column }}) end as {{ column }},
+            {%- elif variable['scale'] == 'asinh' -%}
+            asinh({{ column }}) as {{ column }},
             {%- endif -%}
             {%- endfor %}
             year as year
         )
     from indexed
+),
+
+{#- the grid holds every year of every city, so that the row before is the year before -#}
+{% set before = 'over (partition by city_code order by year)' -%}
+changed as (
+    select
+        * replace (
+            {% for variable in variables if variable['change'] != 'none' -%}
+            {%- set column = '"' ~ variable['name'] ~ '"' -%}
+            {%- if variable['change'] == 'difference' -%}
+            {{ column }} - lag({{ column }}) {{ before }} as {{ column }},
+            {%- else -%}
+            {{ column }} / nullif(lag({{ column }}) {{ before }}, 0) - 1 as {{ column }},
+            {%- endif -%}
+            {%- if variable['interpolate'] != 'none' -%}
+            "{{ variable['name'] }}__missing" or lag("{{ variable['name'] }}__missing") {{ before }} as "{{ variable['name'] }}__missing",
+            {%- endif -%}
+            {%- endfor %}
+            year as year
+        )
+    from logged
+),
+
+lagged as (
+    select
+        * replace (
+            {% for variable in variables if variable['lag'] -%}
+            {%- set column = '"' ~ variable['name'] ~ '"' -%}
+            lag({{ column }}, {{ variable['lag'] | int }}) {{ before }} as {{ column }},
+            {%- if variable['interpolate'] != 'none' -%}
+            lag("{{ variable['name'] }}__missing", {{ variable['lag'] | int }}) {{ before }} as "{{ variable['name'] }}__missing",
+            {%- endif -%}
+            {%- endfor %}
+            year as year
+        )
+    from changed
 ),
 
 tails as (
@@ -152,35 +220,71 @@ tails as (
         {% endif -%}
         {%- endfor %}
         count(*) as row_count
-    from logged
+    from lagged
 ),
 
+winsorised as (
+    select
+        lagged.* replace (
+            {% for variable in variables if variable['winsorize_low'] is not none -%}
+            {%- set column = 'lagged."' ~ variable['name'] ~ '"' -%}
+            case when {{ column }} is not null then least(greatest({{ column }}, tails."{{ variable['name'] }}__low"), tails."{{ variable['name'] }}__high") end as "{{ variable['name'] }}",
+            {% endfor -%}
+            lagged.year as year
+        )
+    from lagged
+    cross join tails
+),
+
+{% set scaled = variables | selectattr('standardise') | map(attribute='name') | list -%}
+{% if scaled -%}
+means as (
+    select
+        {% for name in scaled -%}
+        sum("{{ name }}" order by "{{ name }}") / nullif(count("{{ name }}"), 0) as "{{ name }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from winsorised
+),
+
+deviations as (
+    select
+        {% for name in scaled -%}
+        sqrt(sum(pow(winsorised."{{ name }}" - means."{{ name }}", 2) order by winsorised."{{ name }}") / nullif(count(winsorised."{{ name }}") - 1, 0)) as "{{ name }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from winsorised
+    cross join means
+),
+
+{% endif -%}
 final as (
     select
-        logged.city_code,
-        logged.year,
-        logged.adoption,
-        (logged.adoption is not null and logged.year >= logged.adoption)::integer as "{{ treatment }}",
+        winsorised.city_code,
+        winsorised.year,
+        winsorised.adoption,
+        (winsorised.adoption is not null and winsorised.year >= winsorised.adoption)::integer as "{{ treatment }}",
         {% for other in others -%}
-        coalesce(logged.year >= other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
+        coalesce(winsorised.year >= other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
         {% endfor -%}
-        logged.borders_merged,
-        logged.borders_changed,
+        winsorised.borders_merged,
+        winsorised.borders_changed,
         {% for variable in variables -%}
-        {%- set column = 'logged."' ~ variable['name'] ~ '"' -%}
-        {%- if variable['winsorize_low'] is not none -%}
-        case when {{ column }} is not null then least(greatest({{ column }}, tails."{{ variable['name'] }}__low"), tails."{{ variable['name'] }}__high") end as "{{ variable['name'] }}",
+        {%- set column = 'winsorised."' ~ variable['name'] ~ '"' -%}
+        {%- if variable['standardise'] -%}
+        ({{ column }} - means."{{ variable['name'] }}") / nullif(deviations."{{ variable['name'] }}", 0) as "{{ variable['name'] }}",
         {%- else -%}
         {{ column }} as "{{ variable['name'] }}",
         {%- endif %}
         {% if variable['interpolate'] != 'none' -%}
-        logged."{{ variable['name'] }}__missing" and {{ column }} is not null as "{{ variable['name'] }}__imputed",
+        winsorised."{{ variable['name'] }}__missing" and {{ column }} is not null as "{{ variable['name'] }}__imputed",
         {% endif -%}
         {%- endfor %}
-    from logged
-    cross join tails
+    from winsorised
+    {%- if scaled %}
+    cross join means
+    cross join deviations
+    {%- endif %}
     {%- if others %}
-    left join other_policies on logged.city_code = other_policies.city_code
+    left join other_policies on winsorised.city_code = other_policies.city_code
     {%- endif %}
 )
 
@@ -191,8 +295,8 @@ select * from {{ city_year }}, {{ scores_table }}, {{ policies }}, {{ cities }},
 {% endmacro %}
 
 {# The columns of a panel that hold the parts of an entropy index while it is made. #}
-{% macro parts_of(variable, indices) -%}
+{% macro parts_of(variable, parts) -%}
     {%- set named = [] -%}
-    {%- for part in indices[variable['source_column']] -%}{%- do named.append(variable['name'] ~ '__' ~ part) -%}{%- endfor -%}
+    {%- for part in parts[variable['name']] -%}{%- do named.append(variable['name'] ~ '__' ~ part) -%}{%- endfor -%}
     {{ return(named) }}
 {%- endmacro %}

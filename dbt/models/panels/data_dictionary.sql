@@ -25,14 +25,18 @@ final as (
         variables.label_en,
         variables.label_zh,
         variables.unit,
-        variables.source_column as city_year_column,
+        case when variables.formula is null then variables.source_column end as city_year_column,
         variables.role,
         variables.interpolate,
         variables.max_gap,
-        variables.log,
+        variables.scale = 'log' as log,
+        variables.scale,
+        variables.change,
+        variables.lag,
         variables.winsorize_low,
         variables.winsorize_high,
-        formulas.formula
+        variables.standardise,
+        coalesce(variables.formula, formulas.formula) as formula
     from variables
     left join formulas on variables.source_column = formulas.name
     union all by name
@@ -46,6 +50,10 @@ final as (
         'flag' as role,
         'none' as interpolate,
         false as log,
+        'none' as scale,
+        'none' as change,
+        0 as lag,
+        false as standardise,
         flags.formula
     from {{ source('raw', 'studies') }} as studies
     cross join flags

@@ -42,6 +42,7 @@ exhibits:
       - {label: "(2)", outcome: ln_pgdp, sample: {exclude_cities: [110000], where: {region: east}}}
   figure_1: {kind: event_study, outcomes: [ln_pgdp], base: 0, beside: [-1], leads: 3, lags: 2}
 """
+FROM = "from: trade_share"
 
 
 @pytest.fixture
@@ -122,6 +123,22 @@ def test_gaps_that_may_be_filled_are_limited_for_all_variables_or_for_one(write)
     assert [variable.max_gap for variable in load(write(text=text), NAMES).variables] == [3, None]
 
 
+def test_a_variable_is_made_by_a_formula_and_by_steps_that_the_warehouse_is_told_of(write) -> None:
+    new = "formula: trade_share / gdp_per_capita_yuan, log1p: true, difference: true, lag: 2, standardise: true"
+    study = load(write(FROM, new), NAMES)
+    made = study.variables[1]
+    assert made.uses == ("trade_share", "gdp_per_capita_yuan")
+    assert made.written == "difference of ln(1 + trade_share / gdp_per_capita_yuan), 2 years before, standardised"
+    assert made.unit == "standard deviations"
+    row = variables_table([study]).set_index("name").loc["open"]
+    assert row[["scale", "change", "lag", "standardise"]].tolist() == ["log1p", "difference", 2, True]
+    assert row["formula_sql"] == '"trade_share" / NULLIF("gdp_per_capita_yuan", 0)'
+    index = load(write(FROM, "formula: 'entropy_index(trade_share, gdp_per_capita_yuan)'"), NAMES)
+    row = variables_table([index]).set_index("name").loc["open"]
+    assert pd.isna(row["formula_sql"])
+    assert row["uses"] == "trade_share,gdp_per_capita_yuan"
+
+
 def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> None:
     text = STUDY.replace("where: {region: east}", "where: {borders_changed: false, moved: 0}")
     groups = "groups:\n  - {name: moved, ever: borders_changed}\n"
@@ -194,6 +211,14 @@ def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> No
         ("controls: [open]", "controls: [open", "not valid YAML"),
         ("controls: [open]", "controls: [open, open]", "line 13.*twice"),
         ("study: trial", "study: other", "line 1, key 'study'.*must agree"),
+        (f"{FROM}, ", "", "line 11, key 'variables.2.': a variable has one of `from` and `formula`"),
+        (FROM, f"{FROM}, formula: trade_share * 2", "line 11.*one of `from` and `formula`"),
+        (FROM, "formula: trade_shar * 2", "line 11, key 'variables.2..formula'.*'trade_shar' is not.*'trade_share'"),
+        (FROM, "formula: trade_share; drop table x", "line 11, key 'variables.2..formula'.*';'"),
+        (FROM, "formula: open * 2", "line 11.*formula of 'open' refers to itself"),
+        (FROM, f"{FROM}, log1p: true, asinh: true", "line 11.*at most one of log, log1p, asinh"),
+        (FROM, f"{FROM}, log: true, growth: true", "line 11.*growth of a logarithm means nothing"),
+        (FROM, f"{FROM}, lag: -1", "line 11, key 'variables.2..lag'.*from 0 to 50, found -1"),
     ],
 )
 def test_a_fault_names_file_line_key_and_the_nearest_word(write, old: str, new: str, expected: str) -> None:
