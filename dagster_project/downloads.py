@@ -192,7 +192,7 @@ def _results(candidate: Path, study: str) -> dict[str, bytes]:
 
 def citation(study: Study, about: dict[str, Any]) -> str:
     """What to cite for a study, as text."""
-    from analysis.reporting.table import SAMPLE_NOTE
+    from analysis.printing.table import SAMPLE_NOTE
 
     paper = [f"{study.citation}{f' https://doi.org/{study.doi}' if study.doi else ''}"] if study.citation else []
     own = (

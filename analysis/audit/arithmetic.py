@@ -9,10 +9,10 @@ from itertools import combinations
 import numpy as np
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.inputs import REGRESSIONS, Inputs, Printed, said
+from analysis.audit.inputs import Inputs, Printed, said
 from analysis.audit.rule import Found, Rule
 from analysis.results import stars
-from analysis.studies.methods import ADOPTION, TIME, UNIT
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
 from analysis.studies.records import Model
 
 #: A sample smaller than this share of the study's is cut, not merely short of some rows.
@@ -266,7 +266,7 @@ def sample_years(inputs: Inputs) -> Iterator[Found]:
     said_already = set()
     for item in inputs.coefficients:
         n = item.n
-        regression = item.model is not None and item.model.method in REGRESSIONS
+        regression = item.model is not None and METHODS[item.model.method].is_regression
         if not regression or not np.isfinite(n) or n <= cities * years or (item.exhibit, n) in said_already:
             continue
         said_already.add((item.exhibit, n))

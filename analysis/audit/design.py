@@ -14,7 +14,7 @@ from analysis.audit.rule import Found, Rule
 from analysis.did.bacon import ALWAYS, LATER, bacon
 from analysis.did.regression import FEW_TREATED, design_matrix
 from analysis.studies.estimation_sample import city_groups
-from analysis.studies.methods import ADOPTION, TIME, UNIT
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
 from analysis.studies.records import Interaction, Model, lead_name
 
 #: Treated cities below which a group's own effect is a few cities' story, and below which it is an anecdote.
@@ -118,8 +118,10 @@ def few_treated_clusters(inputs: Inputs) -> Iterator[Found]:
         return
     beside = []
     if inputs.estimates is not None:
+        models = [model for exhibit in inputs.study.exhibits for model in exhibit.models]
+        repeated = [model.label for model in models if METHODS[model.method].repeats]
         rows = inputs.estimates
-        bootstrap = rows[rows["model"].str.contains("wild_bootstrap") & rows["term"].eq(inputs.study.treatment)]
+        bootstrap = rows[rows["model"].isin(repeated) & rows["term"].eq(inputs.study.treatment)]
         beside += [
             f"{m}: p = {p:.3f}" for m, p in zip(bootstrap["model"], bootstrap["p"], strict=True) if np.isfinite(p)
         ]

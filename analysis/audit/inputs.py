@@ -13,14 +13,12 @@ import pandas as pd
 from scipy import stats
 
 from analysis.studies.estimation_sample import model_frame
-from analysis.studies.methods import ADOPTION, TIME, UNIT
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
 from analysis.studies.published import Published
 from analysis.studies.published.text import Text
 from analysis.studies.records import Exhibit, Model, Study
 
 DESCRIPTIVE = "descriptive"
-#: Methods that print one regression with the study's own fixed effects on all rows of their sample.
-REGRESSIONS = ("two_way", "psm_did", "two_stage", "wild_bootstrap")
 
 
 class NotAtHand(Exception):
@@ -214,7 +212,7 @@ class Inputs:
         """Whether a model is the two-way regression of the treatment alone on the whole panel."""
         return (
             model is not None
-            and model.method in ("two_way", "wild_bootstrap")
+            and METHODS[model.method].estimand == "two-way"
             and model.treatments == (self.study.treatment,)
             and tuple(model.fixed_effects) == tuple(self.study.fixed_effects)
             and model.panel is None

@@ -10,8 +10,9 @@ import numpy as np
 from scipy import stats
 
 from analysis.audit.finding import ERROR, NOTE, WARNING
-from analysis.audit.inputs import REGRESSIONS, Inputs, Printed, said
+from analysis.audit.inputs import Inputs, Printed, said
 from analysis.audit.rule import Found, Rule
+from analysis.studies.methods import METHODS
 from analysis.studies.records import Model
 
 #: A standard error so many times larger or smaller than its neighbours', scaled by the root of n, is out of line.
@@ -71,7 +72,13 @@ def standard_error_out_of_line(inputs: Inputs) -> Iterator[Found]:
     by_outcome: dict[str, list[Printed]] = {}
     for item in inputs.effects:
         model = item.model
-        if model and model.method in REGRESSIONS and id(model) not in split and np.isfinite(item.n) and item.se > 0:
+        if (
+            model
+            and METHODS[model.method].is_regression
+            and id(model) not in split
+            and np.isfinite(item.n)
+            and item.se > 0
+        ):
             by_outcome.setdefault(model.outcome, []).append(item)
     for outcome, items in by_outcome.items():
         whole = [item for item in items if inputs.is_full(item.model)]

@@ -17,12 +17,10 @@ from analysis.audit.design import timing_weights
 from analysis.audit.inputs import DESCRIPTIVE, Inputs, NotAtHand, Printed, said
 from analysis.did.bacon import EARLIER, LATER, UNTREATED
 from analysis.results import CannotEstimate
-from analysis.studies.methods import ADOPTION, TIME
+from analysis.studies.methods import ADOPTION, METHODS, TIME
 from analysis.studies.records import Model
 
 EXACT, MISSED, ESTIMATED, CANNOT = "reproduced exactly", "not reproduced", "estimated here", "cannot be reproduced"
-#: Methods whose rows follow from the sample alone, missing values apart.
-WHOLE_SAMPLE = ("two_way", "two_stage", "wild_bootstrap", "spatial_panel")
 #: Printed name of a kind of comparison -> its type.
 COMPARISONS = {
     "earlier treated against later": EARLIER,
@@ -178,7 +176,7 @@ def _sizes(inputs: Inputs) -> Iterator[Line]:
 
 def _structural(inputs: Inputs, model: Model) -> tuple[float | None, str]:
     """Rows that a model's sample has by lists and years alone, or None and why that is not known."""
-    if model.method not in WHOLE_SAMPLE:
+    if not METHODS[model.method].whole_sample:
         return None, f"The rows that {model.method} keeps depend on the data."
     by_data = {group.name for group in inputs.study.groups if group.rule in ("above_mean", "at_least")}
     if by_data & set(model.sample.where):

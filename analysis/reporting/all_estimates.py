@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.canvas import STYLE, contents
-from analysis.reporting.table import SAMPLE, display_name
+from analysis.printing.canvas import STYLE, contents
+from analysis.printing.table import SAMPLE, display_name
+from analysis.studies.kinds import KINDS
+from analysis.studies.methods import METHODS
 from analysis.studies.published import Published
 from analysis.studies.records import Model, Study
-from analysis.studies.run import OK, ExhibitResult
+from analysis.studies.result import OK, ExhibitResult
 
-#: Kinds of exhibit whose columns estimate the effect, and methods that repeat another's estimate.
-KINDS, REPEATS = ("regression", "estimators"), ("wild_bootstrap",)
 COLUMNS = ["outcome", "name", "estimate", "low", "high", "published", "baseline"]
 #: Half the width of a 95% interval in standard errors; inches of a row and of what stands around a panel.
 NORMAL, ROW, AROUND = 1.959964, 0.19, 0.75
@@ -37,7 +37,7 @@ def gather(study: Study, results: Mapping[str, ExhibitResult], printed: Publishe
     baseline = next((name for name, result in results.items() if result.kind == "regression"), None)
     rows = []
     for name, result in results.items():
-        for model in result.specification.models if result.kind in KINDS else ():
+        for model in result.specification.models if KINDS[result.kind].is_effect else ():
             own = result.estimates[
                 (result.estimates["model"] == model.label)
                 & (result.estimates["term"] == study.treatment)
@@ -58,7 +58,7 @@ def _is_an_effect(model: Model, study: Study) -> bool:
         model.outcome in study.outcomes
         and study.treatment in model.treatments
         and model.interaction is None
-        and model.method not in REPEATS
+        and METHODS[model.method].repeats is None
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.reporting.table import SAMPLE_NOTE
+from analysis.printing.table import SAMPLE_NOTE
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -9,8 +9,8 @@ import pandas as pd
 
 from analysis.audit import SEVERITIES, Audit, Finding, Line, Replication
 from analysis.audit.replication import CANNOT, ESTIMATED, EXACT, MISSED
+from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting.listing import Listing, listing
-from analysis.reporting.table import SAMPLE, display_name
 from analysis.reporting.tables import safe_csv
 from analysis.studies.records import Study
 

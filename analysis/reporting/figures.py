@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.reporting.canvas import STYLE, contents
-from analysis.reporting.pictures import PICTURES
-from analysis.reporting.table import SAMPLE, display_name
+from analysis.printing.canvas import STYLE, contents
+from analysis.printing.table import SAMPLE, display_name
+from analysis.studies.kinds import KINDS
 from analysis.studies.records import Model, Study
-from analysis.studies.run import ExhibitResult
+from analysis.studies.result import ExhibitResult
 
 WIDTH, HEIGHT = 4.8, 3.1
 
@@ -29,10 +29,9 @@ def draw(result: ExhibitResult, study: Study) -> dict[str, bytes]:
     import matplotlib.style
     from matplotlib.figure import Figure
 
-    computed = {label: fitted for label, fitted in result.models.items() if not isinstance(fitted, str)}
-    if not computed or result.kind not in PICTURES:
+    computed, picture = result.computed, KINDS[result.kind].picture
+    if not computed or picture is None:
         return {}
-    picture = PICTURES[result.kind]
     # The user's own matplotlib settings must not reach the page.
     with matplotlib.style.context("default", after_reset=True), matplotlib.rc_context(STYLE):
         models = {model.label: model for model in result.specification.models}
@@ -60,9 +59,11 @@ def _panel_title(model: Model, study: Study) -> str:
 
 def describe(result: ExhibitResult) -> str:
     """What the picture shows, in words, for those who cannot see it."""
-    words = PICTURES[result.kind].words
+    picture = KINDS[result.kind].picture
+    if picture is None:
+        return ""
     return " ".join(
-        f"{label} is not computed." if isinstance(fitted, str) else f"{label}: {words(fitted)}."
+        f"{label} is not computed." if isinstance(fitted, str) else f"{label}: {picture.words(fitted)}."
         for label, fitted in result.models.items()
     )
 

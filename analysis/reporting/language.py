@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis.reporting.table import Line, Panel, Table
+from analysis.printing.table import Line, Panel, Table
 from analysis.studies.records import Label, Study
 
 CATALOGUE = Path(__file__).with_name("chinese.csv")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.table import number
+from analysis.printing.table import number
 
 #: Characters from which a column of a listing is given room to wrap in.
 LONG = 28

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.printing.table import SAMPLE
 from analysis.reporting.dictionary import IMPUTED
-from analysis.reporting.table import SAMPLE
 from analysis.reporting.tables import safe_csv
 
 #: Longest name of a variable, and longest label, that Stata takes.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates
 from analysis.reporting.audit_page import audit_page, page_name
 from analysis.reporting.figures import describe, write_figure
@@ -21,13 +22,13 @@ from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.listing import Listing, listing, show
 from analysis.reporting.page import render
-from analysis.reporting.table import SAMPLE, display_name
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, year_map
 from analysis.studies.compare import compare
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
-from analysis.studies.run import ADOPTION, NOT_COMPUTED, NOT_IDENTIFIED, OK, UNIT, ExhibitResult, run_study
+from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
+from analysis.studies.run import ADOPTION, UNIT, run_study
 
 if TYPE_CHECKING:
     from analysis.audit import Audit, Replication

@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.printing.table import SAMPLE, SAMPLE_NOTE, Table, display_name
 from analysis.reporting.attachments import attachments, parquet
 from analysis.reporting.language import Chinese, study_labels, translate
-from analysis.reporting.layouts import content
 from analysis.reporting.page import render
-from analysis.reporting.table import SAMPLE, SAMPLE_NOTE, Table, display_name
 from analysis.studies.compare import compare
 from analysis.studies.estimation_sample import columns_named, columns_used
+from analysis.studies.kinds import KINDS
 from analysis.studies.published import Published
 from analysis.studies.records import Exhibit, Study
-from analysis.studies.run import ExhibitResult
+from analysis.studies.result import ExhibitResult
 
 
 def exhibit_table(
@@ -41,7 +41,7 @@ def exhibit_table(
         True values in the sample world, as `compare` takes them; shown only when the result is from sample data.
     """
     table = compare(result.estimates, printed.table, truth if result.is_sample else None)
-    headers, first_heading, panels, notes = content(result, study, table)
+    headers, first_heading, panels, notes = KINDS[result.kind].layout(result, study, table)
     note = result.specification.note
     about = [note.en] if note else []
     paper = printed.notes.get(result.specification.published or "", ())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.maps import TOLERANCE
+from analysis.printing.maps import TOLERANCE
 from analysis.spatial.geography import map_shapes
 from analysis.studies.records import Label, Study
 from analysis.studies.run import ADOPTION, TIME, UNIT

@@ -4,7 +4,8 @@ The estimators live in the sibling packages; nothing here knows where a panel co
 """
 
 from analysis.studies.records import Study
-from analysis.studies.run import ExhibitResult, run_exhibit, run_study
+from analysis.studies.result import ExhibitResult
+from analysis.studies.run import run_exhibit, run_study
 from analysis.studies.spec import catalogue, load, studies_table, study_policies_table, variables_table
 
 __all__ = [

@@ -16,7 +16,8 @@ import pandas as pd
 
 from analysis.studies import spec
 from analysis.studies.records import Study
-from analysis.studies.run import ExhibitResult, run_study
+from analysis.studies.result import ExhibitResult
+from analysis.studies.run import run_study
 
 KEYS = ["exhibit", "model", "term"]
 #: How far two computations of one number may lie apart: this share of the number or, for an estimate, of its standard

@@ -10,13 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: Kinds of exhibit that have a picture beside their table.
-DRAWN = (
-    *("event_study", "placebo", "bacon", "balance"),
-    *("spatial_weights", "moran", "local_moran", "spatial_effects", "spatial_spillovers"),
-)
-
-
 #: True-or-false columns of every panel, as of panels.city_year: where borders moved.
 FLAGS = ("borders_merged", "borders_changed")
 
@@ -241,6 +234,7 @@ class Exhibit:
     tests : models that compare the columns of a regression table; their p values stand below it.
     show : terms a table prints one by one; the others are a YES/NO row.
     constant : whether a table prints the constant.
+    is_drawn : whether the exhibit has a picture.
     """
 
     name: str
@@ -253,11 +247,7 @@ class Exhibit:
     tests: tuple[Model, ...] = ()
     show: tuple[str, ...] = ()
     constant: bool = False
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether the exhibit has a picture."""
-        return self.kind in DRAWN
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True)

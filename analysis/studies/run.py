@@ -8,64 +8,16 @@ How an exhibit looks in print is decided in `analysis.reporting`; which estimato
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.results import CannotEstimate
 from analysis.studies.estimation_sample import columns_used, missing, model_frame
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Method, Row
-from analysis.studies.records import Exhibit, Label, Model, Study
-
-COLUMNS = [
-    *("study", "exhibit", "model", "term", "estimate", "se", "p", "n", "r2", "status", "reason", "is_sample"),
-]
-OK, NOT_COMPUTED, NOT_IDENTIFIED = "ok", "not computed", "not identified"
-DESCRIPTIVE = ("obs", "mean", "sd", "min", "max")
-
-
-@dataclass(frozen=True)
-class ExhibitResult:
-    """One table or figure, computed.
-
-    Attributes
-    ----------
-    study, exhibit, kind : names.
-    title
-        In English and Chinese.
-    specification
-        The exhibit as the study states it.
-    models
-        Label -> the estimator's result, a descriptive row (Series), or the sentence that says why there is none.
-    estimates
-        One row a model and term: ``study``, ``exhibit``, ``model``, ``term``, ``estimate``, ``se``, ``p``, ``n``,
-        ``r2``, ``status`` ("ok", "not computed", "not identified"), ``reason``, ``is_sample``. A treatment that is
-        "ok" can have a reason too: what to hold against the number.
-    is_sample
-        Whether the panel came from the sample world.
-    """
-
-    study: str
-    exhibit: str
-    kind: str
-    title: Label
-    specification: Exhibit
-    models: Mapping[str, Any]
-    estimates: pd.DataFrame
-    is_sample: bool
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The estimates."""
-        return self.estimates
-
-    def summary(self) -> str:
-        """The exhibit as text, for people."""
-        shown = self.estimates[["model", "term", "estimate", "se", "p", "n", "r2", "status"]]
-        lines = [f"{self.study}, {self.exhibit}: {self.title.en}", shown.to_string(index=False)]
-        return "\n".join([*lines, *dict.fromkeys(self.estimates["reason"].dropna())])
+from analysis.studies.kinds import KINDS
+from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Facts, Method, Row
+from analysis.studies.records import Model, Study
+from analysis.studies.result import COLUMNS, NOT_COMPUTED, OK, ExhibitResult, estimate_row
 
 
 def run_study(
@@ -122,8 +74,8 @@ def run_exhibit(
             raise ValueError(f"The panel of {key!r} has no column {absent[0]!r}; every panel must carry it.")
     models: dict[str, Any] = {}
     rows: list[dict] = []
-    if exhibit.kind == "descriptive":
-        models, rows = _describe(study, exhibit, panel)
+    if compute := KINDS[exhibit.kind].compute:
+        models, rows = compute(study, exhibit, panel)
     for model in (*exhibit.models, *exhibit.tests):
         own = panel if model.panel is None else (panels or {}).get(model.panel)
         try:
@@ -148,28 +100,6 @@ def missing_columns(study: Study, panel: pd.DataFrame) -> dict[str, str]:
     return {name: why for name, why in found.items() if why}
 
 
-def _describe(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict[str, Any], list[dict]]:
-    """Observations, mean, standard deviation (n - 1), minimum and maximum of each variable."""
-    models: dict[str, Any] = {}
-    rows: list[dict] = []
-    for name in exhibit.variables:
-        why = missing(study, [name], panel)
-        if why:
-            models[name] = why
-            rows += [_row(name, Row(statistic, reason=why), status=NOT_COMPUTED) for statistic in DESCRIPTIVE]
-            continue
-        # Sorted, so that the sums behind mean and deviation do not depend on the order of the rows.
-        values = np.sort(panel[name].dropna().to_numpy(dtype=float))
-        deviation = values.std(ddof=1) if len(values) > 1 else np.nan
-        numbers = (float(len(values)), values.mean(), deviation, values[0], values[-1])
-        models[name] = pd.Series(numbers, index=list(DESCRIPTIVE), name=name)
-        rows += [
-            _row(name, Row(statistic, value), n=len(values))
-            for statistic, value in zip(DESCRIPTIVE, numbers, strict=True)
-        ]
-    return models, rows
-
-
 def _compute(
     study: Study, model: Model, panel: pd.DataFrame | None, cities: pd.DataFrame | None, *, alone: bool
 ) -> tuple[Any, list[dict]]:
@@ -186,41 +116,34 @@ def _compute(
             return result, _rows(result, model, method, frame, alone)
         except CannotEstimate as error:
             frame = str(error)
-    return frame, [_row(model.label, Row(model.treatments[0], reason=frame), status=NOT_COMPUTED)]
+    return frame, [estimate_row(model.label, Row(model.treatments[0], reason=frame), status=NOT_COMPUTED)]
 
 
 def _rows(result: Any, model: Model, method: Method, frame: pd.DataFrame, alone: bool) -> list[dict]:
     """The rows of a result, those of the policy with what speaks against them."""
-    regression = getattr(result, "regression", result)
-    n, r2 = getattr(result, "n", np.nan), getattr(regression, "r2", np.nan)
-    cautions = [*getattr(result, "cautions", ()), *(_few(regression, model, frame) if method.clustered else ())]
+    facts = method.facts(result)
+    cautions = [*facts.cautions, *(_few(facts, model, frame) if method.clustered else ())]
     rows = []
     for row in method.rows(result, model):
         # What an estimator returns several of keeps the label of its model, unless there is no other.
         label = model.label if row.model is None else row.model if alone else f"{model.label}, {row.model}"
-        line = _row(label, row, n if row.n is None else row.n, r2)
+        line = estimate_row(label, row, facts.n if row.n is None else row.n, facts.r2)
         if row.term in model.treatments and line["status"] == OK:
             line["reason"] = " ".join(cautions) or None
         rows.append(line)
     return rows
 
 
-def _few(regression: Any, model: Model, frame: pd.DataFrame) -> list[str]:
+def _few(facts: Facts, model: Model, frame: pd.DataFrame) -> list[str]:
     """A sentence when clusters, or treated ones, are too few for the variance that assumes many."""
     from analysis.did.regression import FEW_CLUSTERS, FEW_TREATED
 
     used = frame[frame[list(columns_used(model))].notna().all(axis=1)]
     treated = used.loc[used[model.treatment].eq(1), UNIT].nunique()
-    clusters = getattr(regression, "clusters", None) or used[UNIT].nunique()
+    clusters = facts.clusters or used[UNIT].nunique()
     if treated >= FEW_TREATED and clusters >= FEW_CLUSTERS:
         return []
     return [
         f"{treated} treated cities among {clusters} clusters are too few to trust a clustered standard error; read the "
         "placebo test and the wild cluster bootstrap beside it."
     ]
-
-
-def _row(model: str, row: Row, n: float = np.nan, r2: float = np.nan, status: str | None = None) -> dict:
-    numbers = {"estimate": row.estimate, "se": row.se, "p": row.p, "n": n, "r2": r2}
-    status = status or (NOT_IDENTIFIED if row.reason else OK)
-    return {"model": model, "term": row.term, **numbers, "status": status, "reason": row.reason}

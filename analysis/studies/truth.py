@@ -14,10 +14,6 @@ from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Exhibit, Model, Study
 
 COLUMNS = ["exhibit", "model", "term", "truth"]
-#: Methods that estimate the two-way regression's weighted mean of effects, and those that estimate the mean effect on
-#: the treated rows.
-TWO_WAY = ("two_way", "wild_bootstrap")
-ON_TREATED = ("callaway_santanna", "sun_abraham", "imputation", "synthetic")
 
 
 def true_effects(
@@ -83,7 +79,7 @@ def _spatial(model: Model, frame: pd.DataFrame, truth: pd.DataFrame) -> dict[str
 
 def _is_known(model: Model, study: Study) -> bool:
     return (
-        model.method in (*TWO_WAY, *ON_TREATED)
+        METHODS[model.method].estimand != "other"
         and model.treatments == (study.treatment,)
         and model.panel is None
         and tuple(model.fixed_effects) == ("unit", "time")
@@ -94,7 +90,7 @@ def _estimand(model: Model, frame: pd.DataFrame, truth: pd.DataFrame) -> float:
     """The weighted mean of true effects that the model's method estimates; missing where nothing is identified."""
     if not frame[model.treatment].any():
         return np.nan
-    if model.method in TWO_WAY:
+    if METHODS[model.method].estimand == "two-way":
         return true_effect(frame, truth, model.outcome, list(model.controls), treatment=model.treatment)
     used = frame[[model.outcome, *model.controls]].notna().all(axis=1)
     treated = frame[used & frame[model.treatment].eq(1)]

@@ -154,7 +154,7 @@ def _metadata(
     slack = result.slacks[(result.slacks["frontier"] == made.frontier) & (result.slacks["year"] == last)]
     level = frame.loc[frame["year"] == last, list(made.variables)].sum()
     share = (slack.groupby("variable")["slack"].sum() / level).dropna().sort_values(ascending=False)
-    from analysis.reporting import maps
+    from analysis.printing import maps
 
     drawn = maps.draw(latest["score"], title=f"{made.label.en}, {last}")
     found |= {

@@ -44,7 +44,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         description="What was checked of the panels, what failed and on which rows, as pages that open offline.",
     )
     def asset() -> dg.MaterializeResult:
-        from analysis.reporting.table import SAMPLE_NOTE
+        from analysis.printing.table import SAMPLE_NOTE
         from expectations import runner
 
         folder = candidate_of_this_run(paths) / "site" / "data_docs"

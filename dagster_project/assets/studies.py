@@ -14,7 +14,7 @@ from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
-    from analysis.studies.run import ExhibitResult
+    from analysis.studies.result import ExhibitResult
 
 CANDIDATE = dg.AssetKey(["publication", "candidate"])
 

@@ -9,7 +9,7 @@ import pytest
 from study_panel import make_panel
 
 from analysis.studies import spec
-from analysis.studies.run import COLUMNS
+from analysis.studies.result import COLUMNS
 from dagster_project import cli
 from dagster_project.assets.audits import judged
 from dagster_project.paths import Paths

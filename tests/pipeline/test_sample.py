@@ -14,7 +14,7 @@ import pytest
 from analysis.did import two_way
 from analysis.simulation import detection
 from analysis.studies import spec
-from analysis.studies.run import COLUMNS
+from analysis.studies.result import COLUMNS
 from analysis.studies.truth import true_effects
 from dagster_project.checks import checks_table
 

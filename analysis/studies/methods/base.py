@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.results import Estimate
 from analysis.studies.reading import Mark
-from analysis.studies.records import Model
+from analysis.studies.records import Label, Model
 
 UNIT, TIME, ADOPTION = "city_code", "year", "adoption"
 
@@ -34,6 +34,82 @@ class Row:
     n: float | None = None
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What an exhibit may say of a result, whatever its estimator.
+
+    Attributes
+    ----------
+    n, r2 : observations and fit, missing where the rows state their own or there is none.
+    clusters : of the variance, or None.
+    notes : what was done to the data, one sentence each.
+    cautions : what speaks against the number, one sentence each.
+    not_identified : term -> the sentence that says why it has no number.
+    """
+
+    n: float = np.nan
+    r2: float = np.nan
+    clusters: int | None = None
+    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    not_identified: Mapping[Any, str] = field(default_factory=dict)
+
+
+class Noted(Protocol):
+    """A result that says what was done to the data."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+class Counted(Noted, Protocol):
+    """A result with a number of observations."""
+
+    @property
+    def n(self) -> int: ...
+
+
+class Regressed(Noted, Protocol):
+    """A result that rests on one regression."""
+
+    @property
+    def regression(self) -> Estimate: ...
+
+
+def estimate_facts(result: Estimate) -> Facts:
+    """Of a regression."""
+    return Facts(result.n, result.r2, result.clusters, result.notes, not_identified=result.not_identified)
+
+
+def regression_facts(result: Regressed) -> Facts:
+    """Of a result that rests on a regression, with notes of its own."""
+    own = result.regression
+    return Facts(own.n, own.r2, own.clusters, result.notes, not_identified=own.not_identified)
+
+
+def sample_facts(result: Counted) -> Facts:
+    """Of a result that knows its observations."""
+    return Facts(result.n, notes=result.notes)
+
+
+def notes_facts(result: Noted) -> Facts:
+    """Of a result whose rows state their own observations."""
+    return Facts(notes=result.notes)
+
+
+@dataclass(frozen=True)
+class EstimatorLine:
+    """A line of a table of estimators: the word by which studies choose it, its heading, with or without controls."""
+
+    word: str
+    heading: Label
+    controlled: bool = True
+
+
+#: What a method estimates where the effect differs: the two-way regression's weighted mean, the mean effect on treated
+#: rows, or something else that the sample world knows no truth of.
+Estimand = Literal["two-way", "treated", "other"]
+
 #: Reads the value of an option; the second argument holds the study's columns.
 Reader = Callable[[Mark, Collection[str]], Any]
 
@@ -46,6 +122,7 @@ class Method:
     ----------
     run : (panel, model) -> the estimator's own frozen result.
     rows : (that result, model) -> its terms, in order.
+    facts : that result -> what an exhibit may say of it.
     options : name of an option in the YAML -> what checks and reads it.
     needs : model -> columns it uses beside outcome, treatment, controls, effects and clusters.
     has_outcome : whether a model needs an outcome.
@@ -53,10 +130,16 @@ class Method:
     statistics : terms that a table prints below the coefficients, by their headings.
     clustered : whether its p values rest on the clustered variance of many treated clusters.
     city_columns : columns of data/reference/cities.csv that it reads.
+    estimand : what it estimates of the treatment's effect.
+    is_regression : whether it ends in one regression of the outcome on the treatment.
+    whole_sample : whether it uses every complete row, so that its number of rows follows from the sample.
+    repeats : the method whose estimate it repeats with another inference, or None.
+    estimators : its lines in a table of estimators, and ``explained``, a sentence below it.
     """
 
     run: Callable[[pd.DataFrame, Model], Any]
     rows: Callable[[Any, Model], list[Row]]
+    facts: Callable[[Any], Facts]
     options: Mapping[str, Reader] = field(default_factory=dict)
     needs: Callable[[Model], tuple[str, ...]] = lambda model: ()
     has_outcome: bool = True
@@ -64,6 +147,12 @@ class Method:
     statistics: Mapping[str, str] = field(default_factory=dict)
     clustered: bool = True
     city_columns: tuple[str, ...] = ()
+    estimand: Estimand = "other"
+    is_regression: bool = False
+    whole_sample: bool = False
+    repeats: str | None = None
+    estimators: tuple[EstimatorLine, ...] = ()
+    explained: str = ""
 
 
 def number(low: float, high: float) -> Reader:

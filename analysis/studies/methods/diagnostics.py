@@ -18,7 +18,10 @@ from analysis.studies.methods.base import (
     boolean,
     effect_row,
     integer,
+    notes_facts,
     numbers,
+    regression_facts,
+    sample_facts,
     word,
 )
 from analysis.studies.methods.regressions import MATCHING_OPTIONS, matched
@@ -226,6 +229,7 @@ DIAGNOSTICS: dict[str, Method] = {
     "event_study": Method(
         _event_study,
         _event_study_rows,
+        regression_facts,
         {
             "base": integer(-50, 50),
             "leads": integer(0, 50),
@@ -234,12 +238,17 @@ DIAGNOSTICS: dict[str, Method] = {
         },
     ),
     "placebo": Method(
-        _placebo, _placebo_rows, {"draws": integer(1, 100_000), "seed": integer(0, 2**31)}, clustered=False
+        _placebo,
+        _placebo_rows,
+        regression_facts,
+        {"draws": integer(1, 100_000), "seed": integer(0, 2**31)},
+        clustered=False,
     ),
-    "bacon": Method(_bacon, _bacon_rows, clustered=False),
+    "bacon": Method(_bacon, _bacon_rows, sample_facts, clustered=False),
     "balance": Method(
         _balance,
         _balance_rows,
+        notes_facts,
         MATCHING_OPTIONS,
         needs=lambda model: tuple(model.options.get("covariates", model.controls)),
         has_outcome=False,
@@ -248,6 +257,7 @@ DIAGNOSTICS: dict[str, Method] = {
     "honest": Method(
         _honest,
         _honest_rows,
+        sample_facts,
         {
             "path": word("event_study", "sun_abraham"),
             "leads": integer(0, 50),

@@ -18,18 +18,22 @@ from analysis.studies.methods.base import (
     ADOPTION,
     TIME,
     UNIT,
+    EstimatorLine,
     Method,
     Row,
     boolean,
     column,
+    estimate_facts,
     estimate_rows,
     integer,
+    notes_facts,
     number,
+    regression_facts,
     several_columns,
     word,
 )
 from analysis.studies.reading import Mark
-from analysis.studies.records import Model
+from analysis.studies.records import Label, Model
 
 if TYPE_CHECKING:
     from analysis.did import GroupDifference
@@ -256,16 +260,31 @@ def _group_difference_rows(result: GroupDifference, model: Model) -> list[Row]:
 
 
 REGRESSIONS: dict[str, Method] = {
-    "two_way": Method(_two_way, estimate_rows, {"convention": word("absorbed", "within", "dummies")}),
+    "two_way": Method(
+        _two_way,
+        estimate_rows,
+        estimate_facts,
+        {"convention": word("absorbed", "within", "dummies")},
+        estimand="two-way",
+        is_regression=True,
+        whole_sample=True,
+        estimators=(
+            EstimatorLine("two_way_alone", Label("Two-way, without controls", "双向固定效应（无控制变量）"), False),
+            EstimatorLine("two_way", Label("Two-way", "双向固定效应")),
+        ),
+    ),
     "psm_did": Method(
         _matched_regression,
         lambda result, model: estimate_rows(result.regression),
+        lambda result: replace(regression_facts(result), cautions=result.cautions),
         MATCHING_OPTIONS,
         needs=_covariates,
+        is_regression=True,
     ),
     "two_stage": Method(
         _two_stage,
         _two_stage_rows,
+        estimate_facts,
         {"instrument": column, "since": _since, "stage": word("first", "second")},
         needs=lambda model: (model.options["instrument"],),
         terms=(INSTRUMENT,),
@@ -277,10 +296,13 @@ REGRESSIONS: dict[str, Method] = {
             "stock_yogo_10pct": "Stock-Yogo, 10% size",
             "anderson_rubin": "Anderson-Rubin chi²",
         },
+        is_regression=True,
+        whole_sample=True,
     ),
     "group_difference": Method(
         _group_difference,
         _group_difference_rows,
+        notes_facts,
         {"by": column, "permutations": integer(0, 100_000)},
         needs=lambda model: (model.options["by"],),
     ),

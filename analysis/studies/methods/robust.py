@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from scipy import stats
 
-from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, effect_row, integer, word
-from analysis.studies.records import Model
+from analysis.studies.methods.base import (
+    ADOPTION,
+    TIME,
+    UNIT,
+    EstimatorLine,
+    Facts,
+    Method,
+    Row,
+    effect_row,
+    integer,
+    regression_facts,
+    sample_facts,
+    word,
+)
+from analysis.studies.records import Label, Model
 
 if TYPE_CHECKING:
     from analysis.did import WildBootstrap
@@ -95,15 +108,62 @@ def _wild_bootstrap_rows(result: WildBootstrap, model: Model) -> list[Row]:
     ]
 
 
+def _staggered_facts(result: StaggeredEffects) -> Facts:
+    return Facts(result.n, notes=result.notes, not_identified=result.not_identified)
+
+
 ROBUST: dict[str, Method] = {
-    "callaway_santanna": Method(_callaway_santanna, _staggered_rows, {"control": word("never", "not_yet")}),
-    "sun_abraham": Method(_sun_abraham, _staggered_rows),
-    "imputation": Method(_imputation, _staggered_rows),
+    "wild_bootstrap": Method(
+        _wild_bootstrap,
+        _wild_bootstrap_rows,
+        regression_facts,
+        {"draws": integer(1, 1_000_000)},
+        clustered=False,
+        estimand="two-way",
+        is_regression=True,
+        whole_sample=True,
+        repeats="two_way",
+        estimators=(
+            EstimatorLine("wild_bootstrap", Label("Two-way, wild cluster bootstrap", "双向固定效应（野聚类自助法）")),
+        ),
+        explained="The bootstrap's row repeats the clustered standard error; its p is that of the bootstrap.",
+    ),
+    "callaway_santanna": Method(
+        _callaway_santanna,
+        _staggered_rows,
+        _staggered_facts,
+        {"control": word("never", "not_yet")},
+        estimand="treated",
+        estimators=(
+            EstimatorLine("callaway_santanna", Label("Callaway-Sant'Anna", "Callaway-Sant'Anna"), False),
+            EstimatorLine(
+                "callaway_santanna_controls",
+                Label("Callaway-Sant'Anna, doubly robust", "Callaway-Sant'Anna（双重稳健）"),
+            ),
+        ),
+        explained="Callaway-Sant'Anna: against cities not yet treated, averaged over treated cells by cohort share.",
+    ),
+    "sun_abraham": Method(
+        _sun_abraham,
+        _staggered_rows,
+        regression_facts,
+        estimand="treated",
+        estimators=(EstimatorLine("sun_abraham", Label("Sun-Abraham", "Sun-Abraham")),),
+    ),
+    "imputation": Method(
+        _imputation,
+        _staggered_rows,
+        _staggered_facts,
+        estimand="treated",
+        estimators=(EstimatorLine("imputation", Label("Imputation (Borusyak-Jaravel-Spiess)", "插补法")),),
+    ),
     "synthetic": Method(
         _synthetic,
         lambda result, model: [Row(model.treatment, result.att, result.se, result.p)],
+        sample_facts,
         {"draws": integer(1, 100_000)},
         clustered=False,
+        estimand="treated",
+        estimators=(EstimatorLine("synthetic", Label("Synthetic difference-in-differences", "合成双重差分")),),
     ),
-    "wild_bootstrap": Method(_wild_bootstrap, _wild_bootstrap_rows, {"draws": integer(1, 1_000_000)}, clustered=False),
 }

@@ -16,7 +16,20 @@ import pandas as pd
 
 from analysis.results import CannotEstimate
 from analysis.studies.matrices import LINKED, POSITION, build, columns_needed, described, size
-from analysis.studies.methods.base import ADOPTION, TIME, UNIT, Method, Row, effect_row, integer, numbers, word
+from analysis.studies.methods.base import (
+    ADOPTION,
+    TIME,
+    UNIT,
+    Method,
+    Row,
+    effect_row,
+    estimate_facts,
+    integer,
+    notes_facts,
+    numbers,
+    sample_facts,
+    word,
+)
 from analysis.studies.records import Matrix, Model
 
 if TYPE_CHECKING:
@@ -449,10 +462,11 @@ _PLACED: dict[str, Any] = {
 
 #: Methods, which are kinds of exhibit under the same names.
 SPATIAL: dict[str, Method] = {
-    "spatial_weights": Method(_city_weights, _city_weights_rows, has_outcome=False, **_PLACED),
+    "spatial_weights": Method(_city_weights, _city_weights_rows, sample_facts, has_outcome=False, **_PLACED),
     "moran": Method(
         _moran,
         _moran_rows,
+        notes_facts,
         {
             "assumption": word("normality", "randomisation", "permutation"),
             "alternative": word("greater", "two-sided"),
@@ -463,25 +477,31 @@ SPATIAL: dict[str, Method] = {
     "local_moran": Method(
         _local_moran,
         _local_moran_rows,
+        sample_facts,
         {"year": integer(1949, 2100), "permutations": integer(1, 100_000)},
         **_PLACED,
     ),
     "spatial_panel": Method(
         _spatial_panel,
         _spatial_panel_rows,
+        estimate_facts,
         _MODEL,
         terms=("rho", "lambda"),
         statistics={"r2_within": "R² without the effects", "loglik": "Log-likelihood"},
+        whole_sample=True,
         **_PLACED,
     ),
     "spatial_effects": Method(
         _spatial_effects,
         _spatial_effects_rows,
+        sample_facts,
         _MODEL | {"draws": integer(2, 100_000), "bands": numbers(0, 20_000)},
         **_PLACED,
     ),
-    "spatial_spillovers": Method(_spillovers, _spillover_rows, _MODEL | {"year": integer(1949, 2100)}, **_PLACED),
-    "spatial_choice": Method(_spatial_choice, _spatial_choice_rows, **_PLACED),
+    "spatial_spillovers": Method(
+        _spillovers, _spillover_rows, sample_facts, _MODEL | {"year": integer(1949, 2100)}, **_PLACED
+    ),
+    "spatial_choice": Method(_spatial_choice, _spatial_choice_rows, sample_facts, **_PLACED),
 }
 #: Methods without regressors on the right.
 UNEXPLAINED = ("spatial_weights", "moran", "local_moran")

@@ -8,7 +8,8 @@ import pytest
 
 from analysis.studies.published import Published, published
 from analysis.studies.records import Known, Study
-from analysis.studies.run import ExhibitResult, run_study
+from analysis.studies.result import ExhibitResult
+from analysis.studies.run import run_study
 from analysis.studies.spec import load
 
 NAMES = Known(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.did import two_way, wild_bootstrap
-from analysis.reporting.table import Table, display_name, number
+from analysis.printing.table import Table, display_name, number
 from analysis.reporting.tables import exhibit_table, latex, markdown
 
 

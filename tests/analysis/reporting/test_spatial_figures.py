@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.reporting import maps
+from analysis.printing import maps
 from analysis.reporting.figures import describe, draw, write_figure
 from analysis.reporting.tables import exhibit_table, markdown, write_table
 from analysis.spatial import Weights
 from analysis.spatial.geography import map_shapes
 from analysis.studies.published import published
 from analysis.studies.records import Study
-from analysis.studies.run import ExhibitResult, run_exhibit
+from analysis.studies.result import ExhibitResult
+from analysis.studies.run import run_exhibit
 from analysis.studies.spec import catalogue, load
 
 DATA = Path(__file__).resolve().parents[3] / "data"

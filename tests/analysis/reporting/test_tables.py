@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.printing.table import Line, Panel, Table, number
 from analysis.reporting.language import Chinese, study_labels, translate
-from analysis.reporting.table import Line, Panel, Table, number
 from analysis.reporting.tables import (
     csv,
     exhibit_table,

@@ -11,7 +11,8 @@ from study_panel import CITIES, make_panel
 from analysis.did import event_study, two_way
 from analysis.studies.methods import METHODS
 from analysis.studies.records import Study
-from analysis.studies.run import COLUMNS, missing_columns, run_exhibit, run_study
+from analysis.studies.result import COLUMNS
+from analysis.studies.run import missing_columns, run_exhibit, run_study
 from analysis.studies.spec import catalogue, load
 
 

@@ -10,7 +10,8 @@ from analysis import spatial
 from analysis.studies.matrices import build
 from analysis.studies.published import published
 from analysis.studies.records import Study
-from analysis.studies.run import ExhibitResult, run_exhibit
+from analysis.studies.result import ExhibitResult
+from analysis.studies.run import run_exhibit
 from analysis.studies.spec import catalogue, load
 
 DATA = Path(__file__).resolve().parents[3] / "data"

@@ -1,12 +1,10 @@
-"""A table before it has a format: its parts, and how a number is written. What goes in is decided in `layouts`."""
+"""A table before it has a format: its parts, and how a number is written. What goes in is each kind's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-
-from analysis.studies.records import Study
 
 SAMPLE = "SAMPLE DATA"
 SAMPLE_NOTE = "SAMPLE DATA: made by simulation, not observed. No number here says anything about a real city."
@@ -89,12 +87,6 @@ def number(value: float, decimals: int = 4) -> str:
     if value != 0 and abs(value) < 0.5 * 10.0**-decimals:
         return f"{value:.1e}"
     return f"{value:,.{decimals if abs(value) < 1e5 else 0}f}"
-
-
-def full_name(study: Study, column: str) -> str:
-    """A column's label with the column behind it."""
-    label = study.label(column).en
-    return column if label == column else f"{label} ({column})"
 
 
 def count(value: float) -> str:

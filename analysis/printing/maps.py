@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.reporting.canvas import STYLE, contents
+from analysis.printing.canvas import STYLE, contents
 from analysis.spatial.geography import map_shapes
 
 if TYPE_CHECKING:

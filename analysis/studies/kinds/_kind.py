@@ -1,0 +1,68 @@
+"""What makes a kind of exhibit: how its YAML is read, its table, its picture and its files. None stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.printing.table import Content
+from analysis.studies.reading import Mark
+from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.result import ExhibitResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: (what every exhibit has, the exhibit in the YAML, the study, names it may use) -> the exhibit whole.
+Read = Callable[[Exhibit, Mark, Study, Known], Exhibit]
+#: (result, study, its estimates as `compare` returns them) -> what stands where in the table.
+Layout = Callable[[ExhibitResult, Study, pd.DataFrame], Content]
+#: What a file beside the table holds in a few words, "parquet" or "csv", and its rows.
+File = tuple[str, str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How an exhibit is drawn: one panel, the name of its horizontal axis, and a panel in words.
+
+    ``split`` takes a result apart into several panels, by what their titles add; ``wide`` and ``tall`` are the size of
+    a panel in that of the usual one.
+    """
+
+    panel: Callable[[Axes, Any, Model], None]
+    across: str
+    words: Callable[[Any], str]
+    split: Callable[[Any], Mapping[str, Any]] = lambda fitted: {"": fitted}
+    wide: float = 1.0
+    tall: float = 1.0
+
+
+def _no_files(fitted: Any) -> list[File]:
+    return []
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of exhibit; the module that holds it is named as studies name the kind.
+
+    Attributes
+    ----------
+    keys : what the YAML may say beside what every exhibit has.
+    read : what turns that into variables or models.
+    layout : what stands where in its table.
+    picture : how a model's result is drawn, or None.
+    files : a model's result -> files beside the table.
+    compute : (study, exhibit, panel) -> results and rows of what needs no model, or None.
+    is_effect : whether its columns estimate the study's effect, and so stand among all estimates side by side.
+    """
+
+    keys: tuple[str, ...]
+    read: Read
+    layout: Layout
+    picture: Picture | None = None
+    files: Callable[[Any], list[File]] = _no_files
+    compute: Callable[[Study, Exhibit, pd.DataFrame], tuple[dict[str, Any], list[dict]]] | None = None
+    is_effect: bool = False

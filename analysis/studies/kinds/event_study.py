@@ -1,0 +1,116 @@
+"""Effects by year since adoption, a series for each outcome and base."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.printing.table import Content, Line, number
+from analysis.studies.kinds._columns import Rows, models_across
+from analysis.studies.kinds._kind import Kind, Picture
+from analysis.studies.kinds._reading import outcomes_baseline
+from analysis.studies.methods import METHODS
+from analysis.studies.reading import VARIABLE, Mark
+from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.result import ExhibitResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from analysis.did.event_study import EventStudy
+
+
+def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
+    """A series for each outcome and base: the base of the paper first, then those to show ``beside`` it."""
+    parts = mark.mapping(None, ("outcomes", "base", "leads", "lags"))
+    readers = METHODS["event_study"].options
+    window = {key: readers[key](parts[key], study.columns) for key in ("base", "leads", "lags")}
+    bases = [window["base"], *(base.integer(-50, 50) for base in parts["beside"].items())] if "beside" in parts else []
+    base = outcomes_baseline(parts, study, names)
+    models = []
+    for outcome in parts["outcomes"].words(study.columns, VARIABLE):
+        for period in bases or [window["base"]]:
+            if not -window["leads"] <= period <= window["lags"]:
+                parts["base"].fail(f"the base {period} lies outside -{window['leads']}..{window['lags']}.")
+            label = outcome if len(bases) < 2 else f"{outcome}, base {period}"
+            options = {**window, "base": period}
+            models.append(replace(base, label=label, outcome=outcome, method="event_study", options=options))
+    return replace(common, models=tuple(models))
+
+
+def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content:
+    """Periods in order of time, and the joint test of the leads."""
+    return models_across(result, study, table, terms=_periods, more=_pretrend)
+
+
+def _periods(result: ExhibitResult, table: pd.DataFrame) -> list[str]:
+    own = {model.label for model in result.specification.models}
+    found = list(dict.fromkeys(table.loc[table["model"].isin(own), "term"]))
+    periods = sorted((t for t in found if t.startswith("period ")), key=lambda t: int(t.split()[1]))
+    return periods or found[:1]
+
+
+def _pretrend(frames: list[Rows]) -> list[Line]:
+    tests = tuple(number(rows["pretrend F"]["p"]) if "pretrend F" in rows else "" for rows in frames)
+    return [Line("Leads jointly zero, p", tests)]
+
+
+def _panel(axis: Axes, fitted: EventStudy, model: Model) -> None:
+    """Estimates by period with 95% intervals, the base hollow, periods without a number crossed."""
+    table = fitted.table
+    periods = table.index.to_numpy(dtype=int)
+    base = periods == fitted.base
+    known = np.isfinite(table["estimate"].to_numpy(dtype=float)) & ~base
+    axis.axhline(0, color="0.35", linewidth=0.8)
+    axis.axvline(-0.5, color="0.55", linewidth=0.8, linestyle=(0, (4, 3)))
+    estimate = table["estimate"].to_numpy(dtype=float)[known]
+    low, high = (table[side].to_numpy(dtype=float)[known] for side in ("low", "high"))
+    axis.vlines(periods[known], low, high, color="0.45", linewidth=1.6)
+    for edge in (low, high):
+        axis.plot(periods[known], edge, linestyle="", marker="_", markersize=7, color="0.45", markeredgewidth=1.6)
+    axis.plot(periods[known], estimate, linestyle="", marker="o", markersize=5, color="black")
+    axis.plot([fitted.base], [0], linestyle="", marker="o", markersize=6, color="black", markerfacecolor="white")
+    axis.annotate("base", (fitted.base, 0), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9)
+    missing = periods[~known & ~base]
+    axis.plot(missing, np.zeros(len(missing)), linestyle="", marker="x", markersize=6, color="0.35")
+    axis.set_xticks(periods)
+    axis.set_xlim(periods.min() - 0.6, periods.max() + 0.6)
+    axis.set_ylabel("Effect, 95% interval")
+    if model.options.get("bin_ends", True):
+        _mark_binned_ends(axis, fitted)
+
+
+def _mark_binned_ends(axis: Axes, fitted: EventStudy) -> None:
+    """Say on the axis that the first and the last period pool everything beyond them."""
+    periods = fitted.table.index.to_list()
+    labels = [f"{period}".replace("-", "\u2212") for period in periods]
+    axis.set_xticks(periods, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
+
+
+def _words(fitted: EventStudy) -> str:
+    table = fitted.table.drop(index=fitted.base).dropna(subset=["estimate"])
+    before, after = table[table.index < 0], table[table.index >= 0]
+    p = fitted.pretrend.p
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    test = f"joint test of the leads, {shown}" if np.isfinite(p) else ""
+    parts = [_range(before, "before adoption"), _range(after, "from adoption on"), test]
+    return "; ".join(part for part in parts if part)
+
+
+def _range(table: pd.DataFrame, when: str) -> str:
+    if table.empty:
+        return ""
+    significant = int((table["p"] < 0.05).sum())
+    low, high = table["estimate"].min(), table["estimate"].max()
+    return f"estimates {when} from {low:.3f} to {high:.3f}, {significant} of {len(table)} significant at 5%"
+
+
+KIND = Kind(
+    keys=("baseline", "outcomes", "base", "beside", "leads", "lags"),
+    read=_read,
+    layout=_layout,
+    picture=Picture(_panel, "Years since adoption", _words),
+)
