@@ -1,15 +1,18 @@
 """City statistical yearbooks of the sample world: one workbook a year, laid out and worn as real ones are.
 
-Layout and wear only (headers, units, names of the time, marks, text that should be numbers); the numbers come from
-world.py, the planted errors from faults.py.
+Layout and wear only (marks, text that should be numbers); headers and units stand in yearbook_columns.csv, names of the
+time in former_names.csv. The numbers come from world.py, the planted errors from faults.py.
 """
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,8 @@ SAMPLE_MARK = "【样本数据 SAMPLE DATA】"
 FIRST_ROW = 4
 FULL_WIDTH = str.maketrans("0123456789.-", "０１２３４５６７８９．－")
 MISSING_MARKS = (None, "-", "…")
+#: Chance of a gap in a column that states none.
+MISSING = 0.004
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Column:
     average: bool = False
     since: int = 0
     decimals: int | None = None
-    missing: float = 0.004
+    missing: float = MISSING
 
     def header(self, year: int) -> str:
         """Header without unit."""
@@ -125,153 +130,47 @@ def _at(choices: Sequence[Since], year: int) -> str:
     return [choice.text for choice in choices if choice.year <= year][-1]
 
 
-def _texts(*choices: str | tuple[int, str]) -> tuple[Since, ...]:
-    return tuple(Since(0, choice) if isinstance(choice, str) else Since(*choice) for choice in choices)
+def _read(file: str) -> list[dict[str, str]]:
+    with Path(__file__).with_name(file).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
-def _balance(kind: str) -> tuple[Since, ...]:
-    return _texts(f"年末金融机构{kind}余额", (2013, f"年末金融机构人民币各项{kind}余额"))
+def _texts(cell: str) -> tuple[Since, ...]:
+    """A text of the table by year: "A; 2011: B" is A, and B from 2011 on."""
+    first, *later = cell.split("; ")
+    changes = (change.split(": ", 1) for change in later)
+    return (Since(0, first), *(Since(int(year), text) for year, text in changes))
 
 
-MONEY = _texts("万元", (2011, "亿元"))
-PEOPLE = _texts("万人")
-HEADS = _texts("万人", (2013, "人"))
-RESIDENTS = _texts("年末常住人口数", (2010, "年末常住人口"))
-REGISTERED = _texts("年末总人口", (2010, "年末户籍人口"))
-INCOME = _texts("地方财政一般预算内收入", (2012, "地方一般公共预算收入"))
-BUDGET = _texts("地方财政一般预算内支出", (2012, "地方一般公共预算支出"))
-STAFF = _texts("年末单位从业人员数", (2013, "年末城镇单位从业人员数"))
-SECOND = _texts("第二产业从业人员数", (2013, "第二产业城镇单位从业人员数"))
-THIRD = _texts("第三产业从业人员数", (2013, "第三产业城镇单位从业人员数"))
-INFORMATION = _texts("信息传输、计算机服务和软件业从业人员数", (2012, "信息传输、软件和信息技术服务业从业人员数"))
-INVESTMENT = _texts("固定资产投资总额", (2011, "固定资产投资（不含农户）"))
-PAY = _texts("城市居民人均可支配收入", (2013, "城镇居民人均可支配收入"))
-PARKS = _texts("人均公共绿地面积", (2006, "人均公园绿地面积"))
-INTERNET = _texts("国际互联网用户数", (2010, "互联网宽带接入用户数"))
-SOOT = _texts("工业烟尘排放量", (2011, "工业烟（粉）尘排放量"), (2016, "工业颗粒物排放量"))
-TONNES = _texts("吨")
-SHEETS = (
-    SheetPlan(
-        _texts("综合", (2014, "综合经济")),
-        "2-1 综合经济",
-        (
-            Column("gdp", "10k_yuan", _texts("地区生产总值"), MONEY, BOTH),
-            Column("gdp_primary", "10k_yuan", _texts("第一产业增加值"), MONEY, BOTH),
-            Column("gdp_secondary", "10k_yuan", _texts("第二产业增加值"), MONEY, BOTH),
-            Column("gdp_tertiary", "10k_yuan", _texts("第三产业增加值"), MONEY, BOTH),
-            Column("industrial_value_added", "10k_yuan", _texts("工业增加值"), MONEY),
-            Column("population_resident", "10k_persons", RESIDENTS, PEOPLE, BOTH, "population_urban_district"),
-            Column("land_area", "km2", _texts("行政区域土地面积"), _texts("平方公里"), BOTH),
-            Column("gdp_growth", "percent", _texts("地区生产总值增长率"), _texts("%"), BOTH, average=True, missing=0),
-            Column("population_urban", "10k_persons", _texts("城镇常住人口"), PEOPLE, since=2005),
-            Column("population_registered", "10k_persons", REGISTERED, PEOPLE, BOTH),
-        ),
-    ),
-    SheetPlan(
-        _texts("财政金融"),
-        "2-2 财政收支与金融机构存贷款",
-        (
-            Column("fiscal_expenditure", "10k_yuan", BUDGET, MONEY, BOTH),
-            Column("science_expenditure", "10k_yuan", _texts("科学支出", (2007, "科学技术支出")), MONEY),
-            Column("education_expenditure", "10k_yuan", _texts("教育支出"), MONEY),
-            Column("deposits", "10k_yuan", _balance("存款"), MONEY, BOTH),
-            Column("loans", "10k_yuan", _balance("贷款"), MONEY, BOTH),
-            Column("fiscal_revenue", "10k_yuan", INCOME, MONEY, BOTH),
-        ),
-    ),
-    SheetPlan(
-        _texts("对外经济", (2009, "对外经济贸易")),
-        "2-3 对外经济贸易",
-        (
-            Column("trade", "10k_yuan", _texts("货物进出口总额"), MONEY),
-            Column("fdi", "10k_usd", _texts("当年实际使用外资金额"), _texts("万美元"), BOTH, missing=0.04),
-        ),
-    ),
-    SheetPlan(
-        _texts("就业"),
-        "2-4 从业人员与企业",
-        (
-            Column("employees", "persons", STAFF, HEADS, BOTH),
-            Column("employees_information", "persons", INFORMATION, _texts("人")),
-            Column("new_firms", "count", _texts("新登记注册企业数"), _texts("个")),
-            Column("employees_secondary", "persons", SECOND, HEADS, BOTH),
-            Column("employees_tertiary", "persons", THIRD, HEADS, BOTH),
-            Column("degree_holders", "persons", _texts("大学专科及以上学历从业人员数"), _texts("人"), since=2005),
-        ),
-    ),
-    SheetPlan(
-        _texts("投资", (2012, "固定资产投资")),
-        "2-5 固定资产投资",
-        (Column("fixed_investment", "10k_yuan", INVESTMENT, MONEY, BOTH),),
-    ),
-    SheetPlan(
-        _texts("城市建设", (2010, "城市建设与能源")),
-        "2-6 城市建设与能源",
-        (
-            Column("built_up_area", "km2", _texts("建成区面积"), _texts("平方公里"), DISTRICTS, decimals=2),
-            Column("park_green_area_per_person", "m2", PARKS, _texts("平方米"), DISTRICTS, average=True),
-            Column("electricity", "10k_kwh", _texts("全社会用电量"), _texts("万千瓦时", (2017, "亿千瓦时")), BOTH),
-            Column("energy_use", "tonne_coal_equivalent", _texts("能源消费总量"), _texts("万吨标准煤")),
-        ),
-    ),
-    SheetPlan(
-        _texts("环境", (2011, "环境保护")),
-        "2-7 工业“三废”排放",
-        (
-            Column("wastewater_industrial", "tonne", _texts("工业废水排放量"), _texts("万吨")),
-            Column("so2_industrial", "tonne", _texts("工业二氧化硫排放量"), TONNES),
-            Column("soot_industrial", "tonne", SOOT, TONNES),
-        ),
-    ),
-    SheetPlan(
-        _texts("人民生活", (2008, "人民生活与通信")),
-        "2-8 人民生活与邮电通信",
-        (
-            Column("resident_income", "yuan", PAY, _texts("元"), average=True),
-            Column("telecom_revenue", "10k_yuan", _texts("电信业务收入"), MONEY, BOTH),
-            Column("mobile_users", "count", _texts("移动电话年末用户数"), _texts("万户"), BOTH),
-            Column("internet_users", "count", INTERNET, _texts("户", (2011, "万户")), BOTH),
-        ),
-    ),
-)
+def _column(row: Mapping[str, str]) -> Column:
+    return Column(
+        row["indicator"],
+        row["canonical_unit"],
+        _texts(row["header"]),
+        _texts(row["unit"]),
+        tuple(row["parts"].split(" + ")) if row["parts"] else (),
+        row["district_indicator"],
+        average=row["average"] == "yes",
+        since=int(row["since"] or 0),
+        decimals=int(row["decimals"]) if row["decimals"] else None,
+        missing=float(row["missing"] or MISSING),
+    )
 
+
+def _sheets() -> tuple[SheetPlan, ...]:
+    """The sheets of yearbook_columns.csv, a row a column, in its order."""
+    found = []
+    for title, rows in groupby(_read("yearbook_columns.csv"), key=itemgetter("title")):
+        own = list(rows)
+        found.append(SheetPlan(_texts(own[0]["sheet"]), title, tuple(_column(row) for row in own)))
+    return tuple(found)
+
+
+SHEETS = _sheets()
 #: Names of the time: code -> (last year, name), earliest first. Official names at the end of each year.
 FORMER_NAMES: dict[str, tuple[tuple[int, str], ...]] = {
-    "141100": ((2002, "吕梁地区"),),
-    "150600": ((2000, "伊克昭盟"),),
-    "150700": ((2000, "呼伦贝尔盟"),),
-    "150800": ((2002, "巴彦淖尔盟"),),
-    "150900": ((2002, "乌兰察布盟"),),
-    "420600": ((2010, "襄樊市"),),
-    "451000": ((2001, "百色地区"),),
-    "451100": ((2001, "贺州地区"),),
-    "451200": ((2001, "河池地区"),),
-    "520500": ((2010, "毕节地区"),),
-    "520600": ((2010, "铜仁地区"),),
-    "530600": ((2000, "昭通地区"),),
-    "530700": ((2001, "丽江地区"),),
-    "530800": (
-        (2002, "思茅地区"),
-        (2006, "思茅市"),
-    ),
-    "530900": ((2002, "临沧地区"),),
-    "540200": ((2013, "日喀则地区"),),
-    "540300": ((2013, "昌都地区"),),
-    "540400": ((2014, "林芝地区"),),
-    "540500": ((2015, "山南地区"),),
-    "540600": ((2016, "那曲地区"),),
-    "611000": ((2000, "商洛地区"),),
-    "620600": ((2000, "武威地区"),),
-    "620700": ((2001, "张掖地区"),),
-    "620800": ((2001, "平凉地区"),),
-    "620900": ((2001, "酒泉地区"),),
-    "621000": ((2001, "庆阳地区"),),
-    "621100": ((2002, "定西地区"),),
-    "621200": ((2003, "陇南地区"),),
-    "630200": ((2012, "海东地区"),),
-    "640400": ((2000, "固原地区"),),
-    "650400": ((2014, "吐鲁番地区"),),
-    "650500": ((2015, "哈密地区"),),
+    code: tuple((int(row["last_year"]), row["name"]) for row in rows)
+    for code, rows in groupby(_read("former_names.csv"), key=itemgetter("city_code"))
 }
 #: Cities that no yearbook lists before they were founded as such.
 FOUNDED = {"451300": 2002, "451400": 2002, "460300": 2012, "460400": 2015, "640500": 2004}
