@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from dagster_project import signals
 from dagster_project.paths import Paths
 
 #: In the order in which a newcomer meets them; the module has underscores where the command has dashes.
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     try:
-        return modules[options.command].main(Paths.from_environment(), options)
+        with signals.known():
+            return modules[options.command].main(Paths.from_environment(), options)
     except KeyboardInterrupt:
         print("\npilotcity: stopped.", file=sys.stderr)
         return 130

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
-import sys
-
-PR_SET_PDEATHSIG = 1
+from dagster_project import signals
 
 
 def main() -> None:
-    """Run dbt's own command line in this process, after asking Linux to end it when the parent ends."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died while this process was starting
-            raise SystemExit(1)
+    """Run dbt's own command line in this process; Ctrl-C and the end of its parent end it, however that was started."""
+    signals.begin_child()
     from dbt.cli.main import cli
 
     cli()

@@ -18,7 +18,7 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
-from dagster_project import publication
+from dagster_project import publication, signals
 from dagster_project.paths import Paths
 from dagster_project.resources import exclusive, forget_dbt_runs
 
@@ -134,6 +134,7 @@ class OneAtATime(InProcessExecutor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
+        signals.end_with_parent()
         instance, run = plan_context.instance, plan_context.dagster_run
         whole = WHOLE if run.asset_selection is None else {}
         instance.add_run_tags(run.run_id, {PID_TAG: this_process()} | whole)
@@ -149,7 +150,9 @@ class OneAtATime(InProcessExecutor):
             if not waited:
                 yield dg.DagsterEvent.engine_event(plan_context, f"Waiting: {BUSY}")
                 waited = True
-            time.sleep(1)
+            # Dagster holds a request to end back until a step: there is none while this waits
+            with dg.raise_execution_interrupts():
+                time.sleep(1)
 
     def _alone(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan

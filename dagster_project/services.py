@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagster_project import postgres
-from dagster_project.dbt_child import PR_SET_PDEATHSIG
+from dagster_project import postgres, signals
 from dagster_project.paths import ROOT, Paths
 
 #: Seconds that a process gets to end by itself before it is killed.
@@ -40,12 +37,6 @@ class Service:
 
 def start(service: Service, log: Path) -> subprocess.Popen[bytes]:
     """Start a service in a session of its own, its output in a file; on Linux it ends when this process does."""
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-    def die_with_parent() -> None:
-        if library:
-            library.prctl(PR_SET_PDEATHSIG, service.stop)
-
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -56,7 +47,7 @@ def start(service: Service, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=signals.in_child(service.stop),
         )
 
 

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dagster_project import signals
+
 #: Address space of the process that reads, and cells of a sheet, blank ones counted.
 MEMORY = 3 * 1024**3
 MOST_CELLS = 50_000_000
@@ -64,6 +66,7 @@ def _read(path: Path) -> list[RawSheet]:
 
 def main() -> int:
     """Read the file named by the first argument."""
+    signals.begin_child()
     try:
         import resource
 

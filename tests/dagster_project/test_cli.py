@@ -93,15 +93,6 @@ def test_a_query_that_cannot_be_answered_says_why(published, capsys, sql, said):
     assert said in refuses(capsys, "query", sql)
 
 
-def test_the_web_page_is_bound_to_this_machine_alone(data, monkeypatch):
-    started = []
-    monkeypatch.setattr("os.execv", lambda program, arguments: started.extend(arguments))
-    monkeypatch.setattr("os.chdir", lambda folder: None)
-    cli.main(["ui", "--port", "4321"])
-    assert started[started.index("-h") + 1] == "127.0.0.1"
-    assert started[started.index("-p") + 1] == "4321"
-
-
 @pytest.mark.parametrize("command", [["query", "select 1"], ["sql"], ["rollback"]])
 def test_before_the_first_run_every_reader_is_told_what_to_do(data, capsys, command):
     assert "Nothing is published yet" in refuses(capsys, *command)

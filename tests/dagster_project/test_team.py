@@ -25,10 +25,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_project import postgres, publication, services
+from dagster_project import postgres, publication, serve, services
 from dagster_project.commands import run, team, ui
 from dagster_project.paths import ROOT, Paths
 from dagster_project.resources import exclusive, prepare_instance
+from tests.dagster_project.raw_request import WEBSOCKET
+from tests.dagster_project.raw_request import status as request_status
 
 pytestmark = pytest.mark.xdist_group("team")
 
@@ -177,21 +179,21 @@ def test_a_folder_too_deep_for_a_socket_is_refused_before_anything_is_made(tmp_p
 
 def test_every_process_is_bound_to_this_machine_and_no_command_holds_a_secret(paths, monkeypatch):
     monkeypatch.setenv(postgres.VARIABLE, ADDRESS)
-    commands = {service.name: " ".join(service.command) for service, _ in team.services(paths, 3111)}
+    commands = {service.name: " ".join(service.command) for service, _ in serve.services(paths, 3111)}
     assert list(commands) == ["code server", "daemon", "webserver"]
-    assert f"-s {team.code_socket(paths)} " in commands["code server"]
+    assert f"-s {serve.code_socket(paths)} " in commands["code server"]
     assert "-h 127.0.0.1 -p 3111" in commands["webserver"]
     assert SECRET not in str(commands)
 
 
 def test_a_port_that_is_taken_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(ValueError, match=r"is taken .* --port"):
-        team.port_is_free(other.getsockname()[1])
+        serve.port_is_free(other.getsockname()[1])
 
 
 def test_the_team_starts_once_for_a_data_folder(paths):
     with (
-        exclusive(team.lock(paths)),
+        exclusive(serve.lock(paths)),
         pytest.raises(RuntimeError, match="up for this data folder already"),
     ):
         team.main(paths, argparse.Namespace(port=3000))
@@ -205,11 +207,24 @@ def test_ui_is_the_team_where_the_history_is_in_postgresql(paths, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_sigterm_and_a_closed_terminal_all_ask_for_an_end(number):
-    before = signal.getsignal(number)
-    with team.stopping_by_signal() as stopping:
-        os.kill(os.getpid(), number)
-        assert stopping.wait(5)
-    assert signal.getsignal(number) == before
+    original = signal.signal(number, signal.SIG_DFL)
+    try:
+        with serve.stopping_by_signal() as stopping:
+            os.kill(os.getpid(), number)
+            assert stopping.wait(60)
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, original)
+
+
+def test_a_closed_terminal_is_nothing_to_what_nohup_started():
+    original = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with serve.stopping_by_signal() as stopping:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopping.wait(0.2)
+    finally:
+        signal.signal(signal.SIGHUP, original)
 
 
 # watched, and ended
@@ -224,18 +239,19 @@ def watched(tmp_path: Path, code: str) -> tuple[services.Supervisor, list[str], 
 
 
 def test_a_process_that_dies_is_started_again_and_said_to_be(tmp_path):
-    supervisor, said, _ = watched(tmp_path, "import time; time.sleep(60)")
+    supervisor, said, _ = watched(tmp_path, "import time; time.sleep(600)")
     first = supervisor.running["sleeper"][1]
     watcher = threading.Thread(target=supervisor.watch)
     watcher.start()
     first.kill()
-    until(lambda: said, 10)
-    second = supervisor.running["sleeper"][1]
-    assert said == ["The sleeper was ended by SIGKILL; it is started again."]
-    assert second.pid != first.pid and second.poll() is None
-    supervisor.stopping.set()
-    watcher.join()
-    supervisor.stop()
+    try:
+        second = until(lambda: said and (now := supervisor.running["sleeper"][1]) is not first and now)
+        assert said == ["The sleeper was ended by SIGKILL; it is started again."]
+        assert second.poll() is None
+    finally:
+        supervisor.stopping.set()
+        watcher.join()
+        supervisor.stop()
     assert second.poll() == -signal.SIGTERM
 
 
@@ -250,8 +266,8 @@ def test_a_process_that_keeps_ending_stops_everything_with_its_last_words(tmp_pa
 def test_what_a_process_prints_does_not_fill_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(services, "LARGEST_LOG", 1000)
     supervisor, _, service = watched(tmp_path, "print('x' * 5000, flush=True); import time; time.sleep(60)")
-    until(lambda: supervisor.log(service).stat().st_size > 1000, 10)
-    deadline = time.monotonic() + 10
+    until(lambda: supervisor.log(service).stat().st_size > 1000)
+    deadline = time.monotonic() + 60
 
     def until_small() -> None:
         if supervisor.log(service).stat().st_size == 0 or time.monotonic() > deadline:
@@ -295,9 +311,9 @@ def test_what_a_process_leaves_behind_ends_with_it(tmp_path):
         "print(subprocess.Popen(sleep).pid, flush=True); time.sleep(60)"
     )
     supervisor, _, service = watched(tmp_path, child)
-    left = int(until(lambda: supervisor.log(service).read_text().strip(), 10))
+    left = int(until(lambda: supervisor.log(service).read_text().strip()))
     supervisor.stop()
-    until(lambda: gone(left), 10)
+    until(lambda: gone(left))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the signal at a parent's death is Linux's")
@@ -314,7 +330,7 @@ def test_a_killed_parent_takes_its_processes_along(tmp_path):
         assert not gone(child)
         parent.kill()
         parent.wait()
-    until(lambda: gone(child), 10)
+    until(lambda: gone(child))
 
 
 def gone(pid: int) -> bool:
@@ -451,7 +467,7 @@ class Page:
 class Command(Page):
     """`pilotcity team` as people start it, ended by SIGTERM."""
 
-    location = team.LOCATION
+    location = serve.LOCATION
 
     def __init__(self, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
         self.port = free_port()
@@ -485,9 +501,9 @@ class Quick(Page):
         self.port, self.stopping = free_port(), threading.Event()
         self.said: list[str] = []
         self.code = -1
-        monkeypatch.setattr(team, "LOCATION", self.location)
-        monkeypatch.setattr(team, "say", self.said.append)
-        monkeypatch.setattr(team, "stopping_by_signal", lambda: contextlib.nullcontext(self.stopping))
+        monkeypatch.setattr(serve, "LOCATION", self.location)
+        monkeypatch.setattr(serve, "say", self.said.append)
+        monkeypatch.setattr(serve, "stopping_by_signal", lambda: contextlib.nullcontext(self.stopping))
         self.thread = threading.Thread(target=self.run, args=[paths])
         self.thread.start()
 
@@ -542,6 +558,10 @@ def test_a_run_asked_for_on_the_page_goes_through_daemon_and_code_server_into_po
         assert about["version"] == dg.__version__
         assert about["repositoriesOrError"]["nodes"] == [{"location": {"name": began.location}}]
         assert "PostgresRunStorage" in about["instance"]["info"]
+        for foreign in ([("Host", "rebound.example.org")], [("Host", "localhost"), ("Origin", "http://example.org")]):
+            for more in ([], list(WEBSOCKET.items())):
+                assert request_status(began.port, "/graphql?query={version}", [*foreign, *more]) == 403
+        assert request_status(began.port, "/graphql", [("Host", "localhost"), *WEBSOCKET.items()]) == 101
         launched = began.ask(LAUNCH, location=began.location, assets=[POLICIES])["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run, url = launched["run"]["runId"], postgres.own(data).url

@@ -6,6 +6,7 @@ In `make torture`, as it takes minutes: sensors look at things every so often.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -35,6 +36,14 @@ mutation ($assets: [AssetKeyInput!]!) {
   }}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
+#: The command line, on the tiny graph.
+PROGRAM = """
+import sys
+from dagster_project import serve
+from dagster_project.cli import main
+serve.LOCATION = "tiny"
+sys.exit(main())
+"""
 BACKFILL = """
 mutation ($asset: AssetKeyInput!, $years: [String!]!) {
   launchPartitionBackfill(backfillParams: {assetSelection: [$asset], partitionNames: $years}) {
@@ -45,26 +54,26 @@ mutation ($asset: AssetKeyInput!, $years: [String!]!) {
 
 
 class Ui:
-    """`dagster dev` on an installation, asked through its web page's interface."""
+    """`pilotcity ui` on an installation, asked through its web page's interface.
+
+    Whoever starts it ignores Ctrl-C, as nohup, cron and CI do.
+    """
 
     def __init__(self, installation: Tiny) -> None:
         self.installation = installation
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        dagster = Path(sys.executable).parent / "dagster"
-        environment = installation.environment | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}",
-            "DAGSTER_HOME": str(installation.paths.home),
-        }
+        environment = installation.environment | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
         self.log = (installation.paths.data / "ui.log").open("w")
         self.process = subprocess.Popen(
-            [str(dagster), "dev", "-m", "tiny", "-h", "127.0.0.1", "-p", str(self.port)],
+            [sys.executable, "-c", PROGRAM, "ui", "--port", str(self.port)],
             cwd=ROOT,
             env=environment,
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
         )
         eventually(self.answers, 120, "the web page does not answer")
 
@@ -103,11 +112,32 @@ class Ui:
             "runOrError"
         ]["status"]
 
-    def kill(self, how: int = signal.SIGKILL) -> None:
-        """Every process of the session that was started: web page, daemon, code server."""
-        os.killpg(self.process.pid, how)
-        self.process.wait(timeout=60)
+    def kill(self) -> None:
+        """Kill the command alone, as the system does where memory ends; what it started must end by itself."""
+        self.process.kill()
+        self.process.wait()
+        eventually(lambda: not self.left(), 90, "processes outlived the command")
         self.log.close()
+
+    def end(self, how: signal.Signals) -> str:
+        """Ask the command to end, or everybody in its session by Ctrl-C; returns what it printed last."""
+        (os.killpg if how == signal.SIGINT else os.kill)(self.process.pid, how)
+        self.process.wait(timeout=120)
+        eventually(lambda: not self.left(), 30, "processes outlived the command")
+        self.log.close()
+        return (self.installation.paths.data / "ui.log").read_text().splitlines()[-1]
+
+    def left(self) -> list[str]:
+        """Commands of the processes that work in this data folder."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                of_data = (
+                    f"PILOTCITY_DATA={self.installation.paths.data}".encode() in (process / "environ").read_bytes()
+                )
+                if of_data and "\nState:\tZ" not in (process / "status").read_text():
+                    found.append((process / "cmdline").read_bytes().decode())
+        return found
 
 
 def eventually(holds: Callable[[], Any], seconds: float, otherwise: str) -> None:
@@ -142,7 +172,7 @@ def ui(installation):
     time.sleep(40)
     yield started
     if started.process.poll() is None:
-        started.kill(signal.SIGTERM)
+        started.kill()
 
 
 def test_one_asset_materialised_in_the_page_ends_in_a_publication(ui, installation):
@@ -209,11 +239,24 @@ def test_a_run_that_fails_is_told_to_readers_who_keep_what_they_had(ui, installa
     assert not told.exists()
 
 
-def test_a_killed_daemon_costs_nothing(ui, installation):
+def test_a_killed_command_takes_a_run_with_it_and_costs_nothing_else(ui, installation):
     seen = installation.seen()
     run = ui.materialize("publication", "candidate")
     eventually(lambda: ui.status(run) == "STARTED", 60, "the run never started")
     ui.kill()
+    assert installation.seen() == seen
+    code, said = installation.run()
+    assert code == 0, said
+    assert installation.seen() == seen
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_when_it_is_asked_to_and_a_run_that_goes_on_with_it(installation, how):
+    started, seen = Ui(installation), installation.seen()
+    run = started.materialize("publication", "candidate")
+    eventually(lambda: started.status(run) == "STARTED", 60, "the run never started")
+    assert started.end(how) == "Everything has ended."
+    assert started.process.returncode == 0
     assert installation.seen() == seen
     code, said = installation.run()
     assert code == 0, said

@@ -1,0 +1,91 @@
+"""Dagster's web page for this machine alone: the webserver as a program, behind a check of who asks.
+
+To listen on loopback keeps other machines out, not the pages that a browser on this one has open. A page of a foreign
+site whose name is made to point at 127.0.0.1 (DNS rebinding) names that site as Host; one that asks across sites names
+it as Origin, or in Sec-Fetch-Site where a picture or a form asks.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class OnlyThisMachine:
+    """ASGI middleware that answers what names a loopback address as its Host and, if it names any, as its Origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        why = refusal(scope) if scope["type"] in ("http", "websocket") else ""
+        if not why:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": why})
+        else:
+            from starlette.responses import PlainTextResponse
+
+            await PlainTextResponse(f"{why}\n", status_code=403)(scope, receive, send)
+
+
+def refusal(scope: Scope) -> str:
+    """Why a request is not answered; empty where it is."""
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    hosts = headers.get("host", [])
+    if len(hosts) != 1 or not of_loopback(f"//{hosts[0]}"):
+        return (
+            "This page answers only to its own machine: open it as http://127.0.0.1 or http://localhost and its port."
+        )
+    if not all(of_loopback(origin) for origin in headers.get("origin", [])):
+        return "This page does not answer to pages of other sites."
+    elsewhere = any(site not in ("same-origin", "none") for site in headers.get("sec-fetch-site", []))
+    link = scope.get("method") == "GET" and ("document" in headers.get("sec-fetch-dest", []))
+    if elsewhere and not link:
+        return "This page does not answer to pages of other sites; a link to it works."
+    return ""
+
+
+def of_loopback(address: str) -> bool:
+    """Whether an address (``//127.0.0.1:3000``, ``http://localhost``) names this machine and holds nothing else."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        _ = parts.port  # ValueError where it is none
+        if (
+            "@" in parts.netloc
+            or parts.path
+            or parts.query
+            or parts.fragment
+            or parts.scheme not in ("", "http", "https")
+        ):
+            return False
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def main() -> None:
+    """`dagster-webserver` with its own arguments, behind the check."""
+    from dagster_webserver import cli
+    from dagster_webserver.webserver import DagsterWebserver
+    from starlette.middleware import Middleware
+
+    theirs = DagsterWebserver.build_middleware
+
+    def build_middleware(webserver: DagsterWebserver) -> list[Middleware]:
+        return [Middleware(OnlyThisMachine), *theirs(webserver)]
+
+    DagsterWebserver.build_middleware = build_middleware  # type: ignore[method-assign, assignment]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
