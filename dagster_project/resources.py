@@ -67,6 +67,8 @@ create table if not exists raw.yearbook_cells (
     source varchar, file varchar, sheet varchar, row bigint, "column" varchar, header varchar, indicator varchar,
     unit varchar, code varchar, city varchar, province varchar, year varchar, value varchar
 );
+alter table raw.yearbook_cells add column if not exists block varchar;
+alter table raw.yearbook_cells add column if not exists fault varchar;
 create table if not exists raw.reader_rejects (
     rule varchar, source varchar, file varchar, sheet varchar, row bigint, "column" varchar, value varchar,
     message varchar

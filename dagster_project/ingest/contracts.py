@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -20,6 +21,7 @@ from analysis.documents import DocumentError, Fault, Strict, read, validate
 
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
 UNIT_IN_HEADER = re.compile(r"[(\[](?P<unit>[^()\[\]]+)[)\]]")
+UNIT_BEHIND = re.compile(r"(?P<bare>.+)[/,，:：;_](?:单位[:：]?)?(?P<unit>[^/,，:：;_]+)")
 
 
 class ContractError(DocumentError):
@@ -41,9 +43,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class FromText(Strict):
-    """A value taken from the file's or sheet's name by a pattern with one group, or the same for every row."""
+    """A value taken by a pattern with one group from the file's or sheet's name or the title above the table, or the
+    same for every row; ``from: header``: what a column's header says in the place of ``{year}`` or ``{city}``."""
 
-    from_: Literal["file", "sheet", "constant", "header"] = Field(alias="from")
+    from_: Literal["file", "sheet", "title", "constant", "header"] = Field(alias="from")
     pattern: str = "(.*)"
     value: str = ""
 
@@ -56,9 +59,10 @@ class FromText(Strict):
 
 
 class FromColumn(Strict):
-    """A value taken from a column of the row, by one of its headers."""
+    """A value taken from a column of the row, by one of its headers; ``position`` names one of equal ones, from 1."""
 
     header: str | list[str]
+    position: int | None = Field(default=None, ge=1)
 
     @property
     def aliases(self) -> list[str]:
@@ -83,19 +87,30 @@ Unit = Annotated[
 
 
 class Keys(Strict):
-    """Where a row's city and year stand; code and province help where a name alone is ambiguous."""
+    """Where a row's city and year stand; code and province help where a name alone is ambiguous.
 
-    year: Place
-    city: Place
+    ``indicator`` is a column that names what the row's value measures; ``part`` is one that says which part of the city
+    and year a row holds (a month, a county, an industry): such rows count only where ``where`` chooses among them.
+    A year that nothing in the file says may be left out: the cells are then set aside until somebody says it.
+    """
+
+    year: Place | None = None
+    city: Place | None = None
     code: FromColumn | None = None
     province: FromColumn | None = None
+    indicator: FromColumn | None = None
+    part: FromColumn | None = None
 
-    @field_validator("year", "city")
-    @classmethod
-    def _stands_outside_headers(cls, place: FromText | FromColumn) -> FromText | FromColumn:
-        if isinstance(place, FromText) and place.from_ == "header":
-            raise ValueError("a key comes from the file, the sheet, a constant or a column, not from a header")
-        return place
+    @model_validator(mode="after")
+    def _names_a_place(self) -> Self:
+        if self.city is None and self.code is None:
+            raise ValueError("a table needs a `city` or a `code`")
+        return self
+
+    @property
+    def in_headers(self) -> set[str]:
+        """Keys that stand in the headers of columns."""
+        return {name for name in ("year", "city") if getattr(getattr(self, name), "from_", "") == "header"}
 
 
 class Definition(Strict):
@@ -161,13 +176,43 @@ class Column(FromColumn):
 
 
 class Table(Strict):
-    """A layout of sheet: which sheets have it, where the header is, what its columns mean."""
+    """A layout of sheet: which sheets have it, where the header is, what its columns mean.
+
+    Without ``header_rows`` the header is found by its text, wherever it stands and as often as it stands there, over
+    ``header_levels`` rows. Where ``keys.indicator`` names the indicator in the row, the ``header`` of a column is what
+    stands there, and ``value`` is the column of numbers. ``where`` keeps rows by what stands under a header;
+    ``fill_down`` names keys whose blank cells repeat the one above.
+    """
 
     sheets: list[str] = Field(default=["*"])
-    header_rows: list[int] = Field(default=[1], min_length=1)
+    header_rows: list[int] | None = Field(default=None, min_length=1)
+    header_levels: int = Field(default=1, ge=1, le=4)
     keys: Keys
     columns: list[Column] = Field(min_length=1)
+    value: FromColumn | None = None
+    where: dict[str, list[str]] = Field(default={})
+    fill_down: list[Literal["year", "city", "code", "province", "indicator"]] = Field(default=[])
     skip: list[str] = Field(default=[])
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _as_texts(cls, where: object) -> object:
+        if not isinstance(where, dict):
+            return where
+        return {
+            header: [str(one) for one in (kept if isinstance(kept, list) else [kept])] for header, kept in where.items()
+        }
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if (self.keys.indicator is None) != (self.value is None):
+            raise ValueError("`keys.indicator` and `value` belong together: one names, the other holds the number")
+        places = [self.value] if self.value else self.columns
+        for name in self.keys.in_headers:
+            for place in places:
+                if any(f"{{{name}}}" not in alias for alias in place.aliases):
+                    raise ValueError(f"the {name} comes from headers: each header here needs {{{name}}} in its place")
+        return self
 
     @field_validator("skip")
     @classmethod
@@ -219,11 +264,21 @@ def clean_header(text: str) -> str:
     return re.sub(r"\s+", "", plain)
 
 
+@lru_cache(maxsize=8)
+def _cleaned(units: frozenset[str]) -> dict[str, str]:
+    return {clean_header(unit): unit for unit in sorted(units)}
+
+
 def split_unit(header: str, units: frozenset[str]) -> tuple[str, str]:
-    """A cleaned header without its unit, and the unit: a known unit in parentheses, wherever it stands."""
+    """A cleaned header without its unit, and the unit: a known one in parentheses, wherever it stands, or behind the
+    last slash, comma or colon."""
+    known = _cleaned(units)
     for found in UNIT_IN_HEADER.finditer(header):
-        if found["unit"] in units:
-            return header[: found.start()] + header[found.end() :], found["unit"]
+        if found["unit"] in known:
+            return header[: found.start()] + header[found.end() :], known[found["unit"]]
+    behind = UNIT_BEHIND.fullmatch(header)
+    if behind and behind["unit"] in known:
+        return behind["bare"], known[behind["unit"]]
     unknown = [found["unit"] for found in UNIT_IN_HEADER.finditer(header)]
     return header, unknown[-1] if unknown else ""
 

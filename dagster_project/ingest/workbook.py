@@ -51,6 +51,8 @@ def sheets(path: Path) -> list[RawSheet]:
 def _read(path: Path) -> list[RawSheet]:
     import python_calamine
 
+    from dagster_project.ingest import marks
+
     # by its content, whatever the suffix says: workbooks are often renamed from xlsx to xls
     book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(path.read_bytes()))
     found = []
@@ -61,6 +63,11 @@ def _read(path: Path) -> list[RawSheet]:
         if sheet.total_width * sheet.total_height > MOST_CELLS:
             raise Unreadable(f"has a sheet of {sheet.total_height:,} x {sheet.total_width:,} cells, too large to read")
         found.append((name, list(sheet.merged_cell_ranges or []), sheet.to_python(skip_empty_area=False)))
+    seen_otherwise = marks.marks(path)
+    for name, _, rows in found:
+        for (row, column), mark in seen_otherwise.get(name, {}).items():
+            if row < len(rows) and column < len(rows[row]):
+                rows[row][column] = marks.as_shown(rows[row][column], mark)
     return found
 
 

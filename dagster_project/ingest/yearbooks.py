@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
-from dagster_project.ingest.contracts import (
-    UNIT_IN_HEADER,
-    Column,
-    Contract,
-    FromColumn,
-    FromText,
-    Keys,
-    Table,
-    clean_header,
-    split_unit,
-)
+from dagster_project.ingest import layout
+from dagster_project.ingest.contracts import Column, Contract, FromText, Table, split_unit
 from dagster_project.ingest.files import Sheet, UnreadableFile, open_sheets
+from dagster_project.ingest.layout import Block, clean
 from dagster_project.ingest.text import Row
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value as published, and everything its row says about it; all text but the row's number."""
+    """One value as published, and everything its row says about it; all text but the row's number.
+
+    ``block`` is where the header of its places stands; ``fault`` is the rule by which its place in the sheet alone sets
+    it aside, with what it is about behind a colon, or "".
+    """
 
     source: str
     file: str
@@ -46,6 +42,8 @@ class Cell:
     province: str
     year: str
     value: str
+    block: str
+    fault: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Reading:
 
 def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -> Reading:
     """Read one file by its contract; ``units`` are the unit texts that can be converted. Never raises for content."""
-    cells: list[Cell] = []
+    cells: list[tuple[object, ...]] = []
     rejects: list[Reject] = []
     sheets = rows = 0
 
@@ -87,6 +85,8 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
     except UnreadableFile as error:
         reject("unreadable_file", "", "", "", f"the file {error}.")
         opened = []
+    grids: dict[str, list[list[str]]] = {}
+    claimed: dict[str, list[Block]] = {}
     for table in contract.tables if opened else ():
         matching = [sheet for sheet in opened if any(fnmatch.fnmatchcase(sheet.name, glob) for glob in table.sheets)]
         if not matching:
@@ -95,176 +95,165 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
             reject("missing_sheet", wanted, "", names, f"no sheet is named {wanted}; the file has {names}.")
         for sheet in matching:
             sheets += 1
-            try:
-                layout = _Layout.of(table, sheet, relative, units)
-                for column in layout.missing:
+            if sheet.name not in grids:
+                grids[sheet.name] = []
+                try:
+                    grids[sheet.name].extend(sheet.rows())
+                except UnreadableFile as error:
+                    reject(
+                        "unreadable_file", sheet.name, "", "", f"the file {error}; the rest of the sheet is missing."
+                    )
+            grid = grids[sheet.name]
+            for block in layout.blocks(table, grid, sheet.merged, sheet.name, relative, units):
+                for column in block.missing:
                     what = " / ".join(column)
                     reject("missing_column", sheet.name, what, "", f"no column is headed {what}.")
-                for key, text, pattern in layout.unmatched:
+                for key, text, pattern in block.unmatched:
                     reject("missing_key", sheet.name, key, text, f"{text!r} tells no {key} (pattern {pattern}).")
-                if layout.usable:
-                    for row_cells in layout.read(contract.source, relative):
-                        rows += 1
-                        cells.extend(row_cells)
-            except UnreadableFile as error:
-                reject("unreadable_file", sheet.name, "", "", f"the file {error}; the rest of the sheet is missing.")
-            for row in sheet.set_aside:
-                begins = ",".join(row.cells)[:60]
-                said = f"row {row.number} cannot be read: it {row.fault}. The row begins {begins!r}."
-                reject("unreadable_row", sheet.name, "", begins, said, row.number)
-    return Reading(_frame(cells, Cell), _frame(rejects, Reject), sheets, rows)
+                if block.usable:
+                    claimed.setdefault(sheet.name, []).append(block)
+                    before = len(cells)
+                    cells.extend(_cells(block, table, sheet, grid, contract.source, relative, units))
+                    rows += len({cell[3] for cell in cells[before:]})
+    for name, blocks in claimed.items():
+        for row, index, text in _unread(grids[name], blocks):
+            place = f"{letter(index)}{row + 1}"
+            message = f"another table begins under {text!r} in {place}, and nothing of the contract reads it."
+            reject("unread_block", name, letter(index), text, message, row + 1)
+    for sheet in opened:
+        for bad in sheet.set_aside:
+            begins = ",".join(bad.cells)[:60]
+            said = f"row {bad.number} cannot be read: it {bad.fault}. The row begins {begins!r}."
+            reject("unreadable_row", sheet.name, "", begins, said, bad.number)
+    columns = [field.name for field in fields(Cell)]
+    return Reading(pd.DataFrame(cells, columns=columns), _frame(rejects), sheets, rows)
 
 
-def _frame(records: Sequence[Cell] | Sequence[Reject], kind: type[Cell] | type[Reject]) -> pd.DataFrame:
-    return pd.DataFrame([astuple(record) for record in records], columns=[field.name for field in fields(kind)])
+def _frame(rejects: Sequence[Reject]) -> pd.DataFrame:
+    return pd.DataFrame([astuple(reject) for reject in rejects], columns=[field.name for field in fields(Reject)])
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """A table's columns found in one sheet: positions of the keys and of the values, and what was not found."""
+def _cells(
+    block: Block, table: Table, sheet: Sheet, grid: layout.Grid, source: str, file: str, units: frozenset[str]
+) -> Iterator[tuple[object, ...]]:
+    """The cells of each row that holds anything, as tuples in the order of `Cell`."""
+    skip = [re.compile(pattern) for pattern in table.skip]
+    named = _by_name(table)
+    place = f"{letter(block.anchor)}{block.head[-1] + 1}"
+    spread = {
+        (row, left): grid[top][left]
+        for top, left, bottom, _ in sheet.merged
+        if bottom > top and left in block.keys.values() and top < len(grid) and left < len(grid[top])
+        for row in range(top + 1, bottom + 1)
+    }
+    last: dict[str, str] = {}
+    for number in range(block.head[-1] + 1, min(block.bottom, len(grid))):
+        row = grid[number]
+        width = len(row)
+        if not any(row[block.left : block.right]):
+            continue
+        key = dict(block.constants)
+        for name, index in block.keys.items():
+            text = row[index] if index < width else ""
+            if not text and spread:
+                text = spread.get((number, index), "")
+            if name in table.fill_down:
+                text = last[name] = text or last.get(name, "")
+            key[name] = text
+        if any(pattern.search(key.get("city", "")) for pattern in skip):
+            continue
+        if any((clean(row[index]) if index < width else "") not in kept for index, kept in block.where.items()):
+            continue
+        if any(row[len(block.headers) :]):
+            fault = f"has {len(row)} cells, where its header has {len(block.headers)} columns"
+            sheet.set_aside.append(Row(number + 1, number + 1, list(row), fault))
+            continue
+        part = key.get("part", "")
+        partial = ""
+        if part and clean(part) not in WHOLE and block.keys["part"] not in block.where:
+            partial = f"part_only:{block.headers[block.keys['part']]} {part}"
+        for value in block.values:
+            inside = dict(value.inside)
+            column, unit = value.column, value.unit
+            if column is None:
+                column, unit = _named(key["indicator"], named, row, block, units)
+                if column is None:
+                    continue
+            elif value.unit_index is not None:
+                unit = row[value.unit_index] if value.unit_index < width else ""
+            yield (
+                source,
+                file,
+                sheet.name,
+                number + 1,
+                letter(value.index),
+                block.headers[value.index],
+                column.indicator,
+                unit,
+                key.get("code", ""),
+                inside.get("city", key.get("city", "")),
+                key.get("province", ""),
+                inside.get("year", key.get("year", "")),
+                row[value.index] if value.index < width else "",
+                place,
+                value.fault or partial,
+            )
 
-    table: Table
-    sheet: Sheet
-    headers: list[str]
-    keys: dict[str, int]
-    constants: dict[str, str]
-    values: list[tuple[int, Column, str, int | None]]
-    missing: list[list[str]]
-    unmatched: list[tuple[str, str, str]]
 
-    @classmethod
-    def of(cls, table: Table, sheet: Sheet, relative: str, units: frozenset[str]) -> _Layout:
-        headers = _headers(sheet, table.header_rows)
-        position: dict[str, int] = {}
-        with_any_unit: dict[str, int] = {}
-        unit_of: dict[int, str] = {}
-        for index, header in enumerate(headers):
-            bare, unit_of[index] = split_unit(header, units)
-            for name in (header, bare):
-                if name:
-                    position.setdefault(name, index)
-            with_any_unit.setdefault(UNIT_IN_HEADER.sub("", header), index)
+#: What stands in a column of parts where the row holds the whole.
+WHOLE = frozenset(
+    {"全年", "年度", "全市", "合计", "总计", "全部", "annual", "Annual", "year", "total", "Total", "all", "All"}
+)
 
-        def find(column: FromColumn) -> int | None:
-            names = [clean_header(alias) for alias in column.aliases]
-            at = next((position[name] for name in names if name in position), None)
-            if at is None and isinstance(column, Column) and isinstance(column.unit, FromText):
-                # a unit that nobody knows is no reason to miss the column: staging says which unit it is
-                at = next((with_any_unit[name] for name in names if name in with_any_unit), None)
-            return at
 
-        keys, constants, missing, unmatched = _find_keys(table.keys, sheet.name, relative, find)
-        values: list[tuple[int, Column, str, int | None]] = []
-        for column in table.columns:
-            at = find(column)
-            if at is None:
-                if not column.optional:
-                    missing.append(column.aliases)
-                continue
-            if isinstance(column.unit, FromColumn):
-                unit, unit_at = "", find(column.unit)
-                if unit_at is None:
-                    missing.append(column.unit.aliases)
-            else:
-                unit, unit_at = unit_of[at] if isinstance(column.unit, FromText) else column.unit, None
-            values.append((at, column, unit, unit_at))
-        return cls(table, sheet, headers, keys, constants, values, missing, unmatched)
+def _by_name(table: Table) -> dict[str, Column]:
+    """Columns of a table whose rows name their indicator, by that name."""
+    return {clean(alias): column for column in table.columns for alias in column.aliases} if table.value else {}
 
-    @property
-    def usable(self) -> bool:
-        """Whether city and year can be told; without them no value has a place."""
-        found = self.keys.keys() | self.constants.keys()
-        return {"city", "year"} <= found and bool(self.values)
 
-    def read(self, source: str, relative: str) -> Iterator[list[Cell]]:
-        """The cells of each row that holds anything."""
-        skip = [re.compile(pattern) for pattern in self.table.skip]
-        last_header = max(self.table.header_rows)
-        for number, row in enumerate(self.sheet.rows(), start=1):
-            if number <= last_header or not any(row):
-                continue
-            key = {name: row[index] if index < len(row) else "" for name, index in self.keys.items()} | self.constants
-            if any(pattern.search(key["city"]) for pattern in skip):
-                continue
-            if any(row[len(self.headers) :]):
-                fault = f"has {len(row)} cells, its header has {len(self.headers)}"
-                self.sheet.set_aside.append(Row(number, number, row, fault))
-                continue
-            yield [
-                Cell(
-                    source=source,
-                    file=relative,
-                    sheet=self.sheet.name,
-                    row=number,
-                    column=_letter(index),
-                    header=self.headers[index],
-                    indicator=column.indicator,
-                    unit=unit if unit_at is None else row[unit_at] if unit_at < len(row) else "",
-                    code=key.get("code", ""),
-                    city=key["city"],
-                    province=key.get("province", ""),
-                    year=key["year"],
-                    value=row[index] if index < len(row) else "",
+def _named(
+    text: str, named: dict[str, Column], row: Sequence[str], block: Block, units: frozenset[str]
+) -> tuple[Column | None, str]:
+    """What the contract says of the indicator that a row names, and the row's unit."""
+    name = clean(text)
+    bare, unit = split_unit(name, units)
+    column = named.get(name) or named.get(bare)
+    if column is None:
+        return None, ""
+    if isinstance(column.unit, str):
+        return column, column.unit
+    if isinstance(column.unit, FromText):
+        return column, unit
+    wanted = {clean(alias) for alias in column.unit.aliases}
+    index = next((i for i in range(block.left, block.right) if block.headers[i] in wanted), None)
+    return column, row[index] if index is not None and index < len(row) else ""
+
+
+def _unread(grid: layout.Grid, blocks: Sequence[Block]) -> Iterator[tuple[int, int, str]]:
+    """Cells that head places, in the header rows of what was read or below it, and begin no block that was read."""
+    anchors = {(row, block.anchor) for block in blocks for row in block.head}
+    words = layout.PLACE_HEADERS | {block.headers[block.anchor] for block in blocks}
+    for block in blocks:
+        for row in {*block.head, block.bottom} - {len(grid)}:
+            for index, cell in enumerate(grid[row]):
+                if not cell or clean(cell) not in words or any((row, index) == anchor for anchor in anchors):
+                    continue
+                apart = (
+                    index >= block.right
+                    or row == block.bottom
+                    or (
+                        index
+                        and not any(
+                            line[index - 1] for line in grid[block.head[0] : block.bottom] if index - 1 < len(line)
+                        )
+                    )
                 )
-                for index, column, unit, unit_at in self.values
-            ]
+                if apart and not any(b.left <= index < b.right and row in b.head and b is not block for b in blocks):
+                    anchors.add((row, index))
+                    yield row, index, cell
 
 
-def _find_keys(
-    keys: Keys, sheet: str, relative: str, find: Callable[[FromColumn], int | None]
-) -> tuple[dict[str, int], dict[str, str], list[list[str]], list[tuple[str, str, str]]]:
-    """Positions, constants, headers not found, and texts that a pattern does not match (key, text, pattern)."""
-    positions: dict[str, int] = {}
-    constants: dict[str, str] = {}
-    missing: list[list[str]] = []
-    unmatched: list[tuple[str, str, str]] = []
-    for name in ("year", "city", "code", "province"):
-        key = getattr(keys, name)
-        if isinstance(key, FromColumn):
-            index = find(key)
-            if index is None:
-                missing.append(key.aliases)
-            else:
-                positions[name] = index
-        elif isinstance(key, FromText):
-            text = {"file": Path(relative).name, "sheet": sheet}.get(key.from_, key.value)
-            found = re.search(key.pattern, text)
-            if found:
-                constants[name] = found.group(1)
-            else:
-                unmatched.append((name, text, key.pattern))
-    return positions, constants, missing, unmatched
-
-
-def _headers(sheet: Sheet, header_rows: Sequence[int]) -> list[str]:
-    """Cleaned headers, one a column: merged cells repeated, then the levels joined by "/"."""
-    wanted = set(header_rows)
-    last = max(wanted)
-    levels: dict[int, list[str]] = {}
-    for number, row in enumerate(sheet.rows(), start=1):
-        if number in wanted:
-            levels[number] = [clean_header(cell) for cell in row]
-        if number >= last:
-            break
-    width = max((len(row) for row in levels.values()), default=0)
-    rows = {number: row + [""] * (width - len(row)) for number, row in levels.items()}
-    for top, left, bottom, right in sheet.merged:
-        if top + 1 in rows and left < width:
-            for number in rows.keys() & range(top + 1, bottom + 2):
-                rows[number][left : right + 1] = [rows[top + 1][left]] * (min(right, width - 1) - left + 1)
-    return ["/".join(_distinct(rows[number][index] for number in sorted(rows))) for index in range(width)]
-
-
-def _distinct(parts: Iterable[str]) -> list[str]:
-    """Parts that say something, a part that repeats the one before it (a cell merged downwards) left out."""
-    kept: list[str] = []
-    for part in parts:
-        if part and kept[-1:] != [part]:
-            kept.append(part)
-    return kept
-
-
-def _letter(index: int) -> str:
+def letter(index: int) -> str:
     """The name a spreadsheet gives a column: 0 is A, 26 is AA."""
     letters = ""
     index += 1

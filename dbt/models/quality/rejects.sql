@@ -97,19 +97,6 @@ explained as (
         file || case when sheet = '' then '' else ', sheet ''' || sheet || '''' end || ', row ' || row || ', column ' || "column"
             || ' (' || header || ')' as place,
         case rule
-            when 'stray_row' then 'the row names no city and no year, so it is no observation'
-            when 'unknown_year' then 'the year ''' || year_text || ''' is not one'
-            when 'no_city' then 'the row names no city'
-            when 'unknown_city' then 'no crosswalk knows the city ''' || city || '''; correct it or add it to data/reference/city_names.csv'
-            when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
-                || ' against ' || unit_by_name || ')'
-            when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to data/catalogue/measurement_units.csv'
-            when 'unknown_indicator' then 'data/catalogue/indicators.csv has no indicator ''' || indicator || ''''
-            when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs '
-                || indicator_unit
-            when 'not_a_number' then 'the text is not a number'
-            when 'out_of_range' then 'the value is outside ' || low || ' to ' || high || ' ' || indicator_unit
-                || ', the range its contract allows'
             when 'duplicate_key' then 'the same value stands in ' || first_file || ', sheet ''' || first_sheet || ''', row ' || first_row
             when 'conflicting_duplicate' then 'the same city and year has another value ' || case
                 when file = first_file and sheet = first_sheet and row = first_row then 'further on'
@@ -135,8 +122,11 @@ final as (
         row,
         "column",
         text as value,
-        place || ': ''' || text || ''' ' || case when indicator_unit is null then '' else 'for ' || indicator || ' ' end || 'is set aside: '
-            || coalesce(reason, rule) || '.' as message,
+        coalesce(
+            message,
+            place || ': ''' || text || ''' ' || case when indicator_unit is null then '' else 'for ' || indicator || ' ' end
+                || 'is set aside: ' || coalesce(reason, rule) || '.'
+        ) as message,
         unit_code as city_code,
         year,
         indicator

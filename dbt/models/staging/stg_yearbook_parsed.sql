@@ -1,6 +1,6 @@
 -- grain: one cell of a yearbook file that holds something, parsed, with the first rule it breaks by itself
 with cells as (
-    select * from {{ source('raw', 'yearbook_cells') }}
+    select *, {{ plain_text('value') }} as plain from {{ source('raw', 'yearbook_cells') }}
 ),
 
 -- a contract may hold an indicator in several layouts of sheet
@@ -17,6 +17,19 @@ measures as (
     group by unit
 ),
 
+-- a number, and behind it perhaps its own unit; footnote marks and the mark of a revised or preliminary value say nothing of it
+split as (
+    select
+        *,
+        regexp_extract(
+            regexp_replace(plain, '^[\s{{ note_marks() }}]+|(\s*(\((r|R|p|P|e|E|修订|修订数|初步|初步数)\)|[{{ note_marks() }}]))+\s*$', '', 'g'),
+            '^([-+]? ?[\d.,]*(?: \d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\d\s(][^\d]*)?$',
+            ['digits', 'unit']
+        ) as part
+    from cells
+    where not {{ says_missing('plain') }}
+),
+
 parsed as (
     select
         cells.source,
@@ -26,57 +39,109 @@ parsed as (
         cells."column",
         cells.header,
         cells.city,
+        cells.province,
+        cells.code,
         cells.indicator,
         cells.value as text,
-        cells.unit as unit_text,
+        coalesce(nullif(trim(cells.part['unit']), ''), cells.unit) as unit_text,
+        trim(cells.part['unit']) != '' as own_unit,
+        cells.fault,
         places.year,
         places.year_text,
         places.unit_code,
         places.unit_by_name,
-        places.code_and_name_differ,
-        {{ clean_number('cells.value') }} as number_text,
-        measures.canonicals as unit_measures,
-        units.factor,
+        places.place_rule,
+        case
+            when regexp_full_match(part['digits'], '[-+]? ?\d{1,3}(,\d{3})+(\.\d+)?') then replace(replace(part['digits'], ',', ''), ' ', '')
+            when regexp_full_match(part['digits'], '[-+]?\d{1,3}( \d{3})+(\.\d+)?') then replace(part['digits'], ' ', '')
+            when regexp_full_match(part['digits'], '[-+]? ?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?') then replace(part['digits'], ' ', '')
+        end as number_text,
         indicators.unit as indicator_unit,
         columns.low,
         columns.high,
         columns.priority
-    from cells
+    from split as cells
     inner join {{ ref('stg_yearbook_places') }} as places
-        on cells.code = places.code
+        on cells.source = places.source
+        and cells.file = places.file
+        and cells.sheet = places.sheet
+        and cells.block = places.block
+        and cells.code = places.code
         and cells.city = places.city
         and cells.province = places.province
         and cells.year = places.year_text
     left join {{ source('raw', 'indicators') }} as indicators on cells.indicator = indicators.indicator
-    left join {{ source('raw', 'measurement_units') }} as units
-        on cells.unit = units.unit and indicators.unit = units.canonical
-    left join measures on cells.unit = measures.unit
     left join columns
         on cells.source = columns.source and cells.indicator = columns.indicator
 ),
 
+-- a value as written under an indicator whose unit nobody has said yet is in whatever unit it is in
 numbers as (
-    select *, try_cast(number_text as double) as number from parsed where number_text is not null
+    select
+        parsed.*,
+        try_cast(number_text as double) as printed,
+        case when indicator_unit = 'as written' and not own_unit then 'as written' else measures.canonicals end as unit_measures,
+        case when indicator_unit = 'as written' then 1 else units.factor end as factor
+    from parsed
+    left join {{ source('raw', 'measurement_units') }} as units
+        on parsed.unit_text = units.unit and parsed.indicator_unit = units.canonical
+    left join measures on parsed.unit_text = measures.unit
+),
+
+ruled as (
+    select
+        * exclude (place_rule, own_unit),
+        printed * factor as value,
+        case
+            when city = '' and code = '' and year is null then 'stray_row'
+            when fault != '' then split_part(fault, ':', 1)
+            when year is null then 'unknown_year'
+            when city = '' and unit_code is null and place_rule is null then 'no_city'
+            when place_rule is not null then place_rule
+            when unit_code is null then 'unknown_city'
+            when indicator_unit is null then 'unknown_indicator'
+            when starts_with(text, '=') then 'formula_without_value'
+            when printed is null or isinf(printed) then 'not_a_number'
+            when unit_measures is null then 'unknown_unit'
+            when factor is null then 'wrong_unit'
+            when printed * factor not between coalesce(low, '-infinity'::double) and coalesce(high, 'infinity'::double)
+                then 'out_of_range'
+        end as rule
+    from numbers
 ),
 
 final as (
     select
-        * exclude (number),
-        number * factor as value,
-        case
-            when city = '' and year is null then 'stray_row'
-            when year is null then 'unknown_year'
-            when city = '' and unit_code is null then 'no_city'
-            when unit_code is null then 'unknown_city'
-            when code_and_name_differ then 'code_and_name_differ'
-            when indicator_unit is null then 'unknown_indicator'
-            when unit_measures is null then 'unknown_unit'
-            when factor is null then 'wrong_unit'
-            when number is null then 'not_a_number'
-            when number * factor not between coalesce(low, '-infinity'::double) and coalesce(high, 'infinity'::double)
-                then 'out_of_range'
-        end as rule
-    from numbers
+        * exclude (fault),
+        file || case when sheet = '' then '' else ', sheet ''' || sheet || '''' end || ', row ' || row || ', column ' || "column"
+            || ' (' || header || '): ''' || text || ''' ' || case when indicator_unit is null then '' else 'for ' || indicator || ' ' end
+            || 'is set aside: ' || case rule
+                when 'stray_row' then 'the row names no city and no year, so it is no observation'
+                when 'unknown_year' then case when year_text = '' then 'no year is said; say it in the contract'
+                    else 'the text ''' || year_text || ''' is not one year' end
+                when 'part_only' then 'the row holds a part only (' || substr(fault, 11) || '); say in the contract which rows count, with `where`'
+                when 'equal_headers' then 'other columns bear the same header and nothing tells them apart; say in the contract which is '
+                    || 'which, by `position`'
+                when 'no_city' then 'the row names no city'
+                when 'unknown_city' then 'no crosswalk knows the city ''' || city || '''; correct it or add it to '
+                    || 'data/reference/city_names.csv'
+                when 'unknown_code' then 'no crosswalk knows the code ''' || code || ''' beside ''' || city || '''; correct the code or '
+                    || 'leave it out'
+                when 'ambiguous_city' then '''' || city || ''' may be another place too (' || coalesce(unit_by_name, '') || '); add a code '
+                    || 'or the province'
+                when 'code_and_name_differ' then 'the code stands for another unit than the name ''' || city || ''' (' || unit_code
+                    || ' against ' || unit_by_name || ')'
+                when 'city_and_province_differ' then 'the city ''' || city || ''' does not lie in the province ''' || province || ''' ('
+                    || coalesce(unit_code, unit_by_name) || ')'
+                when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to the measurement units'
+                when 'unknown_indicator' then 'no list of indicators has ''' || indicator || ''''
+                when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs ' || indicator_unit
+                when 'formula_without_value' then 'it is a formula and the file holds no result; open the file in a spreadsheet and save it'
+                when 'not_a_number' then 'the text is not a number'
+                when 'out_of_range' then 'the value is outside ' || low || ' to ' || high || ' ' || indicator_unit || ', the range its '
+                    || 'contract allows'
+            end || '.' as message
+    from ruled
 )
 
 select * from final

@@ -42,7 +42,7 @@ def load(tmp_path):
 def test_a_good_contract_is_read_with_its_hash(load):
     contract = load(GOOD)
     assert contract.source == "roads"
-    assert contract.tables[0].header_rows == [1]
+    assert contract.tables[0].header_rows is None
     assert contract.tables[0].columns[0].range == (0, 200)
     assert contract.sha256 != load(GOOD.replace("200", "300")).sha256
 
@@ -78,7 +78,7 @@ def test_a_good_contract_is_read_with_its_hash(load):
         ("range: [0, 200]", "range: [0]", 13, "tables[1].columns[1].range", "the list is too short"),
         ("(\\d{4})年", "\\d{4}年", 11, "tables[1].keys.year.pattern", "group in parentheses"),
         ("(\\d{4})年", "(\\d{4}年", 11, "tables[1].keys.year.pattern", "no regular expression"),
-        ("from: file", "from: header", 11, "tables[1].keys.year", "not from a header"),
+        ("from: file", "from: header", 10, "tables[1]", "each header here needs {year}"),
         ("from: file", "from: nowhere", 11, "tables[1].keys.year.from", "'file'"),
         ("    columns:", "    skip: ['(注']\n    columns:", 12, "tables[1].skip", "no regular expression"),
     ],
