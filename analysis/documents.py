@@ -298,7 +298,7 @@ class Word:
     of: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.with_info_before_validator_function(self._read, handler(source))
+        return core_schema.with_info_before_validator_function(self.read, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -307,7 +307,8 @@ class Word:
         listed = {"enum": list(self.words)} if self.words else {}
         return {**handler(schema), **listed, **names}
 
-    def _read(self, value: Any, info: core_schema.ValidationInfo) -> str:
+    def read(self, value: Any, info: core_schema.ValidationInfo) -> str:
+        """The word that a value is; raises a fault where it is none."""
         word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if not isinstance(word, str) or not word.strip():
             raise _sentence(f"expected a text, found {describe(value)}.")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
-from analysis.studies.records import Group, Model, Study, Subsample, lead_name
+from analysis.studies.records import TIMES, TREND, Group, Model, Study, Subsample, factors, lead_name
 
 
 def model_frame(study: Study, model: Model, panel: pd.DataFrame, cities: pd.DataFrame | None) -> pd.DataFrame | str:
@@ -29,7 +29,7 @@ def model_frame(study: Study, model: Model, panel: pd.DataFrame, cities: pd.Data
     why = missing(study, needed, frame)
     if why:
         return why
-    frame = _with_treatments(model, frame)
+    frame = _with_products(study, model, _with_treatments(model, frame))
     frame = _select(frame, model.sample)
     if frame.empty:
         return "The panel has no row in the sample this column asks for."
@@ -41,12 +41,15 @@ def columns_used(model: Model) -> tuple[str, ...]:
     """Columns with the numbers of a model: outcome, treatment, controls and what its method needs beside."""
     outcome = (model.outcome,) if model.outcome else ()
     needs = METHODS[model.method].needs(model)
-    return tuple(dict.fromkeys((*outcome, model.treatment, *model.controls, *needs)))
+    controls = (name for control in model.controls for name in factors(control))
+    return tuple(dict.fromkeys((*outcome, model.treatment, *controls, *needs)))
 
 
 def columns_named(model: Model) -> tuple[str, ...]:
     """Columns that may come from cities.csv: effects, clusters, conditions, groups, and what the method reads there."""
-    grouping = [name for name in (*model.fixed_effects, *model.cluster) if name not in ("unit", "time")]
+    effects = [name for effect in (*model.fixed_effects, *model.cluster) for name in factors(effect)]
+    grouping = [name for name in effects if name not in ("unit", "time")]
+    grouping += [name for control in model.controls if TIMES in control for name in factors(control)]
     group = [model.interaction.group] if model.interaction else []
     by = [model.options["by"]] if "by" in model.options else []
     own = METHODS[model.method].city_columns
@@ -120,6 +123,23 @@ def _with_treatments(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
     if model.interaction:
         product = frame[model.treatment].astype(float) * frame[model.interaction.group]
         made = {**made, model.interaction.name: product}
+    return frame.assign(**made)
+
+
+def _with_products(study: Study, model: Model, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with interacted effects, each a text for every combination, and interacted controls."""
+    made: dict[str, pd.Series] = {}
+    for effect in (name for name in (*model.fixed_effects, *model.cluster) if TIMES in name):
+        parts = frame[[{"unit": UNIT, "time": TIME}.get(name, name) for name in effect.split(TIMES)]]
+        made[effect] = parts.astype(str).agg(TIMES.join, axis=1).where(parts.notna().all(axis=1))
+    for control in (name for name in model.controls if TIMES in name):
+        product = pd.Series(1.0, index=frame.index)
+        for name in control.split(TIMES):
+            if name == TREND:
+                product *= frame[TIME] - study.years[0]
+            else:
+                product *= (frame[TIME] == int(name) if name.isdigit() else frame[name]).astype(float)
+        made[control] = product
     return frame.assign(**made)
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,29 @@ def lead_name(treatment: str, years: int) -> str:
     return f"{treatment}_lead_{years}"
 
 
+#: Between the factors of an interacted effect or control, as in "province_code x time" or "slope x trend".
+TIMES = " x "
+#: The factor that counts the years since the study's first.
+TREND = "trend"
+
+
+def factors(column: str) -> tuple[str, ...]:
+    """The columns behind an interacted effect or control; of any other column, the column itself."""
+    if TIMES not in column:
+        return (column,)
+    return tuple(name for name in column.split(TIMES) if name not in ("unit", "time", TREND) and not name.isdigit())
+
+
+def by_year(controls: Iterable[str], years: tuple[int, int]) -> tuple[str, ...]:
+    """The controls with one for each year but the first in the place of "slope x time"."""
+    spelled: list[str] = []
+    for control in controls:
+        names = control.split(TIMES)
+        later = range(years[0] + 1, years[1] + 1) if "time" in names else [0]
+        spelled += [TIMES.join(str(year) if name == "time" else name for name in names) for year in later]
+    return tuple(spelled)
+
+
 @dataclass(frozen=True)
 class Exhibit:
     """A table or figure of the paper.
@@ -300,6 +323,9 @@ class Study:
         """What to call a column in print: its label, or the name itself."""
         if column == self.treatment:
             return self.treatment_label
+        if TIMES in column:
+            named = [_FACTORS.get(name) or self.label(name) for name in column.split(TIMES)]
+            return Label(" × ".join(label.en for label in named), "×".join(label.zh for label in named))
         parts: tuple[Variable | OtherPolicy | Group, ...] = (*self.variables, *self.policies, *self.groups)
         labelled = {part.name: part.label for part in parts}
         return labelled.get(column) or self._made(column) or Label(column, column)
@@ -316,6 +342,9 @@ class Study:
                 group = self.label(model.interaction.group)
                 return Label(f"{own.en} × {group.en}", f"{own.zh}×{group.zh}")
         return None
+
+
+_FACTORS = {"unit": Label("city", "城市"), "time": Label("year", "年份"), TREND: Label("trend", "时间趋势")}
 
 
 @dataclass(frozen=True)

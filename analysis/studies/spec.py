@@ -7,6 +7,7 @@ the names that a study may refer to (columns of data/reference/cities.csv, lists
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import read_exhibit
 from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import marked
-from analysis.studies.records import Known, Study
+from analysis.studies.records import Known, Label, Study, Variable, by_year
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
 
 __all__ = ["DATA", "FOLDER", "PANEL_TABLES", "catalogue", "known", "load"]
@@ -75,6 +76,9 @@ def load(path: Path, names: Known | None = None) -> Study:
     context = {
         key: getattr(names, key) for key in ("columns", "city_columns", "flags", "cities", "policies", "city_values")
     }
+    context["city_numbers"] = [
+        name for name, held in names.city_values.items() if not name.endswith("_code") and all(map(_is_number, held))
+    ]
     written = validate(WrittenStudy, document, context)
     if written.study != path.stem:
         said = f"the study is called {written.study!r} but its file {path.name!r}; they must agree."
@@ -87,6 +91,10 @@ def load(path: Path, names: Known | None = None) -> Study:
     return replace(study, exhibits=tuple(read_exhibit(key, mark, study, names) for key, mark in exhibits.items()))
 
 
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is not None
+
+
 def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
     """The record of what is written, without its exhibits."""
     efficiency = tuple(score.record(name) for name, score in written.efficiency.items())
@@ -94,6 +102,11 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
     units |= {column: "score" for scored in efficiency for column in scored.columns}
     defaults = {key: getattr(written, key) for key in ("interpolate", "max_gap", "winsorize")}
     variables = tuple(variable.record(defaults, units) for variable in written.variables)
+    controls = by_year(written.controls, written.sample.years)
+    if written.controls_lag:
+        late = {v.name: _late(v, written.controls_lag) for v in variables if v.name in controls}
+        variables = (*variables, *late.values())
+        controls = tuple(late[name].name if name in late else name for name in controls)
     return Study(
         name=written.study,
         title=written.title.label,
@@ -111,7 +124,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         policies=tuple(other.record(_to_check(other.policy, other.scope, names)) for other in written.policies),
         groups=tuple(group.record for group in written.groups),
         outcomes=written.outcomes,
-        controls=written.controls,
+        controls=controls,
         fixed_effects=written.fixed_effects,
         cluster=written.cluster,
         exhibits=(),
@@ -120,6 +133,13 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         weights={name: matrix.record(name, variables) for name, matrix in written.weights.items()},
         to_check=_to_check(written.policy, written.policy_scope, names),
     )
+
+
+def _late(variable: Variable, years: int) -> Variable:
+    """A variable with its values of some years before, under a name of its own."""
+    many = "s" * (years > 1)
+    label = Label(f"{variable.label.en}, {years} year{many} before", f"{variable.label.zh}（滞后{years}期）")
+    return replace(variable, name=f"{variable.name}_lag_{years}", label=label, lag=variable.lag + years)
 
 
 def _to_check(policy: str, scope: tuple[str, ...], names: Known) -> tuple[int, int]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationInfo,
     field_validator,
@@ -26,6 +27,7 @@ from pydantic_core import core_schema
 from analysis.documents import Between, Different, Kind, Location, OneOrMore, Strict, Text, Word, describe, faults, hint
 from analysis.studies.records import (
     FLAGS,
+    TIMES,
     EfficiencySpecification,
     Group,
     Label,
@@ -51,20 +53,41 @@ CityYearColumn = Annotated[str, Word("a column of panels.city_year", of=("column
 CityYearColumns = Annotated[tuple[CityYearColumn, ...], Different()]
 StudyColumns = Annotated[tuple[Annotated[str, Word(VARIABLE, of=("variables",))], ...], Different()]
 Policy = Annotated[str, Word("a list in data/policies", of=("policies",))]
-Effects = Annotated[
-    tuple[
-        Annotated[
-            str,
-            Word(
-                "'unit', 'time', a variable of this study or a column of data/reference/cities.csv",
-                ("unit", "time"),
-                ("variables", "city_columns"),
-            ),
-        ],
-        ...,
-    ],
-    OneOrMore(),
-]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Of a text: a word by itself, or several ``factors`` with " x " between them, as in "province x year"."""
+
+    word: Word
+    factors: Word
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        alone = self.word.__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [alone, {"type": "string", "pattern": r"\S+( [x×] \S+)+"}]}
+
+    def _read(self, value: Any, info: ValidationInfo) -> str:
+        named = re.split(r"\s+[x×]\s+", value.strip()) if isinstance(value, str) else [value]
+        context = info.context or {}
+        columns = {name for key in (*self.word.of, *self.factors.of) for name in context.get(key, ())}
+        meant = [name if name in columns else SYNONYMS.get(name, name) for name in named]
+        check = self.word if len(meant) == 1 else self.factors
+        return TIMES.join(check.read(name, info) for name in meant)
+
+
+#: Words for effects and factors that no column of that name takes precedence over.
+SYNONYMS = {"city": "unit", "year": "time", "province": "province_code"}
+EFFECT = "'unit', 'time', a variable of this study or a column of data/reference/cities.csv"
+_EFFECT = Word(EFFECT, ("unit", "time"), ("variables", "city_columns"))
+Effects = Annotated[tuple[Annotated[str, Product(_EFFECT, _EFFECT)], ...], OneOrMore()]
+FACTOR = "'trend', 'year', a variable or group of this study or a number of data/reference/cities.csv"
+_FACTOR = Word(FACTOR, ("trend", "time"), ("variables", "groups", "city_numbers"))
+Controls = Annotated[tuple[Annotated[str, Product(Word(VARIABLE, of=("variables",)), _FACTOR)], ...], Different()]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -436,7 +459,10 @@ class WrittenStudy(Strict):
     groups: tuple[WrittenGroup, ...] = Field(default=(), validate_default=True)
     weights: dict[str, WrittenMatrix] = Field(default_factory=dict)
     outcomes: StudyColumns
-    controls: StudyColumns
+    controls: Controls
+    controls_lag: Annotated[int, Between(0, 50)] = Field(
+        default=0, description="Every control that is a variable enters with its value of so many years before."
+    )
     fixed_effects: Effects
     cluster: Effects
     exhibits: dict[str, Any]
@@ -473,6 +499,15 @@ class WrittenStudy(Strict):
         if wrong:
             raise faults(wrong)
         return parts
+
+    @field_validator("controls_lag")
+    @classmethod
+    def _lagged_names_are_free(cls, years: int, info: ValidationInfo) -> int:
+        taken = [f"{name}_lag_{years}" for name in info.data.get("controls", ())]
+        taken = [name for name in taken if name in _context(info).get("variables", ())]
+        if years and taken:
+            raise ValueError(f"the lagged control would be called {taken[0]!r}, as a variable is already; rename that")
+        return years
 
     @field_validator("sample", "other_panels", "variables", "policies", "groups", "weights")
     @classmethod
