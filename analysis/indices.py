@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimation_sample import Sample, as_float, prepare, require_columns
+from analysis.names import IMPUTED
 from analysis.results import CannotEstimate
 
 #: Suffix of the column that says which values were filled in.
-IMPUTED = "__imputed"
 
 
 def entropy_weights(data: pd.DataFrame, positive: str | Sequence[str], negative: str | Sequence[str] = ()) -> pd.Series:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from analysis.names import IMPUTED
 from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _panel_columns(study: Study) -> Iterable[Column]:
             else f"{variable.unit}. {variable.label.en.rstrip('.')}; drawn from {variable.source}.",
         )
         if variable.interpolate != "none":
-            yield f"{variable.name}__imputed", "boolean", f"Whether {variable.name} was filled in."
+            yield f"{variable.name}{IMPUTED}", "boolean", f"Whether {variable.name} was filled in."
 
 
 def _described(model: str, about: str, columns: Iterable[Column], key: Collection[str] = ("city_code", "year")) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 from analysis.audit.finding import ERROR, NOTE, WARNING
 from analysis.audit.inputs import Inputs, Printed, said
 from analysis.audit.rule import Found, Rule
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import stars
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
+from analysis.studies.methods import METHODS
 from analysis.studies.records import Model
 
 #: A sample smaller than this share of the study's is cut, not merely short of some rows.

@@ -13,8 +13,9 @@ from analysis.audit.inputs import Inputs
 from analysis.audit.rule import Found, Rule
 from analysis.did.bacon import ALWAYS, LATER, bacon
 from analysis.did.regression import FEW_TREATED, design_matrix
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.estimation_sample import city_groups
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
+from analysis.studies.methods import METHODS
 from analysis.studies.records import Interaction, Model, lead_name
 
 #: Treated cities below which a group's own effect is a few cities' story, and below which it is an anecdote.

@@ -16,8 +16,8 @@ from analysis.did.event_study import EventStudy, event_study
 from analysis.did.multiple import romano_wolf
 from analysis.did.pretest import pretest_power
 from analysis.did.regression import Design, design_matrix, fit
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import Estimate
-from analysis.studies.methods import ADOPTION, TIME, UNIT
 from analysis.studies.records import EfficiencySpecification, Model
 
 SIZE = 0.05

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.estimation_sample import model_frame
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
+from analysis.studies.methods import METHODS
 from analysis.studies.published import Published
 from analysis.studies.published.text import Text
 from analysis.studies.records import Exhibit, Model, Study

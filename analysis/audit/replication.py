@@ -16,8 +16,9 @@ from analysis.audit.arithmetic import convention_pairs, error_ratio
 from analysis.audit.design import timing_weights
 from analysis.audit.inputs import DESCRIPTIVE, Inputs, NotAtHand, Printed, said
 from analysis.did.bacon import EARLIER, LATER, UNTREATED
+from analysis.names import ADOPTION, TIME
 from analysis.results import CannotEstimate
-from analysis.studies.methods import ADOPTION, METHODS, TIME
+from analysis.studies.methods import METHODS
 from analysis.studies.records import Model
 
 EXACT, MISSED, ESTIMATED, CANNOT = "reproduced exactly", "not reproduced", "estimated here", "cannot be reproduced"

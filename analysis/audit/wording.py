@@ -10,9 +10,9 @@ import pandas as pd
 from analysis.audit.finding import ERROR, NOTE, WARNING
 from analysis.audit.inputs import Inputs, NotAtHand, Printed, said, worded
 from analysis.audit.rule import Found, Rule
+from analysis.names import TIME, UNIT
 from analysis.results import stars
 from analysis.studies.columns import CITY_YEAR
-from analysis.studies.methods import TIME, UNIT
 from analysis.studies.published.text import ABSENT, NOT_STATED, Claim, Definition
 from analysis.studies.records import Variable
 

@@ -11,8 +11,7 @@ import pandas as pd
 from analysis.lineage.evidence import NATION, Published, Read
 from analysis.lineage.trace import Trace
 from analysis.lineage.tree import Node
-
-KEYS = ("city_code", "year")
+from analysis.names import TIME, UNIT
 
 
 def explain(read: Read, panels: Collection[str], names: pd.DataFrame, request: tuple[str, str, str, int]) -> Node:
@@ -36,9 +35,9 @@ def explain(read: Read, panels: Collection[str], names: pd.DataFrame, request: t
     """
     panel, column, place, year = request
     word(panel, panels, "study")
-    rows = read(f"panels.{panel}", [*KEYS], None)
+    rows = read(f"panels.{panel}", [UNIT, TIME], None)
     columns = list(read(f"panels.{panel}", None, [NATION]).columns)
-    word(column, [name for name in columns if name not in KEYS], f"column of panels.{panel}")
+    word(column, [name for name in columns if name not in (UNIT, TIME)], f"column of panels.{panel}")
     cities = read("panels.city_year", ["city_code", "name_zh", "name_en", "province_zh"], None).drop_duplicates()
     city = find_city(place, cities, read("lineage.units", None, None), names)
     label = described(cities[cities["city_code"] == city].to_dict("records")[0], city)

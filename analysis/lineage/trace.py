@@ -20,9 +20,10 @@ from analysis.lineage.formula import Input, number
 from analysis.lineage.quantities import Quantities, with_unit, written
 from analysis.lineage.steps import Steps, between, differs, entropy, filled_in, longest, neighbours, weighted
 from analysis.lineage.tree import Node
+from analysis.names import FLAGS
 
 ATTRIBUTES = ("name_zh", "name_en", "province_zh", "region")
-BORDERS = ("borders_merged", "borders_changed", "caliber_change")
+BORDERS = (*FLAGS, "caliber_change")
 #: Part of an efficiency specification -> what its columns are.
 ROLES = {"inputs": "input", "outputs": "output", "bad_outputs": "bad output"}
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.names import FLAGS, IMPUTED
 from analysis.reporting.language import Chinese
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.records import EfficiencySpecification, Study, Variable
 
-IMPUTED = "__imputed"
 #: What every panel holds beside its variables: label in both languages, unit, definition.
 KEYS: dict[str, tuple[str, str, str, str]] = {
     "city_code": ("City code", "城市代码", "text", "Six-digit GB/T 2260 code as of 2021."),
@@ -33,7 +33,7 @@ KEYS: dict[str, tuple[str, str, str, str]] = {
 #: Committed files behind what city_year says of the city itself.
 COMMITTED = {
     **dict.fromkeys(("name_zh", "name_en", "province_zh", "region"), ("data/reference/cities.csv",)),
-    **dict.fromkeys(("borders_merged", "borders_changed"), ("data/reference/code_history.csv",)),
+    **dict.fromkeys(FLAGS, ("data/reference/code_history.csv",)),
     "caliber_change": ("data/contracts",),
 }
 #: Columns that `complete` adds to those of the dbt model.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.names import ADOPTION, IMPUTED, UNIT
 from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates
 from analysis.reporting.audit_page import audit_page, page_name
@@ -28,14 +29,13 @@ from analysis.studies.compare import compare
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
 from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
-from analysis.studies.run import ADOPTION, UNIT, run_study
+from analysis.studies.run import run_study
 
 if TYPE_CHECKING:
     from analysis.audit import Audit, Replication
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5
-IMPUTED = "__imputed"
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.printing.maps import TOLERANCE
 from analysis.spatial.geography import map_shapes
 from analysis.studies.records import Label, Study
-from analysis.studies.run import ADOPTION, TIME, UNIT
 
 #: Of the picture, in its own units; the middle parallel along which distances are true.
 WIDTH, HEIGHT, PARALLEL = 620, 616, math.radians(35)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT
+from analysis.names import ADOPTION, TIME, UNIT
+from analysis.studies.methods import METHODS
 from analysis.studies.records import TIMES, TREND, Group, Model, Study, Subsample, factors, lead_name
 
 

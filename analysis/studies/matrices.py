@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.names import TIME, UNIT
 from analysis.studies.reading import Mark
 from analysis.studies.records import Matrix, Model, Study
 
 if TYPE_CHECKING:
     from analysis.spatial import Weights
 
-UNIT, TIME = "city_code", "year"
 #: Columns of data/reference/cities.csv that a matrix is built from: the seats of government, in degrees.
 POSITION = ("longitude", "latitude")
 

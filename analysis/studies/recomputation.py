@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.studies import spec
+from analysis.studies.compare import KEYS
 from analysis.studies.records import Study
 from analysis.studies.result import ExhibitResult
 from analysis.studies.run import run_study
 
-KEYS = ["exhibit", "model", "term"]
 #: How far two computations of one number may lie apart: this share of the number or, for an estimate, of its standard
 #: error where that is larger; for p values and R2 of one. Other processors and libraries round differently.
 TOLERANCE = 1e-6

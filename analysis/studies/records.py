@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: True-or-false columns of every panel, as of panels.city_year: where borders moved.
-FLAGS = ("borders_merged", "borders_changed")
-
 
 @dataclass(frozen=True)
 class Label:

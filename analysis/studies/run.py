@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.estimation_sample import columns_used, missing, model_frame
 from analysis.studies.kinds import KINDS
-from analysis.studies.methods import ADOPTION, METHODS, TIME, UNIT, Facts, Method, Row
+from analysis.studies.methods import METHODS, Facts, Method, Row
 from analysis.studies.records import Model, Study
 from analysis.studies.result import COLUMNS, NOT_COMPUTED, OK, ExhibitResult, estimate_row
 

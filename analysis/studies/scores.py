@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from analysis.names import TIME, UNIT
 from analysis.studies.records import EfficiencySpecification, Study
 
-UNIT, TIME = "city_code", "year"
 FRONTIERS = ("contemporaneous", "global")
 SCORES = ["study", "name", "frontier", UNIT, TIME, "score", "sbm", "efficient", "status", "imputed"]
 SLACKS = ["study", "name", "frontier", UNIT, TIME, "variable", "slack"]

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from analysis.names import TIME, UNIT
 from analysis.simulation import true_effect
 from analysis.studies.estimation_sample import model_frame
-from analysis.studies.methods import METHODS, TIME, UNIT
+from analysis.studies.methods import METHODS
 from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Exhibit, Model, Study
 

@@ -25,8 +25,8 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from analysis.documents import Between, Different, Kind, Location, OneOrMore, Strict, Text, Word, describe, faults, hint
+from analysis.names import ADOPTION, FLAGS, TIME, UNIT
 from analysis.studies.records import (
-    FLAGS,
     TIMES,
     EfficiencySpecification,
     Group,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from analysis.formulas import Formula
 
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
-PANEL_COLUMNS = ("city_code", "year", "adoption", "name_zh", "name_en", *FLAGS)
+PANEL_COLUMNS = (UNIT, TIME, ADOPTION, "name_zh", "name_en", *FLAGS)
 PANEL_TABLES = ("city_year", "data_dictionary", "caliber_changes", "publication")
 VARIABLE = "a variable of this study"
 TAKEN = "{!r} is the name of something the warehouse makes itself; choose another."

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from analysis.names import FLAGS
 from analysis.studies.kinds._kind import Read
 from analysis.studies.matrices import chosen
 from analysis.studies.methods import METHODS
 from analysis.studies.reading import VARIABLE, Mark, read_effects, read_label, read_values, read_years
-from analysis.studies.records import FLAGS, Exhibit, Interaction, Known, Model, Study, Subsample
+from analysis.studies.records import Exhibit, Interaction, Known, Model, Study, Subsample
 
 #: Keys of a kind that has a baseline and columns.
 TABLE = ("baseline", "columns")

@@ -3,7 +3,7 @@
 Estimators are imported when first used, so that reading a study costs nothing.
 """
 
-from analysis.studies.methods.base import ADOPTION, TIME, UNIT, EstimatorLine, Facts, Method, Row, estimate_rows
+from analysis.studies.methods.base import EstimatorLine, Facts, Method, Row, estimate_rows
 from analysis.studies.methods.diagnostics import DIAGNOSTICS
 from analysis.studies.methods.regressions import REGRESSIONS
 from analysis.studies.methods.robust import ROBUST
@@ -11,4 +11,4 @@ from analysis.studies.methods.spatial import SPATIAL
 
 METHODS: dict[str, Method] = {**REGRESSIONS, **DIAGNOSTICS, **ROBUST, **SPATIAL}
 
-__all__ = ["ADOPTION", "METHODS", "TIME", "UNIT", "EstimatorLine", "Facts", "Method", "Row", "estimate_rows"]
+__all__ = ["METHODS", "EstimatorLine", "Facts", "Method", "Row", "estimate_rows"]

@@ -14,8 +14,6 @@ from analysis.results import Estimate
 from analysis.studies.reading import Mark
 from analysis.studies.records import Label, Model
 
-UNIT, TIME, ADOPTION = "city_code", "year", "adoption"
-
 
 @dataclass(frozen=True)
 class Row:

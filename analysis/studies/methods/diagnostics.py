@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.methods.base import (
-    ADOPTION,
-    TIME,
-    UNIT,
     Method,
     Row,
     boolean,

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from scipy import stats
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.methods.base import (
-    ADOPTION,
-    TIME,
-    UNIT,
     EstimatorLine,
     Facts,
     Method,

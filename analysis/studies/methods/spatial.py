@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.matrices import LINKED, POSITION, build, columns_needed, described, size
 from analysis.studies.methods.base import (
-    ADOPTION,
-    TIME,
-    UNIT,
     Method,
     Row,
     effect_row,
