@@ -69,6 +69,8 @@ def missing(study: Study, columns: Iterable[str], panel: pd.DataFrame) -> str | 
             uses = ", ".join(variable.uses)
             return f"{column!r} is {variable.formula}, and no raw source provides all of {uses} for any city and year."
         source = variable.source
+        if study.panel is not None:
+            return f"{column!r} is {source!r} of {study.panel.path.name}, which has no value of it in the sample."
         scored = next((made for made in study.efficiency if source in made.columns), None)
         if scored:
             return f"{column!r} is scored from {', '.join(scored.variables)}, and no raw source provides all of them."

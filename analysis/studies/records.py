@@ -271,10 +271,43 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
+class FilePanel:
+    """The file that the panel of a study comes from.
+
+    Attributes
+    ----------
+    file, path, sheet : as the YAML names it, where it is, and the sheet of a workbook (None: the first with a table).
+    unit, time : its key columns.
+    treatment, adoption : the 0/1 column or the one with the first treated year; the other is None.
+    place : column of the published panel with the code of the Chinese city that a unit is, or None where the unit's own
+        values are the codes or units are no such cities.
+    cities : whether units are Chinese cities, so that their attributes and borders join.
+    aliases : column -> its name in estimations, where its own is that of a key there.
+    words : columns of text, which come along.
+    exclude : units left out.
+    """
+
+    file: str
+    path: Path
+    sheet: str | None
+    unit: str
+    time: str
+    treatment: str | None
+    adoption: str | None
+    place: str | None = None
+    cities: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Study:
     """A study as its YAML states it; `spec.load` says what each part means.
 
     ``to_check`` is how many entries of its own policy list that count are still to be checked, and how many count.
+    ``panel`` is the file that its panel comes from, None for one from the warehouse; with it there is no ``policy`` and
+    no sample of ``cities``.
     """
 
     name: str
@@ -301,6 +334,13 @@ class Study:
     file: Path
     weights: Mapping[str, Matrix] = field(default_factory=dict)
     to_check: tuple[int, int] = (0, 0)
+    panel: FilePanel | None = None
+
+    @property
+    def units(self) -> Label:
+        """What its units are called."""
+        cities = self.panel is None or self.panel.cities
+        return Label("cities", "城市") if cities else Label("units", "个体")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -357,6 +397,7 @@ class Known:
     published : exhibits whose printed figures are kept; `spec.load` fills this in.
     city_values : column of cities.csv -> the texts it holds, where conditions name them.
     to_check : list in data/policies -> scope -> entries still to be checked, and all entries.
+    places : code or name -> code of the city that it stands for.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -367,3 +408,4 @@ class Known:
     published: tuple[str, ...] = ()
     city_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     to_check: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.estimation_sample import columns_used, missing, model_frame
+from analysis.studies.file_panel import keyed
 from analysis.studies.kinds import KINDS
 from analysis.studies.methods import METHODS, Facts, Method, Row
 from analysis.studies.records import Model, Study
@@ -69,6 +70,7 @@ def run_exhibit(
         A model that fails for another reason than its data; names study, exhibit and model.
     """
     exhibit = study.exhibit(name)
+    panel = keyed(study, panel)
     for key, frame in {study.name: panel, **(panels or {})}.items():
         absent = [column for column in (UNIT, TIME, ADOPTION, study.treatment) if column not in frame.columns]
         if absent:
@@ -114,16 +116,16 @@ def _compute(
         try:
             method = METHODS[model.method]
             result = method.run(frame, model)
-            return result, _rows(result, model, method, frame, alone)
+            return result, _rows(study, result, model, method, frame, alone)
         except CannotEstimate as error:
             frame = str(error)
     return frame, [estimate_row(model.label, Row(model.treatments[0], reason=frame), status=NOT_COMPUTED)]
 
 
-def _rows(result: Any, model: Model, method: Method, frame: pd.DataFrame, alone: bool) -> list[dict]:
+def _rows(study: Study, result: Any, model: Model, method: Method, frame: pd.DataFrame, alone: bool) -> list[dict]:
     """The rows of a result, those of the policy with what speaks against them."""
     facts = method.facts(result)
-    cautions = [*facts.cautions, *(_few(facts, model, frame) if method.clustered else ())]
+    cautions = [*facts.cautions, *(_few(study, facts, model, frame) if method.clustered else ())]
     rows = []
     for row in method.rows(result, model):
         # What an estimator returns several of keeps the label of its model, unless there is no other.
@@ -135,7 +137,7 @@ def _rows(result: Any, model: Model, method: Method, frame: pd.DataFrame, alone:
     return rows
 
 
-def _few(facts: Facts, model: Model, frame: pd.DataFrame) -> list[str]:
+def _few(study: Study, facts: Facts, model: Model, frame: pd.DataFrame) -> list[str]:
     """A sentence when clusters, or treated ones, are too few for the variance that assumes many."""
     from analysis.did.regression import FEW_CLUSTERS, FEW_TREATED
 
@@ -145,6 +147,6 @@ def _few(facts: Facts, model: Model, frame: pd.DataFrame) -> list[str]:
     if treated >= FEW_TREATED and clusters >= FEW_CLUSTERS:
         return []
     return [
-        f"{treated} treated cities among {clusters} clusters are too few to trust a clustered standard error; read the "
-        "placebo test and the wild cluster bootstrap beside it."
+        f"{treated} treated {study.units.en} among {clusters} clusters are too few to trust a clustered standard "
+        "error; read the placebo test and the wild cluster bootstrap beside it."
     ]

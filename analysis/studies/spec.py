@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.documents import DocumentError, read, validate
+from analysis.documents import Document, DocumentError, read, validate
+from analysis.studies import file_panel, file_study
 from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import read_exhibit
 from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import marked
 from analysis.studies.records import Known, Label, Study, Variable, by_year
+from analysis.studies.standard import STANDARD, expanded
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
 
 __all__ = ["DATA", "FOLDER", "PANEL_TABLES", "catalogue", "known", "load"]
@@ -41,7 +43,16 @@ def known(data: Path = DATA, lists: Mapping[str, Path] | None = None) -> Known:
     policies = {name: scopes(path, cities) for name, path in lists.items()}
     unchecked = {name: to_check(path) for name, path in lists.items()}
     values = {column: frozenset(row[column] for row in rows) for column in columns}
-    return Known(CITY_YEAR, columns, flags, frozenset(cities), policies, city_values=values, to_check=unchecked)
+    return Known(
+        CITY_YEAR,
+        columns,
+        flags,
+        frozenset(cities),
+        policies,
+        city_values=values,
+        to_check=unchecked,
+        places=file_panel.places(data / "reference"),
+    )
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -73,6 +84,25 @@ def load(path: Path, names: Known | None = None) -> Study:
     path = Path(path)
     names = names or known()
     document = read(path)
+    written: WrittenStudy
+    if file_study.is_file_study(document):
+        document, written, study, names = file_study.load(document, names)
+    else:
+        written, study = _from_warehouse(document, path, names)
+    if written.study != path.stem:
+        said = f"the study is called {written.study!r} but its file {path.name!r}; they must agree."
+        raise DocumentError(document.fault(("study",), said))
+    printed = path.parent / "published" / path.name
+    if printed.exists():
+        names = replace(names, published=tuple(read(printed).value["exhibits"]))
+    if document.value["exhibits"] == STANDARD:
+        document = expanded(document, study)
+    exhibits = marked(document, ("exhibits",)).mapping()
+    return replace(study, exhibits=tuple(read_exhibit(key, mark, study, names) for key, mark in exhibits.items()))
+
+
+def _from_warehouse(document: Document, path: Path, names: Known) -> tuple[WrittenStudy, Study]:
+    """A study whose panel the warehouse makes, as it is written and as a record without its exhibits."""
     context = {
         key: getattr(names, key) for key in ("columns", "city_columns", "flags", "cities", "policies", "city_values")
     }
@@ -80,15 +110,7 @@ def load(path: Path, names: Known | None = None) -> Study:
         name for name, held in names.city_values.items() if not name.endswith("_code") and all(map(_is_number, held))
     ]
     written = validate(WrittenStudy, document, context)
-    if written.study != path.stem:
-        said = f"the study is called {written.study!r} but its file {path.name!r}; they must agree."
-        raise DocumentError(document.fault(("study",), said))
-    study = _study(written, path, names)
-    printed = path.parent / "published" / path.name
-    if printed.exists():
-        names = replace(names, published=tuple(read(printed).value["exhibits"]))
-    exhibits = marked(document, ("exhibits",)).mapping()
-    return replace(study, exhibits=tuple(read_exhibit(key, mark, study, names) for key, mark in exhibits.items()))
+    return written, _study(written, path, names)
 
 
 def _is_number(text: str) -> bool:

@@ -437,6 +437,13 @@ WrittenMatrix = Annotated[
 ]
 
 
+def _standard(value: Any) -> Any:
+    """The word for the usual exhibits, which `spec.load` writes out."""
+    if isinstance(value, str) and value != "standard":
+        raise ValueError(f"expected the study's tables and figures or the word 'standard', found {value!r}")
+    return {} if value == "standard" else value
+
+
 class WrittenStudy(Strict):
     """A study. Keys are read in this order, so that a part may name what stands above it."""
 
@@ -465,7 +472,7 @@ class WrittenStudy(Strict):
     )
     fixed_effects: Effects
     cluster: Effects
-    exhibits: dict[str, Any]
+    exhibits: Annotated[dict[str, Any], BeforeValidator(_standard)]
 
     @field_validator("other_panels")
     @classmethod
