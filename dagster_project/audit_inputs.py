@@ -19,23 +19,26 @@ if TYPE_CHECKING:
 def audit_inputs(paths: Paths, folder: Path, study: Study) -> Inputs:
     """Panel, estimates, city_year, lists and printed figures of a study, from a publication or a candidate."""
     from analysis.audit import Inputs
+    from analysis.studies.file_panel import keyed
     from analysis.studies.published import published
 
     panels = folder / "data" / "panels"
+    city_year = panels / "city_year.parquet"
+    sample = bool(json.loads((folder / "publication.json").read_text())["is_sample"])
     estimates = pd.read_parquet(folder / "data" / "estimates" / "estimates.parquet")
-    named = sorted({study.policy, *(policy.policy for policy in study.policies)})
+    named = sorted({study.policy, *(policy.policy for policy in study.policies)} - {""})
     lists = overlay.policy_files(paths)
     others = [name for name in sorted(study.other_panels) if (panels / f"{name}.parquet").exists()]
     return Inputs(
         study=study,
         printed=published(study.name, study.file.parent / "published"),
-        panel=pd.read_parquet(panels / f"{study.name}.parquet"),
+        panel=keyed(study, pd.read_parquet(panels / f"{study.name}.parquet")),
         panels={name: pd.read_parquet(panels / f"{name}.parquet") for name in others},
         estimates=estimates[estimates["study"].eq(study.name)],
-        city_year=pd.read_parquet(panels / "city_year.parquet"),
+        city_year=pd.read_parquet(city_year) if study.panel is None else None,
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
         pilots={name: _pilots(lists[name]) for name in named},
-        is_sample=bool(json.loads((folder / "publication.json").read_text())["is_sample"]),
+        is_sample=sample and study.panel is None,
     )
 
 

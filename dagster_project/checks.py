@@ -134,8 +134,13 @@ def last_published(paths: Paths, schema: str, table: str) -> pd.DataFrame | str:
     return pd.read_parquet(parquet)
 
 
-def drift_suite(paths: Paths, table: str, keys: tuple[str, ...]) -> Suite:
-    """A panel against the same panel of the last publication."""
+def drift_suite(
+    paths: Paths,
+    table: str,
+    keys: tuple[str, ...],
+    now: "Callable[[duckdb.DuckDBPyConnection], pd.DataFrame] | None" = None,
+) -> Suite:
+    """A panel, by default of the warehouse, against the same panel of the last publication."""
 
     def frame(connection: "duckdb.DuckDBPyConnection") -> pd.DataFrame | str:
         from expectations import drift
@@ -143,8 +148,8 @@ def drift_suite(paths: Paths, table: str, keys: tuple[str, ...]) -> Suite:
         last = last_published(paths, "panels", table)
         if isinstance(last, str):
             return last
-        now = connection.execute(f"select * from panels.{table}").df()
-        return drift.with_times(drift.compare(now, last, keys))
+        own = now(connection) if now else connection.execute(f"select * from panels.{table}").df()
+        return drift.with_times(drift.compare(own, last, keys))
 
     def rules(frame: pd.DataFrame) -> "list[Rule]":
         from expectations import drift

@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from dagster_project import checks, executor, overlay, schedules, sensors
-from dagster_project.assets import audits, efficiency, exports, publish, reports, sources, studies, warehouse, years
+from dagster_project.assets import (
+    audits,
+    efficiency,
+    exports,
+    file_panels,
+    publish,
+    reports,
+    sources,
+    studies,
+    warehouse,
+    years,
+)
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import Paths
 from dagster_project.resources import dbt_project, dbt_resource
+
+if TYPE_CHECKING:
+    from analysis.studies.records import Study
 
 REFRESH = "refresh"
 
 
 def build(paths: Paths) -> dg.Definitions:
     """Assets, checks, jobs and resources for one set of folders."""
-    found, loaded = overlay.contracts(paths), overlay.studies(paths)
-    project = dbt_project(paths, loaded)
+    loaded = overlay.studies(paths)
+    drawn = [study for study in loaded if study.panel is None]
+    if not drawn and loaded:
+        return _without_warehouse(replace(paths, is_sample=False), loaded)
+    found = overlay.contracts(paths)
+    project = dbt_project(paths, drawn)
     assets = [
         *sources.source_assets(paths, found),
-        *warehouse.dbt_models(paths, project, found, efficiency.score_keys(loaded)),
-        *efficiency.score_assets(paths, loaded),
-        publish.candidate(paths, loaded),
-        *studies.study_assets(paths, loaded),
-        publish.estimates(paths, loaded),
-        *audits.audit_assets(paths, loaded),
-        *exports.export_assets(paths, loaded),
-        reports.data_docs(paths, loaded),
-        reports.site(paths, loaded),
-        publish.published(paths),
+        *warehouse.dbt_models(paths, project, found, efficiency.score_keys(drawn)),
+        *efficiency.score_assets(paths, drawn),
+        *_from_panels_on(paths, loaded),
     ]
     refresh = dg.define_asset_job(
         REFRESH,
@@ -40,11 +52,12 @@ def build(paths: Paths) -> dg.Definitions:
         dg.AssetSelection.all() - dg.AssetSelection.assets(*years.keys(found)),
         description="Raw files to report: everything, in order.",
     )
+    panel_checks = [*warehouse.panel_checks(paths, drawn), *file_panels.panel_checks(paths, loaded)]
     return dg.Definitions(
         assets=_with_links(
-            dg.map_asset_specs(lambda spec: _marked(schedules.by_itself(spec, found), paths, found), assets)
+            dg.map_asset_specs(lambda spec: _marked(schedules.by_itself(spec, found), paths, found, loaded), assets)
         ),
-        asset_checks=[*checks.layer_checks(paths, found), *warehouse.panel_checks(paths, loaded)],
+        asset_checks=[*checks.layer_checks(paths, found), *panel_checks],
         jobs=[refresh],
         schedules=schedules.schedules(found),
         sensors=[
@@ -57,10 +70,37 @@ def build(paths: Paths) -> dg.Definitions:
     )
 
 
-def _marked(spec: dg.AssetSpec, paths: Paths, found: Mapping[str, Contract]) -> dg.AssetSpec:
-    """An asset made from the sample world says so before anything else on its page; committed lists hold no sample."""
+def _without_warehouse(paths: Paths, loaded: list[Study]) -> dg.Definitions:
+    """The graph where every study that is computed has a file of its own: no raw file is read, nothing is built."""
+    return dg.Definitions(
+        assets=_with_links(_from_panels_on(paths, loaded)),
+        asset_checks=file_panels.panel_checks(paths, loaded),
+        jobs=[dg.define_asset_job(REFRESH, dg.AssetSelection.all(), description="Files to report, in order.")],
+        sensors=[sensors.failed_refresh(paths)],
+        executor=executor.one_at_a_time(paths),
+    )
+
+
+def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefinition]:
+    """Panels that come from files, and what follows from all panels."""
+    return [
+        *file_panels.panel_assets(paths, loaded),
+        publish.candidate(paths, loaded),
+        *studies.study_assets(paths, loaded),
+        publish.estimates(paths, loaded),
+        *audits.audit_assets(paths, loaded),
+        *exports.export_assets(paths, loaded),
+        reports.data_docs(paths, loaded),
+        reports.site(paths, loaded),
+        publish.published(paths),
+    ]
+
+
+def _marked(spec: dg.AssetSpec, paths: Paths, found: Mapping[str, Contract], loaded: list[Study]) -> dg.AssetSpec:
+    """An asset made from the sample world says so before anything else on its page; lists and files hold no sample."""
     committed = spec.key.path[0] == "raw" and spec.key.path[-1].removesuffix("_by_year") not in found
-    if not paths.is_sample or committed:
+    own = {study.name for study in loaded if study.panel} & {spec.key.path[0], spec.key.path[-1]}
+    if not paths.is_sample or committed or own:
         return spec
     return spec.replace_attributes(description=f"SAMPLE DATA, simulated: no finding. {spec.description or ''}".strip())
 

@@ -34,7 +34,8 @@ def complete_dictionary(paths: Paths, candidate: Path, studies: Sequence[Study])
     folder = candidate / "data" / "panels"
     names = ["city_year", *(name for study in studies for name in (study.name, *study.other_panels))]
     panels = _panels(candidate, names)
-    base = pd.read_parquet(folder / "data_dictionary.parquet")
+    made = folder / "data_dictionary.parquet"
+    base = pd.read_parquet(made) if made.exists() else pd.DataFrame(columns=["study", "position", "column_name"])
     table = complete(base, panels, studies, origin(paths, candidate), is_sample=paths.is_sample)
     table.to_parquet(folder / "data_dictionary.parquet", index=False)
     return table
@@ -117,7 +118,7 @@ def export_study(paths: Paths, candidate: Path, study: Study, dictionary: pd.Dat
     from analysis.reporting.tables import safe_csv
 
     about = json.loads((candidate / "publication.json").read_text())
-    sample = bool(about["is_sample"])
+    sample = bool(about["is_sample"]) and study.panel is None
     panels = _panels(candidate, (study.name, *study.other_panels))
     own = dictionary[dictionary["study"].isin(list(panels))]
     labels = {str(row["column_name"]): str(row["label_en"]) for row in own.to_dict("records")}
@@ -167,6 +168,10 @@ def _inputs(paths: Paths, study: Study) -> dict[str, bytes]:
         files[f"study/published/{printed.name}"] = printed.read_bytes()
     files["data/reference/cities.csv"] = (REFERENCE / "cities.csv").read_bytes()
     lists = overlay.policy_files(paths)
+    if study.panel is not None:
+        files[f"source/{study.name}{study.panel.path.suffix}"] = study.panel.path.read_bytes()
+        files["data/reference/city_names.csv"] = (REFERENCE / "city_names.csv").read_bytes()
+        return files
     for policy in sorted({study.policy, *(other.policy for other in study.policies)}):
         files[f"data/policies/{lists[policy].name}"] = lists[policy].read_bytes()
     return files
@@ -199,5 +204,5 @@ def citation(study: Study, about: dict[str, Any]) -> str:
         f"pilotcity {version('pilotcity')}, study {study.name} ({study.title.en}), publication {about['version']}, "
         f"code {str(about['code_sha256'])[:12]}."
     )
-    sample = [SAMPLE_NOTE] if about["is_sample"] else []
+    sample = [SAMPLE_NOTE] if about["is_sample"] and study.panel is None else []
     return "\n".join([*paper, own, *sample, ""])

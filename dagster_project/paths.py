@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,9 @@ class Paths:
 
     @property
     def expectations_store(self) -> Path:
-        return self.data / "warehouse" / "expectations"
+        """Outcomes of checks; a choice of studies has outcomes of its own."""
+        chosen = hashlib.sha256(",".join(self.studies).encode()).hexdigest()[:8]
+        return self.data / "warehouse" / (f"expectations_{chosen}" if self.studies else "expectations")
 
     @property
     def run_lock(self) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,13 +127,24 @@ def hash_of(hashes: dict[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def write_tables(connection: duckdb.DuckDBPyConnection, candidate: Path) -> dict[str, int]:
-    """Copy what readers get from the warehouse to Parquet, ordered by all columns; returns rows by table."""
+def write_tables(
+    connection: duckdb.DuckDBPyConnection, candidate: Path, studies: Collection[str] | None = None
+) -> dict[str, int]:
+    """Copy what readers get from the warehouse to Parquet, ordered by all columns; returns rows by table.
+
+    ``studies`` are the panels of the studies that are computed (None: all that there are): what is left in the
+    warehouse of others is not published.
+    """
     connection.execute("set threads = 1")
     published = connection.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema in ('panels', 'scores', 'quality', 'lineage') order by all"
     ).fetchall()
+    of_studies = connection.execute(
+        "select table_name from information_schema.columns where table_schema = 'panels' and column_name = 'adoption'"
+    ).fetchall()
+    left = {name for (name,) in of_studies if studies is not None and name not in studies}
+    published = [(schema, table) for schema, table in published if schema != "panels" or table not in left]
     rows = {}
     for schema, table in published:
         folder = candidate / "data" / schema

@@ -73,11 +73,54 @@ def study_panel(
     return rules
 
 
-def with_checks(panel: pd.DataFrame, treatment: str) -> pd.DataFrame:
-    """The panel with the columns that whole-panel rules read: one count a city, on its first row."""
-    ordered = panel.sort_values(list(KEYS))
-    first = ~ordered["city_code"].duplicated()
-    before = ordered.groupby("city_code")[treatment].shift()
+def file_panel(*, keys: tuple[str, str], treatment: str, measured: Sequence[str]) -> list[Rule]:
+    """Rules of a panel from a file, whose units are whatever the file has.
+
+    Parameters
+    ----------
+    keys
+        The unit's and the time's column.
+    treatment
+        The 0/1 column.
+    measured
+        Outcomes and controls: more than a fifth missing is worth a warning.
+    """
+    import great_expectations.expectations as gxe
+
+    unit, time = keys
+    once = gxe.ExpectCompoundColumnsToBeUnique(column_list=list(keys))
+    rules = [
+        Rule(f"one row for each {unit} and {time}", once),
+        Rule(f"{treatment} is 0 or 1", gxe.ExpectColumnValuesToBeInSet(column=treatment, value_set=[0, 1])),
+        Rule(f"{treatment} is never missing", gxe.ExpectColumnValuesToNotBeNull(column=treatment)),
+        Rule(
+            f"{treatment} never ends once it began",
+            gxe.ExpectColumnSumToBeBetween(column="treatment_ended", min_value=0, max_value=0),
+        ),
+        Rule(
+            "some unit is treated and some row is not",
+            gxe.ExpectColumnMeanToBeBetween(
+                column=treatment, min_value=0, max_value=1, strict_min=True, strict_max=True
+            ),
+        ),
+    ]
+    return rules + [
+        Rule(
+            f"{column} is missing in at most a fifth of the rows",
+            gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=0.8),
+            blocking=False,
+            advice="The file has no value there; estimates rest on the rows that are left.",
+        )
+        for column in measured
+    ]
+
+
+def with_checks(panel: pd.DataFrame, treatment: str, keys: tuple[str, str] = KEYS) -> pd.DataFrame:
+    """The panel with the columns that whole-panel rules read: one count a unit, on its first row."""
+    unit, _ = keys
+    ordered = panel.sort_values(list(keys))
+    first = ~ordered[unit].duplicated()
+    before = ordered.groupby(unit)[treatment].shift()
     return ordered.assign(
         ever_treated_cities=(first & ordered["adoption"].notna()).astype(int),
         treatment_ended=((before == 1) & (ordered[treatment] == 0)).astype(int),

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.names import FLAGS, IMPUTED
 from analysis.reporting.language import Chinese
 from analysis.studies.columns import CITY_YEAR
-from analysis.studies.records import EfficiencySpecification, Study, Variable
+from analysis.studies.records import EfficiencySpecification, FilePanel, Label, Study, Variable
 
 #: What every panel holds beside its variables: label in both languages, unit, definition.
 KEYS: dict[str, tuple[str, str, str, str]] = {
@@ -129,7 +129,9 @@ def complete(
             told = _told(name, str(column), owners.get(name), origin)
             kept: dict[Any, Any] = known.get((name, str(column)), {})
             stated = {key: value for key, value in kept.items() if not _absent(value)}
-            counted = {**_counted(panel, str(column)), "is_sample": is_sample}
+            study = owners.get(name)
+            from_file = study is not None and study.panel is not None
+            counted = {**_counted(panel, str(column)), "is_sample": is_sample and not from_file}
             rows.append({"study": name, "column_name": str(column), **told, **stated, **counted})
     columns = [*base.columns, *(column for column in ADDED if column not in base.columns)]
     table = pd.DataFrame(rows, columns=columns)
@@ -158,6 +160,8 @@ def _counted(panel: pd.DataFrame, column: str) -> dict[str, Any]:
 
 def _told(panel: str, column: str, study: Study | None, origin: Origin) -> dict[str, Any]:
     """Labels, unit, definition and source of a column, by what kind of column it is."""
+    if study is not None and study.panel is not None and not column.endswith(IMPUTED):
+        return _of_file(column, study, study.panel, origin)
     if column in KEYS:
         english, chinese, unit, definition = KEYS[column]
         lists = f"data/policies/{study.policy}.csv" if study and column == "adoption" else ""
@@ -210,6 +214,34 @@ def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
     sources = COMMITTED.get(column) or origin.of(column)
     told = _row(english, Chinese()(english), unit, definition, sources, origin)
     return told | {"city_year_column": column}
+
+
+def _of_file(column: str, study: Study, panel: FilePanel, origin: Origin) -> dict[str, Any]:
+    """A column of a panel that comes from a file."""
+    source = (panel.file,)
+    label, role, made = study.label(column), "group", f"Column {column!r} of the file."
+    if column == panel.unit or column == panel.time:
+        role = "key"
+    elif column == "adoption":
+        label, role = Label(*KEYS[column][:2]), "key"
+        made = f"First period in which {panel.treatment!r} is 1; missing for never."
+        if panel.adoption:
+            made = f"{panel.adoption!r} of the file; missing for never: blank, 0 or after the sample."
+    elif column == study.treatment:
+        role = "treatment"
+        made = f"Column {column!r} of the file." if panel.treatment else "1 from the first treated period on, else 0."
+    elif column == panel.place:
+        label, role = Label(*KEYS["city_code"][:2]), "key"
+        made = "Six-digit GB/T 2260 code as of 2021 of the city that the unit is."
+    else:
+        inside = panel.aliases.get(column, column)
+        variable = next((variable for variable in study.variables if variable.name == inside), None)
+        if variable:
+            role = variable.role
+            drawn = f"Column {variable.source!r} of the file."
+            unit, steps = variable.unit, " ".join([drawn, *_steps(variable)])
+            return _row(variable.label.en, variable.label.zh, unit, steps, source, origin) | {"role": role}
+    return _row(label.en, label.zh, "", made, source, origin) | {"role": role}
 
 
 def _of_variable(variable: Variable, study: Study, origin: Origin) -> dict[str, Any]:

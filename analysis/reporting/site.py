@@ -26,6 +26,7 @@ from analysis.reporting.page import render
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, year_map
 from analysis.studies.compare import compare
+from analysis.studies.file_panel import keyed
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
 from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
@@ -89,6 +90,7 @@ class StudyReport:
         """The report of a panel; exhibits are computed unless ``results`` are at hand."""
         if results is None:
             results = run_study(study, panel, is_sample=is_sample, cities=cities)
+        panel = keyed(study, panel)
         return cls(
             study=study,
             results=dict(results),
@@ -202,10 +204,14 @@ def build(
     words = Chinese(labels)
     own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}
     own |= {name: Chinese(labels | values["labels"]) for name, values in pages.items() if "labels" in values}
+    # a panel from a file is no sample, whatever the warehouse beside it was made from
+    real = [report.study for report in studies if not report.is_sample]
+    from_files = {page for study in real for page in (f"{study.name}.html", page_name(study))}
     for name, values in pages.items():
         template = values.get("template", name)
         said = own.get(name, words)
-        text = render(template, **(shared | values | _title(values["title"], said, shared)), page=name, words=said)
+        mine = shared | {"is_sample": shared["is_sample"] and name not in from_files}
+        text = render(template, **(mine | values | _title(values["title"], said, mine)), page=name, words=said)
         (output / name).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -289,6 +295,8 @@ def _headline(report: StudyReport) -> Listing | None:
 
 def _facts(report: StudyReport) -> str:
     first, last = report.study.years
+    if report.study.panel is not None and not report.study.panel.cities:
+        return f"{report.cities} units, {first}-{last}, {report.rows:,} rows, {report.treated_cities} treated units"
     return f"{report.cities} cities, {first}-{last}, {report.rows:,} rows, {report.treated_cities} pilot cities"
 
 

@@ -94,11 +94,12 @@ def _study(name: str, files: Mapping[str, bytes]) -> Study:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for path in files:
-            if path.startswith(("study/", "data/")):
+            if path.startswith(("study/", "data/", "source/")):
                 target = root / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
-        return spec.load(root / "study" / f"{name}.yaml", spec.known(root / "data"))
+        source = next((root / path for path in files if path.startswith("source/")), None)
+        return spec.load(root / "study" / f"{name}.yaml", spec.known(root / "data"), source)
 
 
 def compare(stated: pd.DataFrame, found: pd.DataFrame, tolerance: float = TOLERANCE) -> tuple[int, pd.DataFrame]:

@@ -65,7 +65,7 @@ def catalogue(folder: Path | None = None) -> dict[str, Path]:
     return {path.stem: path for path in sorted((folder or FOLDER).glob("*.yaml"))}
 
 
-def load(path: Path, names: Known | None = None) -> Study:
+def load(path: Path, names: Known | None = None, source: Path | None = None) -> Study:
     """Read and check one study.
 
     Parameters
@@ -74,6 +74,8 @@ def load(path: Path, names: Known | None = None) -> Study:
         The YAML; its stem is the study's name.
     names
         What the study may refer to, by default what `known` finds.
+    source
+        The file of a study that names one, where it lies elsewhere than the YAML says: in an archive.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def load(path: Path, names: Known | None = None) -> Study:
     document = read(path)
     written: WrittenStudy
     if file_study.is_file_study(document):
-        document, written, study, names = file_study.load(document, names)
+        document, written, study, names = file_study.load(document, names, source)
     else:
         written, study = _from_warehouse(document, path, names)
     if written.study != path.stem:

@@ -65,7 +65,7 @@ def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
         table = found.table[["severity", "title", "exhibit", "model", "variable", "evidence"]]
         return dg.MaterializeResult(
             metadata={
-                **({"SAMPLE DATA": "no finding about real cities"} if paths.is_sample else {}),
+                **({"SAMPLE DATA": "no finding about real cities"} if everything.is_sample else {}),
                 **{f"{severity}s": len(found.by_severity(severity)) for severity in SEVERITIES},
                 "findings": dg.MetadataValue.md(table.to_markdown(index=False) if len(table) else "None."),
                 "reproduced exactly": len(report.of("reproduced exactly")),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import publication
+from dagster_project import file_panels, publication
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, exhibit_key, this_run
 from dagster_project.checks import checks_table
@@ -25,21 +25,20 @@ SITE = dg.AssetKey(["report", "site"])
 
 def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     panels = [dg.AssetKey(["panels", name]) for study in studies for name in (study.name, *study.other_panels)]
-    others = [dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary", "caliber_changes")]
+    from_files = [study for study in studies if study.panel]
+    whole = len(from_files) < len(studies)
+    warehouse_tables = [
+        *(dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary", "caliber_changes")),
+        *(dg.AssetKey(["quality", name]) for name in ("rejects", "files", "layers")),
+        *(dg.AssetKey(["lineage", name]) for name in LINEAGE),
+        # what is checked before the panels are made blocks here, since dbt makes all of it in one step
+        *(dg.AssetKey(["staging", name]) for name in ("stg_yearbook", "stg_patents", "stg_cases")),
+        dg.AssetKey(["intermediate", "int_city_wide"]),
+    ]
 
     @dg.asset(
         key=CANDIDATE,
-        deps=[
-            *panels,
-            *others,
-            dg.AssetKey(["quality", "rejects"]),
-            dg.AssetKey(["quality", "files"]),
-            dg.AssetKey(["quality", "layers"]),
-            *(dg.AssetKey(["lineage", name]) for name in LINEAGE),
-            # what is checked before the panels are made blocks here, since dbt makes all of it in one step
-            *(dg.AssetKey(["staging", name]) for name in ("stg_yearbook", "stg_patents", "stg_cases")),
-            dg.AssetKey(["intermediate", "int_city_wide"]),
-        ],
+        deps=[*panels, *(warehouse_tables if whole else ())],
         group_name=GROUP,
         kinds={"parquet"},
         owners=OWNERS,
@@ -52,8 +51,11 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     def asset() -> dg.MaterializeResult:
         _refuse_what_failed(paths, {f"panels.{key.path[-1]}" for key in panels} | {"panels.city_year"})
         folder = publication.begin(paths, this_run())
-        with warehouse(paths) as connection:
-            rows = publication.write_tables(connection, folder)
+        rows = {}
+        if whole:
+            with warehouse(paths) as connection:
+                rows = publication.write_tables(connection, folder, {key.path[-1] for key in panels})
+        rows |= file_panels.add(paths, folder, from_files)
         about = publication.describe(paths)
         (folder / "publication.json").write_text(json.dumps(about, indent=1))
         return dg.MaterializeResult(

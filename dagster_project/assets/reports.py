@@ -16,7 +16,7 @@ from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
-from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, read_panel, result_file
+from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, is_sample, read_panel, result_file
 from dagster_project.checks import checks_table
 from dagster_project.fingerprint import files_below
 from dagster_project.paths import DOCS, REFERENCE, Paths
@@ -125,7 +125,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
     report = StudyReport.from_panel(
         study,
         panel,
-        is_sample=paths.is_sample,
+        is_sample=is_sample(paths, study),
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
@@ -142,6 +142,9 @@ def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
 
     quality = {path.stem: pd.read_parquet(path) for path in (candidate / "data" / "quality").glob("*.parquet")}
     read = quality["files"]
+    if "layers" not in quality:
+        # every study has a file of its own: there is no warehouse behind them
+        return WarehouseReport(_panel_rows(candidate), checks_table(paths), quality["rejects"], read, is_sample=False)
     below = [str(path.relative_to(paths.raw)) for path in files_below(paths.raw) if "_truth" not in path.parts]
     unclaimed = pd.DataFrame({"file": sorted(set(below) - set(read["file"]))}).assign(source="no contract claims it")
     return WarehouseReport(
@@ -159,8 +162,9 @@ def _panel_rows(candidate: Path) -> pd.DataFrame:
     rows = []
     for path in sorted((candidate / "data" / "panels").glob("*.parquet")):
         frame = pd.read_parquet(path)
-        if path.stem != "city_year" and {"city_code", "year", "adoption"} <= set(frame.columns):
-            row = {"files": "all", "layer": "panels", "table_name": path.stem, "unit": "cities and years"}
+        if path.stem != "city_year" and "adoption" in frame.columns:
+            units = "cities and years" if {"city_code", "year"} <= set(frame.columns) else "units and periods"
+            row = {"files": "all", "layer": "panels", "table_name": path.stem, "unit": units}
             rows.append({**row, "rows_out": len(frame), "what_is_left_out": ""})
     return pd.DataFrame(rows, columns=LAYERS)
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 CANDIDATE = dg.AssetKey(["publication", "candidate"])
 
 
+def is_sample(paths: Paths, study: "Study") -> bool:
+    """Whether a study's panel comes from the sample world; one from a file never does."""
+    return paths.is_sample and study.panel is None
+
+
 def exhibit_key(study: str, exhibit: str) -> dg.AssetKey:
     return dg.AssetKey([study, exhibit])
 
@@ -59,7 +64,7 @@ def compute(
 
     cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
     panels = _other_panels(paths, study, exhibit)
-    result = run.run_exhibit(study, exhibit, panel, is_sample=paths.is_sample, cities=cities, panels=panels)
+    result = run.run_exhibit(study, exhibit, panel, is_sample=is_sample(paths, study), cities=cities, panels=panels)
     return result, _truth(paths, study, exhibit, panel, cities)
 
 
@@ -100,7 +105,7 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
         counts = result.estimates["status"].value_counts()
         return dg.MaterializeResult(
             metadata={
-                **({"SAMPLE DATA": "no finding"} if paths.is_sample else {}),
+                **({"SAMPLE DATA": "no finding"} if is_sample(paths, study) else {}),
                 **{f"terms {status}": int(count) for status, count in counts.items()},
                 "table": dg.MetadataValue.md(written["md"].read_text(encoding="utf-8")),
                 **({"figure": dg.MetadataValue.md(_inline(drawn["png"]))} if drawn else {}),
@@ -115,7 +120,7 @@ def _truth(
 ) -> pd.DataFrame | None:
     """What the exhibit's models ought to find, in the sample world; None for real data."""
     ledger = paths.raw / "_truth" / "truth.parquet"
-    if not paths.is_sample or not ledger.exists():
+    if not is_sample(paths, study) or not ledger.exists():
         return None
     from analysis.studies.truth import true_effects
 
