@@ -108,6 +108,11 @@ def unit_text(value: Any) -> str:
     return str(value)
 
 
+def quoted(value: Any) -> str:
+    """A cell as a sentence names it."""
+    return repr(value) if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
 def periods(table: Table, column: str) -> pd.Series:
     """A time column as whole numbers, missing where it is blank.
 
@@ -136,7 +141,7 @@ def periods(table: Table, column: str) -> pd.Series:
     wrong |= values.notna() & ~values.between(EARLIEST, LATEST)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"{table.where(at, column)}: {held.iloc[at]!r} is no year, as in 2013.")
+        raise ValueError(f"{table.where(at, column)}: {quoted(held.iloc[at])} is no year, as in 2013.")
     return values
 
 
@@ -340,6 +345,7 @@ def _with_variables(panel: pd.DataFrame, study: Study, table: Table, order: pd.I
     """The panel with each variable filled, logged and winsorised in this order, and the columns they are drawn from."""
     assert study.panel is not None
     made: dict[str, Any] = {}
+    _refuse_alike(table, [*panel.columns, *study.panel.words], [variable.name for variable in study.variables])
     back = {inside: own for own, inside in study.panel.aliases.items()}
     for variable in study.variables:
         name = back.get(variable.name, variable.name)
@@ -355,6 +361,18 @@ def _with_variables(panel: pd.DataFrame, study: Study, table: Table, order: pd.I
             made[f"{name}{indices.IMPUTED}"] = measured.isna() & values.notna()
     sources = list(dict.fromkeys(variable.source for variable in study.variables))
     return pd.concat([panel, pd.DataFrame(made, index=panel.index)], axis=1), sources
+
+
+def _refuse_alike(table: Table, kept: list[str], variables: list[str]) -> None:
+    """Names that differ in capitals alone are one column to a database."""
+    seen: dict[str, str] = {}
+    for name in [*kept, *variables]:
+        if seen.setdefault(name.casefold(), name) != name:
+            raise ValueError(
+                f"{table.path.name}: the columns {seen[name.casefold()]!r} and {name!r} differ in capitals alone, "
+                "which databases take for one; list the variables and give one another name, as in "
+                f"{{name: {name}_2, from: {name}}}."
+            )
 
 
 def _filled(panel: pd.DataFrame, declared: FilePanel, measured: pd.Series, variable: Variable) -> pd.Series:

@@ -258,7 +258,7 @@ def studies(paths: Paths) -> dg.AssetsDefinition:
     def assets() -> Iterator[dg.MaterializeResult]:
         from analysis.studies import spec
 
-        loaded = overlay.studies(paths)
+        loaded = [study for study in overlay.studies(paths) if study.panel is None]
         with warehouse(paths) as connection:
             yield _replace(connection, "studies", spec.studies_table(loaded))
             yield _replace(connection, "study_variables", spec.variables_table(loaded))
