@@ -96,7 +96,9 @@ def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefiniti
     ]
 
 
-def _marked(spec: dg.AssetSpec, paths: Paths, found: Mapping[str, Contract], loaded: list[Study]) -> dg.AssetSpec:
+def _marked(
+    spec: dg.AssetSpec, paths: Paths, found: Mapping[str, Contract], loaded: Sequence[Study] = ()
+) -> dg.AssetSpec:
     """An asset made from the sample world says so before anything else on its page; lists and files hold no sample."""
     committed = spec.key.path[0] == "raw" and spec.key.path[-1].removesuffix("_by_year") not in found
     own = {study.name for study in loaded if study.panel} & {spec.key.path[0], spec.key.path[-1]}
