@@ -18,7 +18,7 @@ from dagster_project import overlay
 from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
-    from analysis.studies.file_panel import Assembled
+    from analysis.panel_from_file import Assembled
     from analysis.studies.records import Study
 
 #: What of a study's rows says where they stand in the file: a table of schema lineage.
@@ -34,11 +34,11 @@ def folder(paths: Paths, study: str) -> Path:
 
 def make(paths: Paths, study: Study) -> Assembled:
     """Make a study's panel from its file and put it where the candidate finds it, whole or not at all."""
-    from analysis.studies import file_panel
+    from analysis import panel_from_file
     from analysis.studies.table_file import read_table
 
     assert study.panel is not None
-    made = file_panel.assemble(study, overlay.known(paths).places)
+    made = panel_from_file.assemble(study, overlay.known(paths).places)
     table = read_table(study.panel.path, study.panel.sheet)
     target = folder(paths, study.name)
     fresh = target.with_name(f"{study.name}.new")

@@ -18,15 +18,11 @@ from analysis.studies import file_panel
 from analysis.studies.records import FilePanel, Known, Label, Study, Variable
 from analysis.studies.table_file import Table, read_table
 from analysis.studies.written import (
-    BothLanguages,
     Effects,
-    Flag,
-    Interpolate,
-    MaximumGap,
-    Quantiles,
     Role,
     StudyColumns,
     WrittenStudy,
+    WrittenVariable,
     Years,
     label_of,
 )
@@ -66,18 +62,20 @@ class _Panel(BaseModel):
 Column = Annotated[str, Word("a column of numbers in the panel's file", of=("columns",))]
 
 
-class WrittenFileVariable(Strict):
-    """A column of the panel, drawn from the file, then interpolated, logged and winsorised, in that order."""
+def _not_here(value: Any) -> Any:
+    raise ValueError("a study from a file does not have this key: its rows and treatment stand in the file")
+
+
+Absent = Annotated[Any, BeforeValidator(_not_here)]
+
+
+class WrittenFileVariable(WrittenVariable):
+    """A column of the panel, drawn from the file. What is done to its values is done as in other studies."""
 
     name: Text
-    source: Column | None = Field(default=None, alias="from")
-    role: Role | None = None
-    label: BothLanguages | None = None
-    unit: Text | None = None
-    log: Flag = False
-    interpolate: Interpolate = "none"
-    max_gap: MaximumGap | None = None
-    winsorize: Quantiles | None = None
+    role: Role = "other"
+    source: Column | None = Field(default=None, alias="from", description="Column of the file that it is drawn from.")
+    formula: Absent = None
 
 
 class FileSample(Strict):
@@ -85,13 +83,6 @@ class FileSample(Strict):
 
     years: Years | None = None
     exclude: Annotated[tuple[Annotated[str, Word("a unit of the panel's file", of=("units",))], ...], Different()] = ()
-
-
-def _not_here(value: Any) -> Any:
-    raise ValueError("a study from a file does not have this key: its rows and treatment stand in the file")
-
-
-Absent = Annotated[Any, BeforeValidator(_not_here)]
 
 
 class WrittenFileStudy(WrittenStudy):
@@ -120,17 +111,19 @@ class WrittenFileStudy(WrittenStudy):
             return value
         columns = (info.context or {}).get("columns", ())
         wrong: dict[Location, str] = {}
+        entries = []
         for at, entry in enumerate(value):
-            if isinstance(entry, (str, int)) and str(entry) not in columns:
-                wrong[(at,)] = (
-                    f"{str(entry)!r} is not a column of numbers in the panel's file{hint(str(entry), columns)}"
-                )
-            word = entry.get("name") if isinstance(entry, dict) and "from" not in entry else None
-            if isinstance(word, str) and word not in columns:
-                wrong[at, "name"] = f"{word!r} is not a column of numbers in the panel's file{hint(word, columns)}"
+            entry = {"name": str(entry)} if isinstance(entry, (str, int)) else entry
+            if isinstance(entry, dict) and "from" not in entry and isinstance(entry.get("name"), str):
+                entry = {**entry, "from": entry["name"]}
+                if entry["name"] not in columns:
+                    where = (at, "name") if isinstance(value[at], dict) else (at,)
+                    said = "is not a column of numbers in the panel's file"
+                    wrong[where] = f"{entry['name']!r} {said}{hint(entry['name'], columns)}"
+            entries.append(entry)
         if wrong:
             raise faults(wrong)
-        return [{"name": str(entry)} if isinstance(entry, (str, int)) else entry for entry in value]
+        return entries
 
     @field_validator("sample", "variables", "policies", "groups", "weights", "other_panels")
     @classmethod
@@ -299,7 +292,8 @@ def _study(
 ) -> Study:
     own = {inside: name for name, inside in panel.aliases.items()}
     if written.variables == ALL:
-        entries = [WrittenFileVariable(name=panel.aliases.get(n, n)) for n in _columns(panel, table)]
+        names = [panel.aliases.get(name, name) for name in _columns(panel, table)]
+        entries = [WrittenFileVariable.model_validate({"name": name, "from": name}) for name in names]
     else:
         entries = list(written.variables)  # type: ignore[arg-type]
     defaults = {key: getattr(written, key) for key in ("interpolate", "max_gap", "winsorize")}
@@ -345,20 +339,17 @@ def _variable(
     table: Table,
     own: Mapping[str, str],
 ) -> Variable:
-    drawn = entry.source or entry.name
-    source = own.get(drawn, drawn)
-    said = {key: getattr(entry, key) if key in entry.model_fields_set else value for key, value in defaults.items()}
+    made = entry.record(defaults, dict.fromkeys([entry.source or entry.name], ""))
+    source = own.get(made.source, made.source)
     role = "outcome" if entry.name in written.outcomes else "control" if entry.name in written.controls else "other"
-    # a column under another name keeps that name beside the file's label
-    label = _said(table, source) if entry.source is None or source in table.labels else Label(entry.name, entry.name)
-    return Variable(
-        name=entry.name,
+    # a column under another name keeps that name where the file says nothing of it
+    said = _said(table, source) if source in table.labels else Label(*2 * (own.get(entry.name, entry.name),))
+    return replace(
+        made,
         source=source,
-        role=entry.role or role,
-        label=entry.label.label if entry.label else label,
-        unit=entry.unit or "",
-        log=entry.log,
-        **said,
+        role=entry.role if "role" in entry.model_fields_set else role,
+        label=made.label if entry.label else said,
+        unit=made.unit.strip(),
     )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.panel_from_file import assemble
 from analysis.studies import spec
-from analysis.studies.file_panel import assemble, keyed
+from analysis.studies.file_panel import keyed
 from analysis.studies.records import Study
 from analysis.studies.run import run_exhibit
 
