@@ -15,8 +15,8 @@ import pandas as pd
 
 from analysis import indices
 from analysis.lineage.steps import Steps
+from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.file_panel import periods, unit_places, unit_text
-from analysis.studies.methods.base import ADOPTION, TIME, UNIT
 from analysis.studies.records import FilePanel, Study, Variable
 from analysis.studies.table_file import Table, read_table
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.studies.methods.base import TIME, UNIT
+from analysis.names import TIME, UNIT
 from analysis.studies.reading import nearest
 from analysis.studies.records import Study
 from analysis.studies.table_file import Table

@@ -15,12 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from analysis.documents import Different, Document, DocumentError, Location, Strict, Text, Word, faults, hint, validate
 from analysis.studies import file_panel
-from analysis.studies.records import FilePanel, Known, Label, Study, Variable
+from analysis.studies.records import FilePanel, Known, Label, Study, Variable, by_year, lagged
 from analysis.studies.table_file import Table, read_table
 from analysis.studies.written import (
+    Controls,
     Effects,
     Role,
-    StudyColumns,
     WrittenStudy,
     WrittenVariable,
     Years,
@@ -96,7 +96,7 @@ class WrittenFileStudy(WrittenStudy):
     treatment: Text = "treated"
     sample: FileSample = Field(default_factory=FileSample)  # type: ignore[assignment]
     variables: Literal["all"] | tuple[WrittenFileVariable, ...]  # type: ignore[assignment]
-    controls: StudyColumns = ()
+    controls: Controls = ()
     fixed_effects: Effects = ("unit", "time")
     cluster: Effects = ("unit",)
     panel: WrittenPanel
@@ -188,6 +188,7 @@ def load(
         "years": years,
         "units": units,
         "keys": keys,
+        "city_numbers": [],
     }
     written = validate(WrittenFileStudy, inside, context)
     treatment = _treatment(document, written, panel, table)
@@ -298,6 +299,8 @@ def _study(
         entries = list(written.variables)  # type: ignore[arg-type]
     defaults = {key: getattr(written, key) for key in ("interpolate", "max_gap", "winsorize")}
     variables = tuple(_variable(entry, written, defaults, table, own) for entry in entries)
+    span = written.sample.years or years
+    variables, controls = lagged(variables, by_year(written.controls, span), written.controls_lag)
     return Study(
         name=written.study,
         title=written.title.label,
@@ -308,14 +311,14 @@ def _study(
         treatment=treatment,
         treatment_label=label_of(written.treatment_label, _said(table, treatment).en),
         cities="",
-        years=written.sample.years or years,
+        years=span,
         other_panels={},
         variables=variables,
         efficiency=(),
         policies=(),
         groups=tuple(group.record for group in written.groups),
         outcomes=written.outcomes,
-        controls=written.controls,
+        controls=controls,
         fixed_effects=written.fixed_effects,
         cluster=written.cluster,
         exhibits=(),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,26 @@ def by_year(controls: Iterable[str], years: tuple[int, int]) -> tuple[str, ...]:
         later = range(years[0] + 1, years[1] + 1) if "time" in names else [0]
         spelled += [TIMES.join(str(year) if name == "time" else name for name in names) for year in later]
     return tuple(spelled)
+
+
+def lagged(
+    variables: tuple[Variable, ...], controls: tuple[str, ...], years: int
+) -> tuple[tuple[Variable, ...], tuple[str, ...]]:
+    """The variables with each control of some years before, and the controls by these names; as they are for none."""
+    if not years:
+        return variables, controls
+    many = "s" * (years > 1)
+    late = {
+        variable.name: replace(
+            variable,
+            name=f"{variable.name}_lag_{years}",
+            label=Label(f"{variable.label.en}, {years} year{many} before", f"{variable.label.zh}（滞后{years}期）"),
+            lag=variable.lag + years,
+        )
+        for variable in variables
+        if variable.name in controls
+    }
+    return (*variables, *late.values()), tuple(late[name].name if name in late else name for name in controls)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import read_exhibit
 from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import marked
-from analysis.studies.records import Known, Label, Study, Variable, by_year
+from analysis.studies.records import Known, Study, by_year, lagged
 from analysis.studies.standard import STANDARD, expanded
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
 
@@ -126,11 +126,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
     units |= {column: "score" for scored in efficiency for column in scored.columns}
     defaults = {key: getattr(written, key) for key in ("interpolate", "max_gap", "winsorize")}
     variables = tuple(variable.record(defaults, units) for variable in written.variables)
-    controls = by_year(written.controls, written.sample.years)
-    if written.controls_lag:
-        late = {v.name: _late(v, written.controls_lag) for v in variables if v.name in controls}
-        variables = (*variables, *late.values())
-        controls = tuple(late[name].name if name in late else name for name in controls)
+    variables, controls = lagged(variables, by_year(written.controls, written.sample.years), written.controls_lag)
     return Study(
         name=written.study,
         title=written.title.label,
@@ -157,13 +153,6 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         weights={name: matrix.record(name, variables) for name, matrix in written.weights.items()},
         to_check=_to_check(written.policy, written.policy_scope, names),
     )
-
-
-def _late(variable: Variable, years: int) -> Variable:
-    """A variable with its values of some years before, under a name of its own."""
-    many = "s" * (years > 1)
-    label = Label(f"{variable.label.en}, {years} year{many} before", f"{variable.label.zh}（滞后{years}期）")
-    return replace(variable, name=f"{variable.name}_lag_{years}", label=label, lag=variable.lag + years)
 
 
 def _to_check(policy: str, scope: tuple[str, ...], names: Known) -> tuple[int, int]:
