@@ -22,7 +22,7 @@ def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
     parts = mark.mapping(None, ("outcomes",))
     base = outcomes_baseline(parts, study, names)
     known = _known()
-    chosen = parts["methods"].words(known, "an estimator") if "methods" in parts else tuple(known)
+    chosen = parts["methods"].words(known, "an estimator") if "methods" in parts else tuple(_standard(known))
     models = []
     for outcome in parts["outcomes"].words(study.columns, VARIABLE):
         for word in chosen:
@@ -36,6 +36,10 @@ def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
 def _known() -> dict[str, tuple[str, EstimatorLine]]:
     """Word -> method and its line in a table of estimators."""
     return {line.word: (name, line) for name, method in METHODS.items() for line in method.estimators}
+
+
+def _standard(known: dict[str, tuple[str, EstimatorLine]]) -> list[str]:
+    return [word for word, (_, line) in known.items() if line.standard]
 
 
 def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content:

@@ -97,11 +97,15 @@ def notes_facts(result: Noted) -> Facts:
 
 @dataclass(frozen=True)
 class EstimatorLine:
-    """A line of a table of estimators: the word by which studies choose it, its heading, with or without controls."""
+    """A line of a table of estimators: the word by which studies choose it, its heading, with or without controls.
+
+    A line that is not ``standard`` stands in a table only where the study names it.
+    """
 
     word: str
     heading: Label
     controlled: bool = True
+    standard: bool = True
 
 
 #: What a method estimates where the effect differs: the two-way regression's weighted mean, the mean effect on treated

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from study_panel import CITIES, make_panel
 
+from analysis import did
 from analysis.did import bacon, group_difference, placebo, two_way, wild_bootstrap
 from analysis.iv import two_stage
 from analysis.studies.estimation_sample import city_groups
@@ -310,3 +311,38 @@ def test_an_interaction_stands_beside_or_in_place_of_the_treatment() -> None:
     inside = replace(base, interaction=Interaction("ai_x", "g", True))
     assert inside.treatments == ("ai", "ai_x")
     assert replace(base, interaction=Interaction("ai_x", "g", False)).treatments == ("ai_x",)
+
+
+def test_further_designs_are_the_estimators_they_name(study, panel) -> None:
+    counts = panel.assign(ulgue=np.exp(panel["ulgue"] / 4))
+    two_ways = {name: model(study, name, method=name) for name in ("poisson", "sensitivity", "leave_out")}
+    mediated = model(study, "mediation", method="mediation", options={"mediator": "gtt", "draws": 99})
+    averages = ("extended_two_way", "stacked", "local_projections")
+    staggered = [model(study, name, method=name, controls=()) for name in averages]
+    found = rows(study, counts, *two_ways.values(), mediated, *staggered)
+    assert (found["status"] == "ok").all(), found["reason"].dropna().tolist()
+
+    def number(name: str, term: str = "ai", what: str = "estimate") -> float:
+        return float(found.loc[(name, term), what])
+
+    whole = did.two_way(counts, "ulgue", "ai", study.controls, **KEYS).table.loc["ai", "estimate"]
+    assert number("sensitivity") == number("leave_out") == pytest.approx(whole)
+    assert number("leave_out", "least without one") < whole < number("leave_out", "greatest without one")
+    direct = did.poisson(counts, "ulgue", "ai", study.controls, **KEYS)
+    assert number("poisson") == pytest.approx(direct.table.loc["ai", "estimate"])
+    parts = number("mediation", "direct") + number("mediation", "indirect")
+    assert parts == pytest.approx(number("mediation"))
+    for name in averages:
+        assert number(name) == pytest.approx(getattr(did, name)(counts, "ulgue", "adoption", **KEYS).att)
+
+
+def test_a_mediation_without_a_mediator_says_what_to_write(study, panel) -> None:
+    found = rows(study, panel, model(study, method="mediation"))
+    assert "options: {mediator" in found["reason"].iloc[0]
+
+
+def test_lines_that_are_not_standard_stand_in_a_table_of_estimators_only_where_named() -> None:
+    from analysis.studies.kinds.estimators import _known, _standard
+
+    assert "stacked" in _known() and "stacked" not in _standard(_known())
+    assert "imputation" in _standard(_known())

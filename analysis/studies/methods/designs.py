@@ -1,0 +1,222 @@
+"""Methods for outcomes that are counts, treatments that end, effects that go through a mediator, and other referees'
+questions. A table names them; the default table of estimators does not hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.names import ADOPTION, TIME, UNIT
+from analysis.results import CannotEstimate
+from analysis.studies.methods.base import (
+    EstimatorLine,
+    Facts,
+    Method,
+    Row,
+    column,
+    effect_row,
+    estimate_facts,
+    estimate_rows,
+    integer,
+    notes_facts,
+    sample_facts,
+    word,
+)
+from analysis.studies.reading import Mark
+from analysis.studies.records import Label, Model
+
+if TYPE_CHECKING:
+    from analysis.did import DoubleMachineLearning, LeaveOut, Mediation, Sensitivity
+    from analysis.did._staggered import StaggeredEffects
+    from analysis.results import Estimate
+
+
+def _poisson(panel: pd.DataFrame, model: Model) -> Estimate:
+    from analysis.did import poisson
+
+    effects: dict[str, Any] = {"fixed_effects": model.fixed_effects, "cluster": model.cluster}
+    return poisson(panel, model.outcome, list(model.treatments), model.controls, unit=UNIT, time=TIME, **effects)
+
+
+def _extended(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import extended_two_way
+
+    family = model.options.get("family", "linear")
+    return extended_two_way(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, family=family)
+
+
+def _stacked(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import stacked
+
+    window: dict[str, Any] = {key: model.options.get(key) for key in ("before", "after")}
+    return stacked(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, **window)
+
+
+def _local_projections(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import local_projections
+
+    window: dict[str, Any] = {key: model.options.get(key) for key in ("before", "after")}
+    return local_projections(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, **window)
+
+
+def _switching(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
+    from analysis.did import switching
+
+    horizons = model.options.get("horizons")
+    return switching(panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, horizons=horizons)
+
+
+def _average_row(result: StaggeredEffects, model: Model) -> list[Row]:
+    return [effect_row(model.treatment, result.att, result.se, result.degrees_of_freedom)]
+
+
+def _average_facts(result: StaggeredEffects) -> Facts:
+    return Facts(result.n, notes=result.notes, not_identified=result.not_identified)
+
+
+def _learned(panel: pd.DataFrame, model: Model) -> DoubleMachineLearning:
+    from analysis.did import double_machine_learning
+
+    learner = model.options.get("learner", "lasso")
+    return double_machine_learning(
+        panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, learner=learner
+    )
+
+
+def _learned_rows(result: DoubleMachineLearning, model: Model) -> list[Row]:
+    return [effect_row(model.treatment, result.att, result.se, result.units - 1)]
+
+
+def _mediation(panel: pd.DataFrame, model: Model) -> Mediation:
+    from analysis.did import mediation
+
+    draws = model.options.get("draws", 999)
+    mediator = model.options.get("mediator")
+    if mediator is None:
+        raise CannotEstimate("Mediation needs to know what the effect goes through: options: {mediator: a variable}.")
+    controls = [control for control in model.controls if control != mediator]
+    return mediation(panel, model.outcome, model.treatment, mediator, controls, unit=UNIT, time=TIME, draws=draws)
+
+
+def _mediation_rows(result: Mediation, model: Model) -> list[Row]:
+    """The total under the treatment's name, then its parts."""
+    names = {"total": model.treatment, "direct": "direct", "indirect": "indirect", "share": "indirect / total"}
+    parts = result.table[["estimate", "se", "p"]].astype(float)
+    n = result.second.n
+    return [
+        Row(name, float(estimate), float(se), float(p), n=n)
+        for name, (estimate, se, p) in zip(names.values(), parts.loc[list(names)].to_numpy(), strict=True)
+    ]
+
+
+def _sensitivity(panel: pd.DataFrame, model: Model) -> Sensitivity:
+    from analysis.did import sensitivity
+
+    effects: dict[str, Any] = {"fixed_effects": model.fixed_effects, "cluster": model.cluster}
+    return sensitivity(panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, **effects)
+
+
+def _sensitivity_rows(result: Sensitivity, model: Model) -> list[Row]:
+    return [
+        Row(model.treatment, result.estimate, result.se),
+        Row("robustness value", result.robustness_value),
+        Row("robustness value (5%)", result.robustness_value_significance),
+        Row("Oster's delta", result.delta),
+        Row("Oster's bound", result.bound),
+    ]
+
+
+def _group(mark: Mark, columns: Collection[str]) -> str:
+    return mark.word(("unit", "time", *columns), "'unit', 'time' or a variable of this study")
+
+
+def _leave_out(panel: pd.DataFrame, model: Model) -> LeaveOut:
+    from analysis.did import leave_out
+
+    effects: dict[str, Any] = {"fixed_effects": model.fixed_effects, "cluster": model.cluster}
+    by = model.options.get("by", "unit")
+    return leave_out(panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, by=by, **effects)
+
+
+def _leave_out_rows(result: LeaveOut, model: Model) -> list[Row]:
+    """The whole regression, then the least and the greatest estimate without one group."""
+    numbers = ["estimate", "se", "p", "n"]
+    at = result.actual.table.index.get_loc(model.treatment)
+    whole = result.actual.table.assign(n=result.actual.n)[numbers].to_numpy(float)[at]
+    known = result.table.dropna(subset=["estimate"]).sort_values("estimate")[numbers].to_numpy(float)
+    rows = {model.treatment: whole}
+    if len(known):
+        rows |= {"least without one": known[0], "greatest without one": known[-1]}
+    return [Row(name, float(row[0]), float(row[1]), float(row[2]), n=float(row[3])) for name, row in rows.items()]
+
+
+def _line(word: str, english: str, chinese: str) -> EstimatorLine:
+    return EstimatorLine(word, Label(english, chinese), standard=False)
+
+
+_WINDOW = {"before": integer(1, 100), "after": integer(0, 100)}
+
+DESIGNS: dict[str, Method] = {
+    "poisson": Method(_poisson, estimate_rows, estimate_facts, is_regression=True),
+    "extended_two_way": Method(
+        _extended,
+        _average_row,
+        _average_facts,
+        {"family": word("linear", "poisson")},
+        estimand="treated",
+        estimators=(_line("extended_two_way", "Extended two-way (Wooldridge)", "扩展双向固定效应"),),
+        explained="Extended two-way: an effect for each cohort and year, averaged over treated rows.",
+    ),
+    "stacked": Method(
+        _stacked,
+        _average_row,
+        _average_facts,
+        _WINDOW,
+        estimators=(_line("stacked", "Stacked", "堆叠双重差分"),),
+        explained="Stacked: the mean of the years that every cohort has after its start.",
+    ),
+    "local_projections": Method(
+        _local_projections,
+        _average_row,
+        _average_facts,
+        _WINDOW,
+        estimators=(_line("local_projections", "Local projections", "局部投影双重差分"),),
+        explained="Local projections: the mean of the years that every cohort has after its start.",
+    ),
+    "switching": Method(_switching, _average_row, _average_facts, {"horizons": integer(1, 100)}),
+    "double_machine_learning": Method(
+        _learned,
+        _learned_rows,
+        sample_facts,
+        {"learner": word("lasso", "forest", "boosting", "linear")},
+        estimators=(_line("double_machine_learning", "Double machine learning", "双重机器学习"),),
+        explained="Double machine learning: from first differences, which see the first year of an effect alone.",
+    ),
+    "mediation": Method(
+        _mediation,
+        _mediation_rows,
+        notes_facts,
+        {"mediator": column, "draws": integer(99, 100_000)},
+        needs=lambda model: tuple(filter(None, [model.options.get("mediator")])),
+        terms=("direct", "indirect", "indirect / total"),
+        clustered=False,
+    ),
+    "sensitivity": Method(
+        _sensitivity,
+        _sensitivity_rows,
+        notes_facts,
+        statistics={
+            name: name for name in ("robustness value", "robustness value (5%)", "Oster's delta", "Oster's bound")
+        },
+    ),
+    "leave_out": Method(
+        _leave_out,
+        _leave_out_rows,
+        lambda result: estimate_facts(result.actual),
+        {"by": _group},
+        terms=("least without one", "greatest without one"),
+    ),
+}
