@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 #: A sum of squares below this share of its whole is rounding error, not variation.
 ROUNDING = 1e-18
@@ -108,6 +107,8 @@ def wald_test(
 
     With fewer clusters than restrictions the covariance loses rank; then only its rank is tested, and ``df`` says so.
     """
+    from scipy import stats  # slow to import, and no part of reading a study
+
     if len(estimate) == 0:
         return WaldTest(np.nan, np.nan, 0, degrees_of_freedom, (), "There is no coefficient to test.")
     scale = np.sqrt(np.clip(np.diag(covariance), 0, None))
@@ -136,6 +137,8 @@ def inference_table(
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Estimates (k,) and their covariance (k, k) as a tidy table; normal theory where degrees_of_freedom is inf."""
+    from scipy import stats
+
     se = np.sqrt(np.clip(np.diag(covariance), 0, None))
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(se > 0, estimate / se, np.nan)

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.printing.canvas import STYLE, contents
-from analysis.spatial.geography import map_shapes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,6 +102,8 @@ def lines(axis: Axes, pairs: np.ndarray) -> None:
 @cache
 def _outlines() -> tuple[tuple[str, np.ndarray], ...]:
     """Code and outer ring (points, 2) of every part of all land, simplified to what print shows."""
+    from analysis.spatial.geography import map_shapes
+
     outlines = []
     for code, shape in map_shapes():
         if code:
@@ -115,6 +116,8 @@ def _outlines() -> tuple[tuple[str, np.ndarray], ...]:
 @cache
 def _sea() -> tuple[np.ndarray, ...]:
     """Points of each dash in the sea."""
+    from analysis.spatial.geography import map_shapes
+
     return tuple(
         np.asarray(part.simplify(TOLERANCE).coords)
         for code, shape in map_shapes()

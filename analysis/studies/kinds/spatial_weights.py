@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from analysis.printing import maps
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
@@ -18,6 +17,7 @@ from analysis.studies.result import ExhibitResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from scipy import sparse
 
     from analysis.studies.methods.spatial import CityWeights
 

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.results import Estimate
 from analysis.studies.reading import Mark
@@ -205,5 +204,7 @@ def estimate_rows(result: Estimate, model: Model | None = None) -> list[Row]:
 
 def effect_row(term: str, estimate: float, se: float, degrees_of_freedom: float = np.inf) -> Row:
     """An average effect as a row, with the two-sided p of its t statistic."""
+    from scipy import stats
+
     p = float(2 * stats.t.sf(abs(estimate / se), degrees_of_freedom)) if se > 0 else np.nan
     return Row(term, float(estimate), float(se), p)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from scipy import stats
 
 from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.methods.base import (
@@ -57,6 +56,8 @@ def _synthetic(panel: pd.DataFrame, model: Model) -> Synthetic:
     Placebo draws take the spread of untreated cities for that of the treated (Arkhangelsky et al. 2021, section 5),
     which pilot cities, larger and more unlike each other, do not bear out.
     """
+    from scipy import stats
+
     from analysis.did import synthetic
 
     def run(draws: int) -> Synthetic:

@@ -1,5 +1,7 @@
 """What a study YAML may say, what it becomes, and how its faults are named."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,3 +257,14 @@ def test_a_fault_in_the_printed_figures_is_named(tmp_path: Path) -> None:
     path.write_text("study: trial\nexhibits:\n  t:\n    models:\n      a: {terms: {b: [1, -2]}}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"trial\.yaml, line 5, key 'exhibits\.t\.models\.a\.terms\.b\[2\]'"):
         published("trial", tmp_path)
+
+
+def test_reading_a_study_imports_no_estimator_and_no_printer() -> None:
+    """`pilotcity check` answers while somebody types."""
+    code = (
+        "import sys; from analysis.studies.spec import catalogue, load; [load(path) for path in catalogue().values()]"
+    )
+    heavy = {"scipy", "statsmodels", "linearmodels", "highspy", "matplotlib", "shapely", "sqlglot", "duckdb", "dagster"}
+    done = subprocess.run([sys.executable, "-c", f"{code}; print(*sys.modules)"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not heavy & {name.partition(".")[0] for name in done.stdout.split()}
