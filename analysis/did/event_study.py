@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
-from analysis.did.regression import Design, design_matrix, fit
+from analysis.did.regression import ANALYTIC, Design, design_matrix, fit
 from analysis.estimation_sample import effect_columns, label
 from analysis.results import COLUMNS, CannotEstimate, Estimate, WaldTest, wald_test
 
@@ -87,6 +87,8 @@ def event_study(
     always_treated: str = "keep",
     fixed_effects: str | Sequence[str] = ("unit", "time"),
     cluster: str | Sequence[str] | None = "unit",
+    weights: str | None = None,
+    weights_type: str = ANALYTIC,
 ) -> EventStudy:
     """Effects by period relative to adoption, from a two-way regression on one dummy a period.
 
@@ -109,6 +111,8 @@ def event_study(
     always_treated
         "keep" or "drop" units treated from their first row on. Kept, they enter as any regression enters them: with no
         period before adoption they only help to tell lags and times apart.
+    weights, weights_type
+        As in `two_way`.
 
     Returns
     -------
@@ -128,7 +132,8 @@ def event_study(
         raise ValueError(f"always_treated is 'keep' or 'drop', not {always_treated!r}.")
     grouped = [*effect_columns(fixed_effects, unit=unit, time=time), *effect_columns(cluster, unit=unit, time=time)]
     keys = [column for column in grouped if column not in (unit, time)]
-    sample = prepare_adoption(data, adoption, unit=unit, time=time, numeric=[y, *controls], keys=keys)
+    weight = [] if weights is None else [weights]
+    sample = prepare_adoption(data, adoption, unit=unit, time=time, numeric=[y, *controls, *weight], keys=keys)
     relative = _relative_period(sample.data, adoption, unit=unit, time=time)
     keep, notes = _rows_kept(relative, sample.data[unit], leads, lags, bin_ends, always_treated == "drop")
     frame = sample.data[keep]
@@ -146,6 +151,8 @@ def event_study(
         fixed_effects=fixed_effects,
         cluster=cluster,
         carry=[adoption],
+        weights=weights,
+        weights_type=weights_type,
     )
     missing = _never_reached(design, names, leads, lags, bin_ends)
     missing |= _set_only_together(design, {k: name for k, name in names.items() if k not in missing}, base)

@@ -276,6 +276,7 @@ def _sums_by_unit_suffice(projection: FixedEffects, units: np.ndarray, clusters:
     width = projection.basis.shape[1]
     return (
         len(clusters) == 1
+        and projection.explicit
         and is_nested(units, projection.swept)
         and is_nested(projection.swept, units)
         and is_nested(units, clusters[0])

@@ -15,7 +15,7 @@ from scipy import stats
 
 from analysis.did.regression import Design, design_matrix, least_squares
 from analysis.estimation_sample import codes_of, effect_columns
-from analysis.fixed_effects import FixedEffects, NoEffects, identified, is_nested
+from analysis.fixed_effects import NoEffects, dummies_rank, identified, is_nested, lengths
 from analysis.iv.identification import (
     AndersonRubin,
     Setting,
@@ -189,12 +189,11 @@ def _arrays(design: Design, y: str, roles: dict[str, list[str]]) -> _Arrays:
 
     def residual(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
         raw = design.data[names].to_numpy(dtype=float).reshape(len(design.data), len(names))
-        lengths = np.linalg.norm(raw - raw.mean(axis=0), axis=0) + 1e-12 * np.linalg.norm(raw, axis=0)
-        return design.effects.residualise(raw), lengths
+        return design.effects.residualise(raw), lengths(raw)
 
     def keep(names: list[str], base: list[str], role: str) -> list[str]:
-        left, lengths = residual([*base, *names])
-        known = identified(left, lengths)[len(base) :]
+        left, norms = residual([*base, *names])
+        known = identified(left, norms)[len(base) :]
         others = " and the fixed effects" if not isinstance(design.effects, NoEffects) else ""
         for name, is_known in zip(names, known, strict=True):
             if not is_known:
@@ -233,7 +232,7 @@ def _setting(design: Design, arrays: _Arrays, effects: Sequence[str], covariance
     codes = [codes_of(design.data[column]) for column in effects]
     total = design.effects.rank
     nested = [code for code in codes if any(is_nested(code, group) for group in design.clusters)]
-    within_clusters = FixedEffects(nested, n).rank if nested else 0
+    within_clusters = dummies_rank(nested) if nested else 0
     dofminus = within_clusters if design.clusters else total
     return Setting(
         covariance="clustered" if design.clusters else covariance,
