@@ -96,3 +96,60 @@ def test_estimates_are_counted_by_exhibit_and_marked_as_sample(clean: Inputs) ->
 def test_a_study_without_a_paper_has_no_lines() -> None:
     study = load(catalogue()["low_carbon_cities"])
     assert replicate(Inputs(study, published("low_carbon_cities"), make_panel(study))).lines == ()
+
+
+def with_printed(true: Inputs, exhibit: str, model: str, term: str, **values: float) -> Inputs:
+    """The inputs with numbers of one printed term replaced."""
+    table = true.printed.table.copy()
+    at = table["exhibit"].eq(exhibit) & table["model"].eq(model) & table["term"].eq(term)
+    assert at.sum() == 1
+    table.loc[at, list(values)] = list(values.values())
+    return replace(true, printed=replace(true.printed, table=table))
+
+
+def verdicts(changed: Inputs, exhibit: str, model: str, what: str) -> set[str]:
+    lines = replicate(changed).lines
+    return {line.verdict for line in lines if (line.exhibit, line.model) == (exhibit, model) and what in line.what}
+
+
+def test_a_mean_is_reproduced_within_half_of_its_last_digit_and_no_further() -> None:
+    true = inputs("ai_pilot_zones")
+    ours = float(true.panel["ai"].mean())
+    assert 0.0287 < ours < 0.02875
+    assert verdicts(true, "table_2", "ai", "mean") == {EXACT}
+    for printed in (0.0286, 0.0288):
+        assert 0.5e-4 < abs(ours - printed) < 1.5e-4
+        assert verdicts(with_printed(true, "table_2", "ai", "mean", estimate=printed), "table_2", "ai", "mean") == {
+            MISSED
+        }
+
+
+@pytest.mark.parametrize(("printed", "verdict"), [(0.006, EXACT), (0.007, MISSED), (0.005, MISSED)])
+def test_a_weight_is_reproduced_within_half_of_its_last_digit(printed: float, verdict: str) -> None:
+    label = "earlier treated against later"  # 0.0063 by the list
+    true = inputs("ai_pilot_zones")
+    exhibit = next(line.exhibit for line in replicate(true).of(EXACT) if line.model == label)
+    changed = with_printed(true, exhibit, label, "weight", estimate=printed)
+    assert verdicts(changed, exhibit, label, "weight") == {verdict}
+
+
+def test_a_constant_is_reproduced_within_the_rounding_of_the_three_figures_behind_it() -> None:
+    true = inputs("innovative_clusters")
+    table = true.printed.table.set_index(["exhibit", "model", "term"])["estimate"]
+    share = float(true.panel["did"].mean())
+    ours = table["table_3", "gti1", "mean"] - table["table_4", "(1)", "did"] * share
+    allowed = 0.5e-4 * (1 + 1 + share)  # the constant, the mean and the slope have four decimals each
+    tried = {round(ours + step * 1e-4, 4) for step in range(-3, 4)}
+    found = {
+        printed: verdicts(with_printed(true, "table_4", "(1)", "const", estimate=printed), "table_4", "(1)", "constant")
+        for printed in tried
+    }
+    assert found == {printed: {EXACT if abs(ours - printed) <= allowed else MISSED} for printed in tried}
+    assert any(allowed < abs(ours - printed) < 2 * allowed for printed in tried)
+
+
+@pytest.mark.parametrize(("printed", "verdict"), [(0.0138, EXACT), (0.0137, MISSED), (0.0140, MISSED)])
+def test_a_ratio_of_standard_errors_is_reproduced_within_the_rounding_of_both(printed: float, verdict: str) -> None:
+    true = inputs("innovative_clusters")  # 1.033 by parameters counted, beside a printed 0.0138 / 0.0134
+    changed = with_printed(true, "table_11", "(1)", "did", se=printed)
+    assert verdicts(changed, "table_11", "(1), (2)", "ratio of standard errors") == {verdict}

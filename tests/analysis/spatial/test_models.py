@@ -291,6 +291,65 @@ def test_cluster_errors_cover_what_serial_correlation_hides_from_the_model():
     assert (np.mean(model_se, axis=0) / spread)[1] < 0.8
 
 
+def test_cluster_errors_without_a_spatial_parameter_are_those_of_a_linear_panel():
+    from linearmodels.panel import PanelOLS
+
+    matrix = row_normalised(ring(30))
+    frame, weights = world(matrix, 5, rho=0.0, theta=(0.5, 0.0))
+    fit = panel(frame, "y", X, weights, model="slx", cluster="unit", **PANEL)
+    design = frame.set_index(["city", "year"])[X]
+    lags = spatial_lag(weights.matrix, frame[X].to_numpy().reshape(30, 5, 2)).reshape(-1, 2)
+    linear = PanelOLS(
+        frame.set_index(["city", "year"])["y"],
+        design.assign(a=lags[:, 0], b=lags[:, 1]),
+        entity_effects=True,
+        time_effects=True,
+    ).fit(cov_type="clustered", cluster_entity=True, group_debias=True, debiased=False)
+    # linearmodels' factor is G / (G - 1) x (n - 1) / (n - effects), with 30 + 4 effects; ours G / (G - 1)
+    np.testing.assert_allclose(fit.table["se"], linear.std_errors * np.sqrt((150 - 34) / 149), rtol=1e-9)
+
+
+@pytest.mark.parametrize("province", [1, 4])
+def test_cluster_errors_are_the_sandwich_of_scores_written_out(province: int):
+    """SAR without effects: information of Anselin (1988), scores by hand, products of two clusters one by one."""
+    matrix = row_normalised(irregular(24))
+    frame, weights = world(matrix, 4, rho=0.3, seed=5)
+    frame = frame.assign(province=frame["city"].str[:6].map({c: i // province for i, c in enumerate(weights.labels)}))
+    fit = panel(frame, "y", X, weights, model="sar", effects="none", cluster="province", **PANEL)
+    b, rho = fit.table.loc[["const", *X], "estimate"].to_numpy(), fit.rho
+    # times below each other: row t * 24 + i
+    stacked = frame.sort_values(["year", "city"])
+    x, y = np.column_stack([np.ones(96), stacked[X]]), stacked["y"].to_numpy()
+    group = stacked["province"].to_numpy()
+    lag, identity = np.kron(np.eye(4), matrix), np.eye(96)
+    v = y - rho * lag @ y - x @ b
+    s2 = v @ v / 96
+    g = lag @ np.linalg.inv(identity - rho * lag)
+    gxb = g @ x @ b
+    information_ = np.zeros((5, 5))
+    information_[:3, :3] = x.T @ x / s2
+    information_[:3, 3] = information_[3, :3] = x.T @ gxb / s2
+    information_[3, 3] = np.trace(g @ g) + np.trace(g.T @ g) + gxb @ gxb / s2
+    information_[3, 4] = information_[4, 3] = np.trace(g) / s2
+    information_[4, 4] = 96 / (2 * s2**2)
+    clusters = np.unique(group)
+    middle = np.zeros((5, 5))
+    for one in clusters:
+        own = group == one
+        quadratic = v[own] @ g[np.ix_(own, own)] @ v[own] / s2 - np.trace(g[np.ix_(own, own)])
+        score = [*(x[own].T @ v[own] / s2), gxb[own] @ v[own] / s2 + quadratic]
+        score = np.array([*score, v[own] @ v[own] / (2 * s2**2) - own.sum() / (2 * s2)])
+        middle += np.outer(score, score)
+        for other in clusters[clusters > one]:
+            far = group == other
+            cross = v[own] @ g[np.ix_(own, far)] @ v[far] + v[far] @ g[np.ix_(far, own)] @ v[own]
+            middle[3, 3] += (cross / s2) ** 2
+    bread = np.linalg.inv(information_)
+    covariance = bread @ middle @ bread * len(clusters) / (len(clusters) - 1)
+    expected = dict(zip(["const", *X, "rho"], np.sqrt(np.diag(covariance)), strict=False))
+    np.testing.assert_allclose(fit.table["se"], [expected[str(term)] for term in fit.table.index], rtol=1e-5)
+
+
 @pytest.mark.parametrize("model", ["sar", "sem", "sac"])
 def test_cluster_errors_agree_with_the_model_where_errors_are_independent(model):
     matrix = row_normalised(ring(500))

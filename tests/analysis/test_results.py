@@ -1,0 +1,58 @@
+"""Asterisks at their thresholds, and the table of a result against numbers of other software."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.results import inference_table, stars, wald_test
+
+
+@pytest.mark.parametrize(
+    ("p", "printed"),
+    [
+        *((0.0, "***"), (0.0099, "***"), (0.01, "**"), (0.0101, "**"), (0.0499, "**"), (0.05, "*"), (0.0501, "*")),
+        *((0.0999, "*"), (0.1, ""), (0.1001, ""), (1.0, ""), (np.nan, "")),
+    ],
+)
+def test_asterisks_stand_for_less_than_1_5_and_10_percent(p: float, printed: str) -> None:
+    assert stars(p) == printed
+
+
+def test_intervals_and_p_values_follow_the_t_distribution_with_its_degrees_of_freedom() -> None:
+    table = inference_table(["a", "b"], np.array([2.0, -1.0]), np.diag([1.0, 0.0]), 10)
+    # t with 10 degrees: 97.5% quantile 2.228139, two-sided p of 2 is 0.073388 (R: qt, pt)
+    assert table.loc["a", ["se", "t"]].tolist() == [1.0, 2.0]
+    assert table.loc["a", "p"] == pytest.approx(0.073388, abs=1e-6)
+    assert table.loc["a", ["low", "high"]].tolist() == pytest.approx([-0.228139, 4.228139], abs=1e-6)
+    # without a standard error there is nothing to test
+    assert table.loc["b", ["t", "p"]].isna().all()
+    normal = inference_table(["a"], np.array([2.0]), np.eye(1), np.inf)
+    assert normal.loc["a", "p"] == pytest.approx(0.045500, abs=1e-6)
+    narrow = inference_table(["a"], np.array([2.0]), np.eye(1), np.inf, level=0.9)
+    assert narrow.loc["a", "high"] == pytest.approx(3.644854, abs=1e-6)
+
+
+def test_a_joint_test_is_the_quadratic_form_over_its_restrictions() -> None:
+    estimate, covariance = np.array([1.0, 2.0]), np.array([[2.0, 1.0], [1.0, 3.0]])
+    found = wald_test(estimate, covariance, 20, ("a", "b"))
+    assert found.f == pytest.approx(estimate @ np.linalg.inv(covariance) @ estimate / 2)
+    assert found.p == pytest.approx(stats.f.sf(found.f, 2, 20))
+    assert (found.df, found.df_denominator, found.terms) == (2, 20, ("a", "b"))
+    # one coefficient: the square of t
+    one = wald_test(np.array([2.0]), np.array([[4.0]]), 9)
+    assert one.f == pytest.approx(1.0)
+    assert one.p == pytest.approx(2 * stats.t.sf(1.0, 9))
+
+
+def test_a_covariance_without_full_rank_is_tested_for_its_rank() -> None:
+    twice = np.array([[1.0, 1.0], [1.0, 1.0]])
+    found = wald_test(np.array([1.5, 1.5]), twice, 30)
+    assert found.df == 1
+    assert found.f == pytest.approx(1.5**2)
+
+
+def test_nothing_to_test_is_said() -> None:
+    assert wald_test(np.array([]), np.empty((0, 0)), 5).summary() == "There is no coefficient to test."
+    flat = wald_test(np.array([1.0, 2.0]), np.diag([1.0, 0.0]), 5, ("a", "b"))
+    assert np.isnan(flat.f)
+    assert flat.summary() == "A coefficient has no variance, so no test is possible."
