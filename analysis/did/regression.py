@@ -431,11 +431,7 @@ def _by_hand(design: Design, columns: np.ndarray, covariance: str) -> tuple[np.n
     if design.conley:
         return beta, bread @ design.conley.meat(scores) @ bread
     if design.clusters:
-        meat = np.zeros_like(bread)
-        for sign, codes in cluster_ways(design.clusters):
-            sums = group_sums(codes, scores)
-            meat += sign * (sums.T @ sums)
-        return beta, bread @ meat @ bread
+        return beta, bread @ _cluster_meat(scores, design.clusters) @ bread
     if covariance == "robust":
         if design.counted and design.weights is not None:  # a row is as many equal ones, each with its own square
             scores = scores / np.sqrt(design.weights)[:, None]
@@ -449,6 +445,22 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     q, r = np.linalg.qr(x / scale)
     inverse = linalg.solve_triangular(r, np.eye(len(scale))) / scale[:, None]
     return inverse @ (q.T @ y), inverse @ inverse.T
+
+
+def cluster_covariance(
+    x: np.ndarray, residual: np.ndarray, bread: np.ndarray, clusters: Sequence[np.ndarray], parameters: int
+) -> np.ndarray:
+    """Sandwich (k, k) over one or two ways of clustering, with Stata's small-sample factor for each."""
+    meat = _cluster_meat(x * residual[:, None], clusters)
+    return cluster_factor(len(x), clusters, parameters) * bread @ meat @ bread
+
+
+def _cluster_meat(scores: np.ndarray, clusters: Sequence[np.ndarray]) -> np.ndarray:
+    meat = np.zeros((scores.shape[1], scores.shape[1]))
+    for sign, codes in cluster_ways(clusters):
+        sums = group_sums(codes, scores)
+        meat += sign * (sums.T @ sums)
+    return meat
 
 
 def group_sums(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
