@@ -135,6 +135,10 @@ class Formula:
                 return False
         return True
 
+    def is_sum(self, constants: Collection[str]) -> bool:
+        """Whether it adds up where its columns do; those of ``constants`` are the same for every unit."""
+        return _adds_up(self.tree, constants)
+
     def sql(self, dialect: str = "duckdb", *, unit: str = "city_code", time: str = YEAR) -> str:
         """One SQL expression over a table that has a column for each of `names`, a row a ``unit`` and ``time``.
 
@@ -501,6 +505,24 @@ class _Writer:
         ]
         made.set("ignore_nulls", True)
         return exp.Case(ifs=[exp.If(this=exp.and_(*there, copy=False), true=made)]) if there else made
+
+
+def _adds_up(node: exp.Expr, constants: Collection[str]) -> bool:
+    def is_constant(part: exp.Expr) -> bool:
+        return _number(part) is not None or (isinstance(part, exp.Column) and part.name in constants)
+
+    match node:
+        case exp.Column():
+            return node.name not in constants
+        case exp.Paren() | exp.Neg() | exp.Lag() | exp.Bracket():
+            return _adds_up(node.this, constants)
+        case exp.Add() | exp.Sub():
+            return _adds_up(node.this, constants) and _adds_up(node.expression, constants)
+        case exp.Mul() if is_constant(node.this):
+            return _adds_up(node.expression, constants)
+        case exp.Mul() | exp.Div():
+            return is_constant(node.expression) and _adds_up(node.this, constants)
+    return False
 
 
 def _bare(node: exp.Expr) -> exp.Expr:

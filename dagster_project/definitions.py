@@ -38,8 +38,8 @@ def build(paths: Paths) -> dg.Definitions:
     drawn = [study for study in loaded if study.panel is None]
     if not drawn and loaded:
         return _without_warehouse(replace(paths, is_sample=False), loaded)
-    found = overlay.contracts(paths)
-    project = dbt_project(paths, drawn)
+    found, catalogue = overlay.contracts(paths), overlay.catalogue(paths)
+    project = dbt_project(paths, catalogue, drawn)
     assets = [
         *sources.source_assets(paths, found),
         *warehouse.dbt_models(paths, project, found, efficiency.score_keys(drawn)),
@@ -52,7 +52,7 @@ def build(paths: Paths) -> dg.Definitions:
         dg.AssetSelection.all() - dg.AssetSelection.assets(*years.keys(found)),
         description="Raw files to report: everything, in order.",
     )
-    panel_checks = [*warehouse.panel_checks(paths, drawn), *file_panels.panel_checks(paths, loaded)]
+    panel_checks = [*warehouse.panel_checks(paths, catalogue, drawn), *file_panels.panel_checks(paths, loaded)]
     return dg.Definitions(
         assets=_with_links(
             dg.map_asset_specs(lambda spec: _marked(schedules.by_itself(spec, found), paths, found, loaded), assets)

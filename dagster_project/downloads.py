@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dagster_project import overlay
-from dagster_project.paths import DBT_PROJECT, REFERENCE, Paths
+from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     from analysis.reporting.dictionary import Origin
@@ -43,7 +43,6 @@ def complete_dictionary(paths: Paths, candidate: Path, studies: Sequence[Study])
 
 def origin(paths: Paths, candidate: Path) -> Origin:
     """Where values come from: formulas of the dbt models, and contracts of which this publication read a file."""
-    from ruamel.yaml import YAML
 
     from analysis.reporting.dictionary import Origin
     from dagster_project.ingest import contracts
@@ -61,13 +60,12 @@ def origin(paths: Paths, candidate: Path) -> Origin:
             sources.setdefault(indicator, set()).add(contract.source)
         if contract.kind != "yearbook":
             sources.setdefault(contract.kind, set()).add(contract.source)
-    described = YAML(typ="safe").load(DBT_PROJECT / "models" / "panels" / "city_year.yml")["models"][0]["columns"]
     found: dict[str, Any] = {"formulas": pd.read_parquet(formulas)} if formulas.exists() else {}
     return Origin(
         **found,
         sources={name: sorted(those) for name, those in sources.items()},
         publishers=publishers,
-        descriptions={column["name"]: column.get("description", "") for column in described},
+        columns=overlay.catalogue(paths).columns,
     )
 
 

@@ -1,18 +1,18 @@
-"""What the project ships and what a user's own folder adds to it, as one: contracts, indicators, policy lists, studies.
+"""What the project ships and what a user's own folder adds, as one: contracts, the catalogue, policy lists, studies.
 
 A name that stands twice is an error that names both places. What such a file may say is decided where it is read.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.paths import CATALOGUE, CONTRACTS, POLICIES, REFERENCE, ROOT, Paths, shown
+from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, Paths, shown
 
 if TYPE_CHECKING:
+    from analysis.catalogue import Catalogue
     from analysis.studies.records import Known, Study
     from dagster_project.ingest.contracts import Contract
 
@@ -67,42 +67,18 @@ def study_files(paths: Paths) -> dict[str, Path]:
     return merged("The study", _files(BUILT_IN_STUDIES, ".yaml"), _files(paths.own / "studies", ".yaml"))
 
 
-def indicators(paths: Paths) -> dict[str, dict[str, str]]:
-    """Indicator -> its row of data/catalogue/indicators.csv, or of the own folder's indicators.csv.
+def catalogue(paths: Paths) -> Catalogue:
+    """Indicators and the columns of panels.city_year, own ones among them."""
+    from analysis import catalogue as reading
 
-    Raises
-    ------
-    ValueError
-        A column that is missing, or an indicator that both have.
-    """
-    found: dict[str, dict[str, str]] = {}
-    stands: dict[str, str] = {}
-    columns: list[str] = []
-    for path in (CATALOGUE / "indicators.csv", paths.own / "indicators.csv"):
-        for at, row in enumerate(_rows(path) if path.exists() else (), start=2):
-            columns = columns or list(row)
-            place = f"{shown(path)}, line {at}"
-            lacking = [column for column in columns if row.get(column) is None]
-            if lacking:
-                needs = f"a row needs {', '.join(columns)}"
-                raise ValueError(f"{place}: the column {lacking[0]!r} is missing; {needs}.")
-            name = row["indicator"]
-            if name in found:
-                raise ValueError(f"{place}: the indicator {name!r} stands twice, first in {stands[name]}. Rename one.")
-            found[name], stands[name] = {column: row[column] for column in columns}, place
-    return found
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    return reading.load(paths.own)
 
 
 def known(paths: Paths) -> Known:
     """The names that a study may refer to."""
     from analysis.studies import spec
 
-    return spec.known(REFERENCE.parent, policy_files(paths))
+    return spec.known(REFERENCE.parent, policy_files(paths), catalogue(paths).drawn)
 
 
 def studies(paths: Paths) -> list[Study]:

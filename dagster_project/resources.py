@@ -28,6 +28,7 @@ from dagster_project.paths import DBT_PROJECT, ROOT, Paths
 if TYPE_CHECKING:
     import duckdb
 
+    from analysis.catalogue import Catalogue
     from analysis.studies.records import Study
 
 #: Assets that open the warehouse share this pool, whose limit in dagster.yaml is one.
@@ -198,8 +199,8 @@ def forget_dbt_runs(paths: Paths, kept: int = 10) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def dbt_project(paths: Paths, studies: Collection[Study]) -> DbtProject:
-    """The dbt project, the models of these studies in it, with a manifest that matches its files."""
+def dbt_project(paths: Paths, catalogue: Catalogue, studies: Collection[Study]) -> DbtProject:
+    """The dbt project with what follows from the catalogue and the studies, and a manifest that matches its files."""
     os.environ.update(dbt_environment(paths))
     project = DbtProject(
         project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target, target=DUCKDB_TARGET
@@ -208,7 +209,7 @@ def dbt_project(paths: Paths, studies: Collection[Study]) -> DbtProject:
     manifest = paths.dbt_target / "manifest.json"
     paths.dbt_target.mkdir(parents=True, exist_ok=True)
     with exclusive(paths.dbt_target / ".lock"):
-        models.write(paths, studies)
+        models.write(paths, catalogue, studies)
         current = hash_folder(DBT_PROJECT) + hash_folder(paths.dbt_models)
         if not manifest.exists() or not stamp.exists() or stamp.read_text() != current:
             folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]

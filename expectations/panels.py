@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import pandas as pd
 
@@ -10,11 +11,21 @@ from expectations.rules import one_of
 from expectations.runner import Rule
 
 KEYS = ("city_code", "year")
-#: Columns of city_year that are shares of a whole.
-SHARES = (
-    *("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp", "urban_share"),
-    "digital_infrastructure",
-)
+
+
+class Bounds(Protocol):
+    """Which values are possible, as the catalogue says; ``said`` is how a sentence on it ends."""
+
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def above(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def blocking(self) -> bool: ...
+    @property
+    def said(self) -> str: ...
 
 
 def study_panel(
@@ -24,8 +35,7 @@ def study_panel(
     treatment: str,
     treated: int,
     measured: Sequence[str],
-    shares: Sequence[str] = (),
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    bounds: Mapping[str, Bounds] | None = None,
 ) -> list[Rule]:
     """Rules of a study's panel.
 
@@ -37,10 +47,8 @@ def study_panel(
         The 0/1 column.
     measured
         Variables that some source provides: more than a fifth missing is worth a warning.
-    shares
-        Variables that are shares of a whole.
-    ranges
-        Variable -> (low, high) that no true value leaves.
+    bounds
+        Variable -> the values that are possible.
     """
     import great_expectations.expectations as gxe
 
@@ -57,10 +65,7 @@ def study_panel(
             gxe.ExpectColumnSumToBeBetween(column="treatment_ended", min_value=0, max_value=0),
         ),
     ]
-    for column in shares:
-        rules.append(_between(column, 0, 1, "is a share between 0 and 1", blocking=False))
-    for column, (low, high) in (ranges or {}).items():
-        rules.append(_between(column, low, high, f"lies between {low:g} and {high:g}"))
+    rules += [_within(column, limits) for column, limits in (bounds or {}).items()]
     for column in measured:
         rules.append(
             Rule(
@@ -132,27 +137,9 @@ def with_years(panel: pd.DataFrame) -> pd.DataFrame:
     return panel.assign(cities_of_year=panel.groupby("year")["city_code"].transform("size"))
 
 
-def city_year(*, cities: int, years: tuple[int, int]) -> list[Rule]:
+def city_year(*, cities: int, years: tuple[int, int], bounds: Mapping[str, Bounds]) -> list[Rule]:
     """Rules of panels.city_year."""
-    import great_expectations.expectations as gxe
-
-    rules = _keys(cities, years)
-    rules.append(
-        Rule(
-            "green patents are counts",
-            gxe.ExpectColumnValuesToBeBetween(column="green_patents_granted", min_value=0),
-        )
-    )
-    for column in SHARES:
-        rules.append(_between(column, 0, 1, "is a share between 0 and 1", blocking=False))
-    for column in ("gdp_10k_yuan", "population_resident_10k", "land_area_km2", "gdp_per_capita_yuan"):
-        rules.append(
-            Rule(
-                f"{column} is above zero",
-                gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, strict_min=True),
-            )
-        )
-    return rules
+    return [*_keys(cities, years), *(_within(column, limits) for column, limits in bounds.items())]
 
 
 def _keys(cities: int, years: tuple[int, int]) -> list[Rule]:
@@ -174,12 +161,14 @@ def _keys(cities: int, years: tuple[int, int]) -> list[Rule]:
     ]
 
 
-def _between(column: str, low: float, high: float, text: str, blocking: bool = True) -> Rule:
+def _within(column: str, bounds: Bounds) -> Rule:
     import great_expectations.expectations as gxe
 
-    return Rule(
-        f"{column} {text}",
-        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high),
-        blocking=blocking,
-        advice="" if blocking else "The whole and the part come from different sources or years: compare their cells.",
+    least = bounds.low if bounds.above is None else bounds.above
+    expected = gxe.ExpectColumnValuesToBeBetween(
+        column=column, min_value=least, max_value=bounds.high, strict_min=bounds.above is not None
     )
+    advice = (
+        "" if bounds.blocking else "The whole and the part come from different sources or years: compare their cells."
+    )
+    return Rule(f"{column} {bounds.said}", expected, blocking=bounds.blocking, advice=advice)

@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 import pandas as pd
 
+from analysis import catalogue
 from analysis.studies import spec
 from dagster_project import models
 from dagster_project.assets import sources
@@ -248,7 +249,7 @@ def nation(folder: Path) -> Nation:
     """An installation whose raw files stand in folder/raw."""
     paths = Paths(folder / "data", folder / "raw", is_sample=False)
     found = contracts.load_all(CONTRACTS)
-    models.write(paths, [spec.load(path) for path in spec.catalogue().values()])
+    models.write(paths, catalogue.load(), [spec.load(path) for path in spec.catalogue().values()])
     loaders = [sources.reference(paths, found), sources.policies(paths), sources.studies(paths)]
     with dg.DagsterInstance.ephemeral() as instance:
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

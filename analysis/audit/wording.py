@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from analysis import catalogue
 from analysis.audit.finding import ERROR, NOTE, WARNING
 from analysis.audit.inputs import Inputs, NotAtHand, Printed, said, worded
 from analysis.audit.rule import Found, Rule
 from analysis.names import TIME, UNIT
 from analysis.results import stars
-from analysis.studies.columns import CITY_YEAR
 from analysis.studies.published.text import ABSENT, NOT_STATED, Claim, Definition
 from analysis.studies.records import Variable
 
@@ -174,7 +174,7 @@ def share_above_one(inputs: Inputs) -> Iterator[Found]:
 
 def _is_fraction(inputs: Inputs, definition: Definition) -> bool:
     """Whether a variable called a percentage is printed as a fraction: its column is one, and so is its mean."""
-    unit = CITY_YEAR.get(definition.source or "", ("", ""))[0]
+    unit = catalogue.load().drawn.get(definition.source or "", ("", ""))[0]
     return unit == "ratio" and inputs.moments[definition.variable]["mean"] < 1
 
 
@@ -247,7 +247,7 @@ def other_definition(inputs: Inputs) -> Iterator[Found]:
             continue
         moments = inputs.moments[variable.name]
         own = _distance(_drawn(inputs, variable.source, None, variable.log), moments, any_unit=False)
-        meaning = CITY_YEAR.get(variable.source, ("", variable.source))[1]
+        meaning = catalogue.load().drawn.get(variable.source, ("", variable.source))[1]
         if stated == ABSENT:
             if own <= FIT:
                 yield Found(
@@ -273,6 +273,10 @@ def other_definition(inputs: Inputs) -> Iterator[Found]:
             )
 
 
+def _unit(column: str) -> str:
+    return catalogue.load().drawn.get(column, ("its unit", ""))[0]
+
+
 def unit_not_stated(inputs: Inputs) -> Iterator[Found]:
     """A variable whose unit the text leaves open, and the one that the printed moments fit."""
     for variable, definition in _defined(inputs):
@@ -283,7 +287,7 @@ def unit_not_stated(inputs: Inputs) -> Iterator[Found]:
         if _distance(values, moments, any_unit=False) <= 2 * FIT:
             yield Found(
                 f"The text: {definition.says}, in no unit. A printed mean of {said(moments['mean'])} and a maximum "
-                f"of {said(moments['max'])} fit {CITY_YEAR[variable.source][0]} (mean {said(float(values.mean()))}, "
+                f"of {said(moments['max'])} fit {_unit(variable.source)} (mean {said(float(values.mean()))}, "
                 f"maximum {said(float(values.max()))}).",
                 inputs.table_of_moments(),
                 variable=variable.name,

@@ -14,27 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.names import FLAGS, IMPUTED
-from analysis.reporting.language import Chinese
-from analysis.studies.columns import CITY_YEAR
+from analysis.catalogue import Column
+from analysis.names import IMPUTED
 from analysis.studies.records import EfficiencySpecification, FilePanel, Label, Study, Variable
 
 #: What every panel holds beside its variables: label in both languages, unit, definition.
 KEYS: dict[str, tuple[str, str, str, str]] = {
-    "city_code": ("City code", "城市代码", "text", "Six-digit GB/T 2260 code as of 2021."),
-    "year": ("Year", "年份", "year", "Year that the values describe."),
     "adoption": (
         "First treated year",
         "首次处理年份",
         "year",
         "First year of the city's pilot; missing for never.",
     ),
-}
-#: Committed files behind what city_year says of the city itself.
-COMMITTED = {
-    **dict.fromkeys(("name_zh", "name_en", "province_zh", "region"), ("data/reference/cities.csv",)),
-    **dict.fromkeys(FLAGS, ("data/reference/code_history.csv",)),
-    "caliber_change": ("data/contracts",),
 }
 #: Columns that `complete` adds to those of the dbt model.
 ADDED = (
@@ -45,6 +36,7 @@ ADDED = (
         "city_year_column",
         "role",
         "definition",
+        "merge",
         "sources",
         "publishers",
         "rows",
@@ -66,13 +58,13 @@ class Origin:
         "indicator"), ``formula``; may be empty, and then no source is named.
     sources : indicator, or kind of records ("patents", "cases") -> names of the contracts that provide it.
     publishers : contract -> who publishes it.
-    descriptions : column of panels.city_year -> its description, which opens with the unit.
+    columns : the columns of panels.city_year, as the catalogue has them.
     """
 
     formulas: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["layer", "name", "kind", "formula"]))
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     publishers: Mapping[str, str] = field(default_factory=dict)
-    descriptions: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     def of(self, column: str) -> tuple[str, ...]:
         """Contracts and committed files behind a column of panels.city_year, sorted."""
@@ -136,7 +128,7 @@ def complete(
     columns = [*base.columns, *(column for column in ADDED if column not in base.columns)]
     table = pd.DataFrame(rows, columns=columns)
     whole = {column: "Int64" for column in ("position", "rows", "values", "imputed") if column in table}
-    texts = [c for c in ("label_en", "label_zh", "unit", "definition", "sources", "publishers") if c in table]
+    texts = [c for c in ("label_en", "label_zh", "unit", "definition", "merge", "sources", "publishers") if c in table]
     return table.astype({**whole, **dict.fromkeys(texts, "str")})
 
 
@@ -166,6 +158,8 @@ def _told(panel: str, column: str, study: Study | None, origin: Origin) -> dict[
         english, chinese, unit, definition = KEYS[column]
         lists = f"data/policies/{study.policy}.csv" if study and column == "adoption" else ""
         return _row(english, chinese, unit, definition, (lists,), origin) | {"role": "key"}
+    if column in ("city_code", "year"):
+        return _of_city_year(column, origin) | {"role": "key"}
     if column.endswith(IMPUTED):
         of = column.removesuffix(IMPUTED)
         told = _told(panel, of, study, origin)
@@ -206,14 +200,13 @@ def _row(
 
 
 def _of_city_year(column: str, origin: Origin) -> dict[str, Any]:
-    unit, _, text = origin.descriptions.get(column, "").partition(". ")
-    english = CITY_YEAR[column][1] if column in CITY_YEAR else text.partition(";")[0].rstrip(".") or column
-    english = english[:1].upper() + english[1:]
-    unit = CITY_YEAR[column][0] if column in CITY_YEAR else unit.lower() if text else ""
-    definition = text or origin.descriptions.get(column, "")
-    sources = COMMITTED.get(column) or origin.of(column)
-    told = _row(english, Chinese()(english), unit, definition, sources, origin)
-    return told | {"city_year_column": column}
+    told = origin.columns.get(column)
+    if told is None:
+        return _row(column, column, "", "", origin.of(column), origin) | {"city_year_column": column}
+    english = told.label_en[:1].upper() + told.label_en[1:]
+    sources = (told.source,) if told.source else origin.of(column)
+    row = _row(english, told.label_zh, told.unit, told.description, sources, origin)
+    return row | {"city_year_column": column, "merge": told.merge}
 
 
 def _of_file(column: str, study: Study, panel: FilePanel, origin: Origin) -> dict[str, Any]:
@@ -231,7 +224,7 @@ def _of_file(column: str, study: Study, panel: FilePanel, origin: Origin) -> dic
         role = "treatment"
         made = f"Column {column!r} of the file." if panel.treatment else "1 from the first treated period on, else 0."
     elif column == panel.place:
-        label, role = Label(*KEYS["city_code"][:2]), "key"
+        label, role = Label("City code", "城市代码"), "key"
         made = "Six-digit GB/T 2260 code as of 2021 of the city that the unit is."
     else:
         inside = panel.aliases.get(column, column)

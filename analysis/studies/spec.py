@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis import catalogue as variables
 from analysis.documents import Document, DocumentError, read, validate
 from analysis.studies import file_panel, file_study
-from analysis.studies.columns import CITY_YEAR
 from analysis.studies.exhibits import read_exhibit
 from analysis.studies.policies import scopes, to_check
 from analysis.studies.reading import marked
@@ -29,10 +29,15 @@ FOLDER = Path(__file__).parent
 DATA = FOLDER.parent.parent / "data"
 
 
-def known(data: Path = DATA, lists: Mapping[str, Path] | None = None) -> Known:
+def known(
+    data: Path = DATA,
+    lists: Mapping[str, Path] | None = None,
+    columns_drawn: Mapping[str, tuple[str, str]] | None = None,
+) -> Known:
     """Names found in ``data``/reference/cities.csv and in lists of cities, and the columns of panels.city_year.
 
-    ``lists`` are the policy lists by name; by default those of ``data``/policies.
+    ``lists`` are the policy lists by name, by default those of ``data``/policies; ``columns_drawn`` the columns of
+    panels.city_year with unit and meaning, by default those of the built-in catalogue.
     """
     rows = _rows(data / "reference" / "cities.csv")
     columns = tuple(rows[0]) if rows else ()
@@ -44,7 +49,7 @@ def known(data: Path = DATA, lists: Mapping[str, Path] | None = None) -> Known:
     unchecked = {name: to_check(path) for name, path in lists.items()}
     values = {column: frozenset(row[column] for row in rows) for column in columns}
     return Known(
-        CITY_YEAR,
+        variables.load().drawn if columns_drawn is None else columns_drawn,
         columns,
         flags,
         frozenset(cities),

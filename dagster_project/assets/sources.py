@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from dagster_project import declared, overlay
+from dagster_project import overlay
 from dagster_project.assets import years
 from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
@@ -188,8 +188,8 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
     )
     def assets() -> Iterator[dg.MaterializeResult]:
         tables = {name: _table(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
-        listed = pd.DataFrame(overlay.indicators(paths).values()).replace("", None)
-        tables["indicators"] = listed.assign(jump=pd.to_numeric(listed["jump"]))
+        catalogue = overlay.catalogue(paths)
+        tables["indicators"] = catalogue.indicators_table()
         tables["contract_columns"] = pd.DataFrame(
             [
                 (contract.source, indicator, contract.priority, *(column.range or (None, None)))
@@ -210,7 +210,7 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
         tables |= {
             "contract_headers": contracts.headers_table(found.values()),
             "contract_titles": contracts.titles_table(found.values()),
-            "declared_formulas": declared.formulas(),
+            "declared_formulas": catalogue.formulas_table(),
         }
         with warehouse(paths) as connection:
             for name, frame in tables.items():

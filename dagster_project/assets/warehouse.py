@@ -17,13 +17,9 @@ from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retri
 if TYPE_CHECKING:
     import duckdb
 
+    from analysis.catalogue import Catalogue
     from analysis.studies.spec import Study
     from expectations.runner import Rule
-
-#: Units of variables whose values are shares of a whole, by source column.
-SHARES = {
-    *("industry_share", "secondary_share", "science_share_of_spending", "education_share_of_gdp", "urban_share"),
-}
 
 
 class Translator(DagsterDbtTranslator):
@@ -144,22 +140,23 @@ def _look(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> d
     }
 
 
-def panel_checks(paths: Paths, studies: Sequence["Study"]) -> list[dg.AssetChecksDefinition]:
+def panel_checks(paths: Paths, catalogue: "Catalogue", studies: Sequence["Study"]) -> list[dg.AssetChecksDefinition]:
     """A blocking and a warning check on each panel of each study and on city_year, and one of what has moved."""
     panels = [
-        _study_check(paths, study, panel, years)
+        _study_check(paths, catalogue, study, panel, years)
         for study in studies
         for panel, years in {study.name: study.years, **study.other_panels}.items()
     ]
-    return [_city_year_check(paths), *panels]
+    return [_city_year_check(paths, catalogue), *panels]
 
 
-def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
+def _city_year_check(paths: Paths, catalogue: "Catalogue") -> dg.AssetChecksDefinition:
     def rules(frame: Any) -> "list[Rule]":
         from expectations import panels
 
         years = int(frame["year"].min()), int(frame["year"].max())
-        return panels.city_year(cities=len(pd.read_csv(REFERENCE / "cities.csv")), years=years)
+        bounds = {name: column.bounds for name, column in catalogue.variables.items() if column.bounds}
+        return panels.city_year(cities=len(pd.read_csv(REFERENCE / "cities.csv")), years=years, bounds=bounds)
 
     def prepare(frame: Any) -> Any:
         from expectations import panels
@@ -170,7 +167,9 @@ def _city_year_check(paths: Paths) -> dg.AssetChecksDefinition:
     return _checks(paths, "city_year", about, prepare, rules)
 
 
-def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int]) -> dg.AssetChecksDefinition:
+def _study_check(
+    paths: Paths, catalogue: "Catalogue", study: "Study", panel: str, years: tuple[int, int]
+) -> dg.AssetChecksDefinition:
     def prepare(frame: Any) -> Any:
         from expectations import panels
 
@@ -181,14 +180,18 @@ def _study_check(paths: Paths, study: "Study", panel: str, years: tuple[int, int
 
         cities, treated = promised(paths, study)
         measured = [v.name for v in study.variables if v.name in frame and frame[v.name].notna().any()]
-        shares = [v.name for v in study.variables if v.name in measured and v.source in SHARES and not v.log]
+        # what is filled in or winsorised stays between the values that were measured; a logarithm does not
+        drawn = {
+            v.name: catalogue.columns[v.source] for v in study.variables if v.source in catalogue.columns and not v.log
+        }
+        bounds = {name: column.bounds for name, column in drawn.items() if name in measured and column.bounds}
         return panels.study_panel(
             cities=cities,
             years=years,
             treatment=study.treatment,
             treated=treated,
             measured=measured,
-            shares=shares,
+            bounds=bounds,
         )
 
     about = f"One row a city and year of the study {study.name}: {study.title.en}."

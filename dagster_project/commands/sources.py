@@ -25,12 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print what each contract found, what is missing, who needs it, and the files that no contract claims."""
     from analysis.lineage.needs import Formulas, needs
-    from dagster_project import declared, overlay
+    from dagster_project import overlay
     from dagster_project.fingerprint import files_below
 
     below = {PurePosixPath(path.relative_to(paths.raw)) for path in files_below(paths.raw)}
     found = overlay.contracts(paths)
-    formulas = Formulas.of(declared.formulas().to_dict("records"))
+    formulas = Formulas.of(overlay.catalogue(paths).formulas_table().to_dict("records"))
     needed = needs(overlay.studies(paths), formulas)
     given = {source: _gives(contract) for source, contract in found.items()}
     known = _published_years(paths)

@@ -6,9 +6,10 @@
     either year was filled in. Other policies of the study (raw.study_policies) are 0/1 columns.
     borders_merged and borders_changed are those of city_year.
     A variable whose source is no column of city_year is empty: its study says "not computed", and why.
-    A variable that is drawn from an entropy index or is one is built anew from the index's parts, each interpolated, over the rows of the panel.
+    A variable that is drawn from an entropy index (of `indices`, with its parts) or is one is built anew from the index's parts, each
+    interpolated, over the rows of the panel.
 #}
-{% macro study_panel(study) %}
+{% macro study_panel(study, indices={}) %}
 {%- set city_year = ref('city_year') -%}
 {%- set policies = source('raw', 'policies') -%}
 {%- set cities = source('raw', 'cities') -%}
@@ -27,7 +28,6 @@
     {%- set scored = run_query("select name, score, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "' order by name").rows -%}
     {%- set score_names = scored | map(attribute='name') | list -%}
     {%- set known = adapter.get_columns_in_relation(city_year) | map(attribute='name') | list -%}
-    {%- set indices = entropy_parts() -%}
     {%- set variables = run_query("select name, source_column, formula, formula_sql, uses, scale, interpolate, max_gap, change, lag, winsorize_low, winsorize_high, standardise from " ~ variables_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
     {%- set parts = {} -%}
     {%- for variable in variables -%}

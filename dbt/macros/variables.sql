@@ -1,18 +1,5 @@
 {# Constructed variables. Each says the same, word for word, as the function of its name in analysis.indices. #}
 
-{# Weighted angles between the sector shares and the three axes, in radians (Fu 2010). #}
-{% macro industrial_structure_angle(primary, secondary, tertiary, weights=(3, 2, 1)) -%}
-    {%- set length = "sqrt(pow(" ~ primary ~ ", 2) + pow(" ~ secondary ~ ", 2) + pow(" ~ tertiary ~ ", 2))" -%}
-    {#- least() passes over a missing value, so missing sectors are kept out of it -#}
-    case
-        when {{ length }} > 0 then
-        {%- for sector in (primary, secondary, tertiary) %}
-            {{ weights[loop.index0] }} * acos(least({{ sector }} / {{ length }}, 1))
-            {%- if not loop.last %} + {% endif %}
-        {%- endfor %}
-    end
-{%- endmacro %}
-
 {#
     A missing value between two observed years: on the line between them, or their mean; never past the ends of the unit's
     series, and never in a gap of more than `max_gap` years (none: of any length).
@@ -67,23 +54,6 @@
                 )
             )
     end
-{%- endmacro %}
-
-{# (cases / GDP of the city) / (cases / GDP of the nation); missing where either GDP or the nation's cases are not above zero. #}
-{% macro revealed_comparative_advantage(cases, gdp, national_cases, national_gdp) -%}
-    case
-        when {{ gdp }} > 0 and {{ national_gdp }} > 0 and {{ national_cases }} > 0
-            then ({{ cases }} / {{ gdp }}) / ({{ national_cases }} / {{ national_gdp }})
-    end
-{%- endmacro %}
-
-{# The columns of city_year that are entropy indices of others, with their parts: more of each is better. #}
-{% macro entropy_parts() -%}
-    {{ return({
-        'digital_infrastructure': [
-            'information_employment_percent', 'internet_users_per_100', 'mobile_users_per_100', 'telecom_revenue_per_capita_yuan'
-        ],
-    }) }}
 {%- endmacro %}
 
 {#

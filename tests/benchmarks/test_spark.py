@@ -24,6 +24,7 @@ MODEL = "stg_patents"
 ON_SPARK = f"""
 import json, sys, threading, time
 from pathlib import Path
+from analysis import catalogue
 from dagster_project import spark
 from dagster_project.paths import Paths
 from dagster_project.resources import dbt_project, warehouse
@@ -53,7 +54,7 @@ def is_mine(number, parent):
 import os
 me = os.getpid()
 paths = Paths.from_environment()
-manifest = json.loads(dbt_project(paths, []).manifest_path.read_text(encoding="utf-8"))
+manifest = json.loads(dbt_project(paths, catalogue.load(), []).manifest_path.read_text(encoding="utf-8"))
 threading.Thread(target=look, daemon=True).start()
 started = time.perf_counter()
 say = lambda line: print(f"{{time.perf_counter() - started:7.1f}} s  {{line}}", file=sys.stderr)

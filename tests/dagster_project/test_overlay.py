@@ -87,12 +87,13 @@ def test_own_indicators_are_added_and_one_that_stands_twice_is_said_with_both_li
     head = (CATALOGUE / "indicators.csv").read_text(encoding="utf-8").splitlines()
     own = paths.own / "indicators.csv"
     own.write_text(f"{head[0]}\n{head[1].replace('gdp,', 'house_price,', 1)}\n", encoding="utf-8")
-    found = overlay.indicators(paths)
-    assert list(found)[-1] == "house_price"
-    assert len(found) == len(head)
+    found = overlay.catalogue(paths)
+    assert list(found.indicators)[-1] == "house_price"
+    assert len(found.indicators) == len(head)
+    assert found.drawn["house_price"] == ("10,000 yuan", "Gross regional product")
     own.write_text(f"{head[0]}\n{head[1]}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"indicators\.csv, line 2: .*'gdp' stands twice, first in .*, line 2"):
-        overlay.indicators(paths)
+        overlay.catalogue(paths)
 
 
 def test_only_the_studies_that_were_asked_for_are_computed(paths) -> None:

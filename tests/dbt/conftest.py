@@ -13,6 +13,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from analysis import catalogue
 from analysis.studies import spec
 from dagster_project import models
 from dagster_project.assets import efficiency, sources
@@ -34,7 +35,7 @@ class Built:
         with warehouse(self.paths) as connection:
             for contract in found.values():
                 refresh(connection, self.paths.raw, contract, lambda line: None)
-        models.write(self.paths, [spec.load(path) for path in spec.catalogue().values()])
+        models.write(self.paths, catalogue.load(), [spec.load(path) for path in spec.catalogue().values()])
         loaders = [
             *(sources.reference(self.paths, found), sources.policies(self.paths), sources.studies(self.paths)),
             *efficiency.score_assets(self.paths, []),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from analysis import catalogue
 from analysis.studies import spec
-from analysis.studies.columns import CITY_YEAR
 from dagster_project import models
 from dagster_project.paths import DBT_PROJECT
 
 #: What follows from the specifications, and is written before dbt reads its project.
-WRITTEN = models.files([spec.load(path) for path in spec.catalogue().values()])
+WRITTEN = models.files(catalogue.load(), [spec.load(path) for path in spec.catalogue().values()])
 MODELS = sorted(
     [path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")]
     + [Path(name).stem for name in WRITTEN if name.endswith(".sql")]
@@ -48,8 +48,9 @@ def test_no_description_is_of_a_model_that_does_not_exist():
 
 def test_every_column_that_a_study_may_draw_on_is_described_with_its_unit():
     documented = columns("city_year")
-    assert not set(CITY_YEAR) - set(documented)
-    for column, (unit, _) in CITY_YEAR.items():
+    drawn = catalogue.load().drawn
+    assert not set(drawn) - set(documented)
+    for column, (unit, _) in drawn.items():
         assert documented[column].lower().startswith(f"{unit.lower()}. "), f"{column}: {documented[column]}"
 
 

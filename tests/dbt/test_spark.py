@@ -15,6 +15,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from analysis import catalogue
 from dagster_project import spark
 from dagster_project.assets import warehouse as assets
 from dagster_project.ingest import contracts
@@ -310,7 +311,7 @@ def house(make_warehouse):
 
 @pytest.fixture(scope="module")
 def on_duckdb(house) -> dict[str, pd.DataFrame]:
-    dbt_project(house.paths, [])
+    dbt_project(house.paths, catalogue.load(), [])
     house.dbt("run", "--target", "duckdb", "--select", "stg_provinces", "int_geography", *MODELS)
     return content(house)
 
@@ -327,7 +328,7 @@ def result(house, on_duckdb, tmp_path_factory) -> dg.ExecuteInProcessResult:
         # for a run this short compiling costs more than it saves
         patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         patch.setenv("SPARK_CONF_DIR", str(settings))
-        project = dbt_project(house.paths, [])
+        project = dbt_project(house.paths, catalogue.load(), [])
         made = assets.dbt_models(house.paths, project, FOUND, [])
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         with dg.DagsterInstance.ephemeral() as instance:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import indices
+from analysis import catalogue, indices
+from analysis.formulas import parse
 from analysis.studies import spec
 from dagster_project import models
 from dagster_project.paths import DBT_PROJECT
@@ -21,12 +22,7 @@ pytestmark = pytest.mark.xdist_group("dbt")
 #: Flags of city_year that every panel carries.
 BORDERS = ("borders_merged", "borders_changed")
 #: Entropy indices that a panel builds anew, and their parts.
-ENTROPY = {
-    "digital_infrastructure": [
-        *("information_employment_percent", "internet_users_per_100", "mobile_users_per_100"),
-        "telecom_revenue_per_capita_yuan",
-    ]
-}
+ENTROPY = catalogue.load().indices
 
 
 def refuse(message: str) -> None:
@@ -100,22 +96,16 @@ def test_the_percentile_of_nothing_is_missing(macros):
     assert found["p"].isna().all()
 
 
-def test_the_structure_angle_in_sql_is_the_one_in_python(macros):
+def test_the_structure_angle_in_sql_is_the_one_in_python():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.dirichlet([0.4, 0.5, 0.5], 2000) * 10.0 ** rng.integers(0, 9, (2000, 1)), columns=[*"abc"])
     frame.loc[:2] = np.eye(3)
     frame.loc[3, "b"] = np.nan
-    for weights in ((3, 2, 1), (1, 1, 1)):
-        sql = f"select {macros.industrial_structure_angle('a', 'b', 'c', weights)} as angle from frame"
-        expected = indices.industrial_structure_angle(frame, ["a", "b", "c"], weights=weights)
-        np.testing.assert_allclose(evaluate(sql, frame)["angle"], expected, rtol=1e-12, equal_nan=True)
-
-
-def test_the_structure_angle_of_nothing_is_missing(macros):
-    frame = pd.DataFrame({"a": [0.0], "b": [0.0], "c": [0.0]})
-    found = evaluate(f"select {macros.industrial_structure_angle('a', 'b', 'c')} as angle from frame", frame)
-    assert found["angle"].isna().all()
-    assert indices.industrial_structure_angle(frame, ["a", "b", "c"]).isna().all()
+    frame.loc[4] = 0.0
+    expected = indices.industrial_structure_angle(frame, ["a", "b", "c"])
+    found = evaluate(f"select {parse('industrial_structure_angle(a, b, c)').sql()} as angle from frame", frame)
+    np.testing.assert_allclose(found["angle"], expected, rtol=1e-12, equal_nan=True)
+    assert expected[[3, 4]].isna().all()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -133,14 +123,15 @@ def test_capital_by_perpetual_inventory_in_sql_is_the_one_in_python(macros, seed
     np.testing.assert_allclose(found, expected, rtol=1e-12, equal_nan=True)
 
 
-def test_comparative_advantage_in_sql_is_the_one_in_python(macros):
+def test_comparative_advantage_in_sql_is_the_one_in_python():
     rng = np.random.default_rng(0)
     columns = ["cases", "gdp", "national_cases", "national_gdp"]
     frame = pd.DataFrame(np.exp(rng.normal(size=(500, 4)) * 3), columns=columns)
     for column in columns:
         frame.loc[rng.random(500) < 0.1, column] = np.nan
         frame.loc[rng.random(500) < 0.1, column] = 0
-    sql = f"select {macros.revealed_comparative_advantage(*columns)} as index from frame"
+    formula = parse(f"revealed_comparative_advantage({', '.join(columns)})")
+    sql = f"select {formula.sql()} as index from frame"
     expected = indices.revealed_comparative_advantage(
         frame, "cases", "gdp", national_cases="national_cases", national_gdp="national_gdp"
     )
@@ -186,7 +177,7 @@ def panels(without_files):
     for flag in BORDERS:
         frame[flag] = rng.random(len(frame)) < 0.1
     for index, parts in ENTROPY.items():
-        frame[index] = frame[index].fillna(0).where(frame[parts].notna().all(axis=1))
+        frame[index] = frame[index].fillna(0).where(frame[list(parts)].notna().all(axis=1))
     built.write("panels.city_year", frame)
     # one study forbids long gaps, which none of the built-in ones does
     studies = [limited(spec.load(path)) for path in spec.catalogue().values()]

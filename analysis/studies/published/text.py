@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analysis.studies.columns import CITY_YEAR
+from analysis import catalogue
 from analysis.studies.reading import Mark
 
 #: A part of a whole between 0 and 1, the same times 100, a natural logarithm, or any other number.
@@ -123,7 +123,7 @@ def read_text(mark: Mark) -> Text:
     parts = mark.mapping(keys)
     definitions = [_definition(item) for item in parts["definitions"].items()] if "definitions" in parts else []
     windows = parts["event_studies"].mapping() if "event_studies" in parts else {}
-    units = parts["units"].mapping(CITY_YEAR) if "units" in parts else {}
+    units = parts["units"].mapping(catalogue.load().drawn) if "units" in parts else {}
     years = _pair(parts["years"]) if "years" in parts else None
     return Text(
         cities=parts["cities"].integer(1, 100_000) if "cities" in parts else None,
@@ -139,13 +139,13 @@ def read_text(mark: Mark) -> Text:
 
 def _definition(mark: Mark) -> Definition:
     parts = mark.mapping(("variable", "says", "scale", "from", "over", "unit"), ("variable", "says", "scale"))
-    columns = "a column of panels.city_year"
+    columns, drawn = "a column of panels.city_year", catalogue.load().drawn
     return Definition(
         variable=parts["variable"].text(),
         says=parts["says"].text(),
         scale=parts["scale"].word(SCALES, "a scale"),
-        source=parts["from"].word((*CITY_YEAR, ABSENT), f"{columns} or 'absent'") if "from" in parts else None,
-        over=parts["over"].word(CITY_YEAR, columns) if "over" in parts else None,
+        source=parts["from"].word((*drawn, ABSENT), f"{columns} or 'absent'") if "from" in parts else None,
+        over=parts["over"].word(drawn, columns) if "over" in parts else None,
         unit=parts["unit"].text() if "unit" in parts else None,
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import catalogue
 from analysis.reporting.dictionary import Origin, comments, complete, descriptor
 
 FORMULAS = pd.DataFrame(
@@ -22,7 +23,7 @@ ORIGIN = Origin(
     formulas=FORMULAS,
     sources={"trade": ["yearbook"], "gdp": ["yearbook", "other"], "loans": ["bank"], "patents": ["office"]},
     publishers={"yearbook": "Statistics", "bank": "A bank", "other": "Statistics"},
-    descriptions={"trade_share": "Ratio. Imports and exports over GDP.", "city_code": "Text. Code."},
+    columns=catalogue.load().columns,
 )
 BASE = pd.DataFrame(
     {
