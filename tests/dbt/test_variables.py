@@ -182,7 +182,7 @@ def panels(without_files):
     # one study forbids long gaps, which none of the built-in ones does
     studies = [limited(spec.load(path)) for path in spec.catalogue().values()]
     built.write("raw.study_variables", spec.variables_table(studies))
-    models.write(built.paths, studies)
+    models.write(built.paths, catalogue.load(), studies)
     wanted = {name: (study, years) for study in studies for name, years in panels_of(study).items()}
     scores = pd.concat(
         [
