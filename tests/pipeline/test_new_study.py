@@ -31,8 +31,8 @@ PROGRAM = """
 import json, subprocess, sys
 from pathlib import Path
 import dagster as dg, pandas as pd
-from analysis.studies import run, spec
-from dagster_project import definitions, resources
+from analysis.studies import run
+from dagster_project import definitions, overlay, resources
 from dagster_project.assets import sources
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS, DBT_PROJECT, REFERENCE, Paths
@@ -59,7 +59,7 @@ subprocess.run(
 )
 with resources.warehouse(paths) as connection:
     panel = connection.execute("select * from panels.carbon_market order by city_code, year").df()
-study = spec.load(spec.catalogue()["carbon_market"])
+study = next(found for found in overlay.studies(paths) if found.name == "carbon_market")
 cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
 result = run.run_exhibit(study, "table_2", panel, is_sample=True, cities=cities)
 result.estimates.to_parquet(data / "estimates.parquet", index=False)
@@ -77,8 +77,8 @@ def project(tmp_path_factory) -> Path:
     shutil.copy(ROOT / "requirements.lock", root)
     begun = in_copy(root, "-m", "dagster_project.cli", "new-study", NAME)
     assert begun.returncode == 0, begun.stderr
-    assert f"data/policies/{NAME}.csv" in begun.stdout
-    (root / "data" / "policies" / f"{NAME}.csv").write_text(CITIES, encoding="utf-8")
+    assert f"own/policies/{NAME}.csv" in begun.stdout
+    (root / "data" / "own" / "policies" / f"{NAME}.csv").write_text(CITIES, encoding="utf-8")
     return root
 
 

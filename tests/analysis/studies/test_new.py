@@ -19,14 +19,12 @@ def root(tmp_path: Path) -> Path:
     """A project with its lists and reference files, and no studies."""
     for name in ("policies", "reference"):
         shutil.copytree(DATA / name, tmp_path / "data" / name)
-    (tmp_path / "dbt" / "models" / "staging").mkdir(parents=True)
-    (tmp_path / "dbt" / "models" / "staging" / "stg_cases.sql").touch()
     return tmp_path
 
 
 def test_a_new_study_is_two_files_that_name_it_and_can_be_read_at_once(root: Path) -> None:
-    written = new_study("carbon_market", root)
-    assert [path.relative_to(root).as_posix() for path in written] == [
+    written = new_study("carbon_market", root / "data")
+    assert [path.relative_to(root / "data").as_posix() for path in written] == [
         target.format(name="carbon_market") for target in TARGETS.values()
     ]
     assert not any("NEW_" in path.read_text(encoding="utf-8") for path in written)
@@ -36,7 +34,7 @@ def test_a_new_study_is_two_files_that_name_it_and_can_be_read_at_once(root: Pat
 
 
 def test_every_table_and_figure_of_a_new_study_is_computed(root: Path) -> None:
-    study = load(new_study("carbon_market", root)[0], known(root / "data"))
+    study = load(new_study("carbon_market", root / "data")[0], known(root / "data"))
     cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
     codes = cities.loc[cities[study.cities] == 1, "city_code"].iloc[::4]
     panel = pd.MultiIndex.from_product([codes, range(2006, 2016)], names=["city_code", "year"]).to_frame(index=False)
@@ -66,18 +64,18 @@ def test_every_table_and_figure_of_a_new_study_is_computed(root: Path) -> None:
         ("city_year", "means something else in the warehouse"),
         ("select", "means something else in the warehouse"),
         ("stg_cases", "the dbt model stg_cases exists"),
-        ("smart_city", "data/policies/smart_city.csv exists"),
+        ("smart_city", "/policies/smart_city.csv exists"),
     ],
 )
 def test_a_name_that_will_not_do_is_refused_in_a_sentence(root: Path, name: str, says: str) -> None:
     before = sorted(root.rglob("*"))
     with pytest.raises(ValueError, match=re.escape(says)):
-        new_study(name, root, reserved={"select"})
+        new_study(name, root / "data", reserved={"select"}, taken={"stg_cases": "the dbt model stg_cases"})
     assert sorted(root.rglob("*")) == before
 
 
 def test_a_value_that_no_city_has_is_named_and_not_an_empty_table(root: Path) -> None:
-    path = new_study("carbon_market", root)[0]
+    path = new_study("carbon_market", root / "data")[0]
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("region: central}", "region: centrall}"), encoding="utf-8")
     line = next(number for number, row in enumerate(text.splitlines(), start=1) if "region: central}" in row)

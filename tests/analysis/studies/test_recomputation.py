@@ -26,7 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     (root / "data" / "reference").mkdir(parents=True)
     cities = (DATA / "reference" / "cities.csv").read_bytes()
     (root / "data" / "reference" / "cities.csv").write_bytes(cities)
-    path, policy, *_ = new_study("carbon_market", root)
+    path, policy, *_ = new_study("carbon_market", root / "data")
     text = path.read_text(encoding="utf-8")
     path.write_text(text[: text.index("  figure_1:")], encoding="utf-8")
     study = load(path, known(root / "data"))
