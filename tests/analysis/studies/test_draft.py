@@ -1,4 +1,4 @@
-"""Drafts from files of assembled panels: what is guessed, what is said to be unsure, and that they run as they stand."""
+"""Drafts from files of assembled panels: what is guessed, what is said to be unsure; they run as they stand."""
 
 from __future__ import annotations
 
