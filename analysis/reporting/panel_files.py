@@ -1,4 +1,4 @@
-"""A study's panel as files for other programs: Stata, CSV, Parquet; the same bytes for the same rows.
+"""A table as files for other programs: Stata, CSV, Parquet, Excel, JSON; the same bytes for the same rows.
 
 Sample data are marked inside each file. What the columns mean comes from the data dictionary.
 """
@@ -19,6 +19,8 @@ from analysis.reporting.tables import safe_csv
 
 #: Longest name of a variable, and longest label, that Stata takes.
 NAME, LABEL = 32, 80
+#: Rows below the headings of a sheet of Excel.
+ROWS_OF_A_SHEET = 1_048_575
 #: A fixed time stamp: the file is to be the same for the same data.
 STAMP = datetime.datetime(2000, 1, 1)
 _RESERVED = frozenset(
@@ -101,3 +103,27 @@ def parquet(panel: pd.DataFrame, *, is_sample: bool) -> bytes:
     file = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **mark}), file)
     return file.getvalue()
+
+
+def excel(table: pd.DataFrame, *, is_sample: bool) -> bytes:
+    """The table as .xlsx, whose sheet is called SAMPLE DATA where it is; no text in it runs as a formula.
+
+    Raises
+    ------
+    ValueError
+        More rows than a sheet holds.
+    """
+    if len(table) > ROWS_OF_A_SHEET:
+        raise ValueError(f"{len(table):,} rows are more than a sheet of Excel holds ({ROWS_OF_A_SHEET:,}): use .csv.")
+    file = io.BytesIO()
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
+    with pd.ExcelWriter(file, engine="xlsxwriter", engine_kwargs={"options": options}) as writer:
+        writer.book.set_properties({"created": STAMP})
+        table.to_excel(writer, sheet_name=SAMPLE if is_sample else "data", index=False, freeze_panes=(1, 0))
+    return file.getvalue()
+
+
+def json(table: pd.DataFrame, *, is_sample: bool) -> str:
+    """One JSON object a row, in an array; a key ``data`` marks sample rows."""
+    marked = table.assign(data=SAMPLE) if is_sample else table
+    return marked.to_json(orient="records", force_ascii=False, date_format="iso", double_precision=15) + "\n"

@@ -9,6 +9,7 @@ import sys
 import time
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from dagster_project import cli, definitions, publication
@@ -62,6 +63,32 @@ def test_a_query_prints_csv_with_nothing_around_it(published, capsys):
 def test_text_in_that_csv_cannot_run_as_a_formula_and_numbers_keep_their_sign(published, capsys):
     assert cli.main(["query", "--csv", "select '=1+1' as a, -1.5 as b"]) == 0
     assert capsys.readouterr().out == "a,b\n'=1+1,-1.5\n"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx", ".dta", ".json"])
+def test_a_query_writes_what_it_would_print_to_a_file_marked_as_sample(published, capsys, tmp_path, suffix):
+    path = tmp_path / f"结果{suffix}"
+    sql = "select city_code, gdp, '=1+1' as \"说明\" from panels.city_year order by 1"
+    assert cli.main(["query", sql, "-o", str(path)]) == 0
+    assert capsys.readouterr().out == f"2 rows in {path} (SAMPLE DATA)\n"
+    read = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".dta": pd.read_stata}
+    read |= {".xlsx": lambda path: pd.read_excel(path, engine="calamine")}
+    found = read.get(suffix, pd.read_json)(path, **({"dtype": str} if suffix in (".csv", ".json") else {}))
+    assert [str(code) for code in found.iloc[:, 0]] == ["110000", "310000"]
+    assert float(found["gdp"].iloc[0]) == 3 and pd.isna(pd.to_numeric(found["gdp"], errors="coerce").iloc[1])
+    assert found.iloc[0, 2] in ("=1+1", "'=1+1")
+    if suffix == ".xlsx":
+        assert pd.ExcelFile(path, engine="calamine").sheet_names == ["SAMPLE DATA"]
+    first = path.read_bytes()
+    assert cli.main(["query", sql, "-o", str(path)]) == 0
+    assert path.read_bytes() == first
+    if suffix != ".xlsx":
+        assert b"SAMPLE DATA" in first
+
+
+def test_a_file_of_no_known_kind_is_refused_before_anything_is_asked(published, capsys, tmp_path):
+    assert ".xlsx" in refuses(capsys, "query", "select 1", "-o", str(tmp_path / "a.pdf"))
+    assert not (tmp_path / "a.pdf").exists()
 
 
 @pytest.mark.parametrize(
