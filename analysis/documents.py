@@ -115,15 +115,15 @@ def read(
         return _Reader(path, text, aliases, kind).document()
     except FileNotFoundError:
         raise error(Fault(path.name, 0, "", f"there is no file {path}.")) from None
-    except UnicodeDecodeError as fault:
-        sentence = f"this is not UTF-8 text (byte {fault.start}); save it as UTF-8."
+    except UnicodeDecodeError as broken:
+        sentence = f"this is not UTF-8 text (byte {broken.start}); save it as UTF-8."
         raise error(Fault(path.name, 0, "", sentence)) from None
-    except YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        sentence = f"not valid YAML: {getattr(fault, 'problem', fault)}."
+    except YAMLError as broken:
+        mark = getattr(broken, "problem_mark", None)
+        sentence = f"not valid YAML: {getattr(broken, 'problem', broken)}."
         raise error(Fault(path.name, mark.line + 1 if mark else 0, "", sentence)) from None
-    except DocumentError as fault:
-        raise error(*fault.faults) from None
+    except DocumentError as refused:
+        raise error(*refused.faults) from None
 
 
 class _Reader:
@@ -258,14 +258,19 @@ def hint(word: str, valid: Collection[str]) -> str:
 
 def faults(found: Mapping[Location, str]) -> ValidationError:
     """What a validator raises to name values inside its own: location from there -> sentence."""
-    lines = [
-        InitErrorDetails(type=_sentence(sentence), loc=location, input=None) for location, sentence in found.items()
-    ]
+    lines = [InitErrorDetails(type=fault(sentence), loc=location, input=None) for location, sentence in found.items()]
     return ValidationError.from_exception_data("document", lines)
 
 
-def _sentence(sentence: str) -> PydanticCustomError:
+def fault(sentence: str) -> PydanticCustomError:
+    """What a validator raises of its own value."""
     return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
+
+
+def below(location: Location, error: ValidationError) -> ValidationError:
+    """The same faults, of a part that stands at ``location``."""
+    told = [_told(each) for each in error.errors(include_url=False)]
+    return faults({(*location, *inside): sentence for inside, sentence in told})
 
 
 class Strict(BaseModel):
@@ -311,12 +316,12 @@ class Word:
         """The word that a value is; raises a fault where it is none."""
         word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if not isinstance(word, str) or not word.strip():
-            raise _sentence(f"expected a text, found {describe(value)}.")
+            raise fault(f"expected a text, found {describe(value)}.")
         context = info.context or {}
         if (self.words or self.of) and all(name in context for name in self.of):
             valid = [*self.words, *(word for name in self.of for word in context[name])]
             if word not in valid:
-                raise _sentence(f"{word!r} is not {self.what}{hint(word, valid)}")
+                raise fault(f"{word!r} is not {self.what}{hint(word, valid)}")
         return word
 
 
@@ -337,7 +342,7 @@ class Between:
         def check(value: Any) -> Any:
             if isinstance(value, bool) or not isinstance(value, valid) or not self.low <= value <= self.high:
                 limits = f"from {self.low:.15g} to {self.high:.15g}"
-                raise _sentence(f"expected a {kind} {limits}, found {describe(value)}.")
+                raise fault(f"expected a {kind} {limits}, found {describe(value)}.")
             return value
 
         return core_schema.no_info_before_validator_function(check, handler(source))
@@ -363,7 +368,7 @@ class Kind:
         def check(value: Any) -> Any:
             kind = value.get(self.key) if isinstance(value, dict) else None
             if isinstance(value, dict) and self.key not in value:
-                raise _sentence(f"the key {self.key!r} is missing.")
+                raise fault(f"the key {self.key!r} is missing.")
             if isinstance(value, dict) and kind not in valid:
                 raise faults({(self.key,): f"{kind!r} is not {self.what}{hint(str(kind), valid)}"})
             return value
@@ -407,7 +412,7 @@ class OneOrMore:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise _sentence(f"expected a text, found {describe(value)}.")
+        raise fault(f"expected a text, found {describe(value)}.")
     return value
 
 
@@ -445,8 +450,15 @@ def validate(
     try:
         return model.model_validate(document.value, context=context)
     except ValidationError as found:
-        told = [document.fault(*_told(each)) for each in found.errors(include_url=False)]
-        raise error(*sorted(dict.fromkeys(told), key=lambda fault: fault.line)) from None
+        raise document_error(document, found, error) from None
+
+
+def document_error(
+    document: Document, found: ValidationError, error: type[DocumentError] = DocumentError
+) -> DocumentError:
+    """The faults that a model has found, each with its place in the document, in the order of its lines."""
+    told = [document.fault(*_told(each)) for each in found.errors(include_url=False)]
+    return error(*sorted(dict.fromkeys(told), key=lambda one: one.line))
 
 
 def _told(error: Any) -> tuple[Location, str]:

@@ -1,29 +1,98 @@
-"""What a study YAML may say of every exhibit; what each kind adds is read in its own module of `kinds`."""
+"""What a study YAML may say under `exhibits`; what each kind adds is stated in its own module of `kinds`.
+
+Exhibits are read after the rest of the study, whose names they use.
+"""
 
 from __future__ import annotations
 
-from analysis.studies.kinds import KINDS
-from analysis.studies.reading import Mark, read_label
-from analysis.studies.records import Exhibit, Known, Label, Study
+from collections.abc import Collection
+from functools import lru_cache
+from types import GenericAlias
+from typing import Annotated, Any, Literal
 
-_COMMON = ("kind", "title", "note", "published")
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_model
+
+from analysis.documents import Document, below, document_error, validate
+from analysis.documents import Kind as Kinds
+from analysis.studies.kinds import KINDS, Kind
+from analysis.studies.records import Exhibit, Known, Study
+from analysis.studies.written import label_of
 
 
-def read_exhibit(key: str, mark: Mark, study: Study, names: Known) -> Exhibit:
-    """One exhibit: what every kind has, then what its kind adds."""
-    keys = mark.mapping(None, ("kind",))
-    kind = KINDS[keys["kind"].word(KINDS, "a kind of exhibit")]
-    parts = mark.mapping({*_COMMON, *kind.keys})
-    common = Exhibit(
-        name=key,
-        kind=str(keys["kind"].value),
-        title=read_label(parts["title"]) if "title" in parts else Label(key.replace("_", " "), key.replace("_", " ")),
-        note=read_label(parts["note"]) if "note" in parts else None,
-        published=parts["published"].word(names.published, f"an exhibit of published/{study.file.name}")
-        if "published" in parts
-        else None,
-        is_drawn=kind.picture is not None,
-    )
-    if not key.isidentifier():
-        mark.fail(f"{key!r} must be a word of letters, digits and underscores, as in table_4.")
-    return kind.read(common, mark, study, names)
+def read_exhibits(document: Document, study: Study, names: Known, published: Collection[str]) -> tuple[Exhibit, ...]:
+    """The exhibits of a study whose other parts have been read, in the order of its YAML.
+
+    Parameters
+    ----------
+    published
+        Exhibits of the paper whose printed figures are kept.
+
+    Raises
+    ------
+    DocumentError
+        With every fault of every exhibit.
+    """
+    groups = [group.name for group in study.groups]
+    context: dict[str, Any] = {
+        **{key: getattr(names, key) for key in ("city_columns", "cities", "city_values", "city_numbers")},
+        "variables": study.columns,
+        "described": [study.treatment, *study.columns],
+        "groups": groups,
+        "conditions": [*study.columns, *groups, *names.city_columns],
+        "other_panels": study.other_panels,
+        "weights": study.weights,
+        "published": published,
+    }
+    written: Any = validate(_model(tuple(KINDS.items())), document, context)
+    made = []
+    for name, each in written.exhibits.items():
+        common = Exhibit(
+            name=name,
+            kind=each.kind,
+            title=label_of(each.title, name.replace("_", " ")),
+            note=each.note.label if each.note else None,
+            published=each.published,
+            is_drawn=KINDS[each.kind].picture is not None,
+        )
+        try:
+            made.append(each.exhibit(common, study))
+        except ValidationError as error:
+            raise document_error(document, below(("exhibits", name), error)) from None
+    return tuple(made)
+
+
+def exhibit_type() -> Any:
+    """The type of one exhibit: a union of the kinds, told apart by ``kind``."""
+    return _exhibit_type(tuple(KINDS.items()))
+
+
+@lru_cache(maxsize=4)
+def _exhibit_type(kinds: tuple[tuple[str, Kind], ...]) -> Any:
+    models = []
+    for name, kind in kinds:
+        tag: Any = Literal[name]
+        models.append(create_model(f"{name} exhibit", __base__=kind.written, __doc__=_about(kind), kind=(tag, ...)))
+    union: Any = models[0]
+    for model in models[1:]:
+        union |= model
+    return Annotated[union, Field(discriminator="kind"), Kinds("a kind of exhibit")]
+
+
+def _about(kind: Kind) -> str:
+    """The first sentence on a kind's module."""
+    import sys
+
+    return (sys.modules[kind.layout.__module__].__doc__ or "").strip()
+
+
+@lru_cache(maxsize=4)
+def _model(kinds: tuple[tuple[str, Kind], ...]) -> type[BaseModel]:
+    name = Annotated[str, AfterValidator(_is_word)]
+    exhibits: Any = GenericAlias(dict, (name, _exhibit_type(kinds)))
+    return create_model("Exhibits", exhibits=(exhibits, ...))
+
+
+def _is_word(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} must be a word of letters, digits and underscores, as in table_4")
+    return name

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -429,3 +430,10 @@ class Known:
     city_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     to_check: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def city_numbers(self) -> tuple[str, ...]:
+        """Columns of cities.csv that hold numbers which are not codes."""
+        numbers = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+        measured = {name: held for name, held in self.city_values.items() if not name.endswith("_code")}
+        return tuple(name for name, held in measured.items() if all(map(numbers.fullmatch, held)))

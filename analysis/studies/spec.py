@@ -7,7 +7,6 @@ the names that a study may refer to (columns of data/reference/cities.csv, lists
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,8 @@ import pandas as pd
 from analysis import catalogue as variables
 from analysis.documents import Document, DocumentError, read, validate
 from analysis.studies import file_panel, file_study
-from analysis.studies.exhibits import read_exhibit
+from analysis.studies.exhibits import read_exhibits
 from analysis.studies.policies import scopes, to_check
-from analysis.studies.reading import marked
 from analysis.studies.records import Known, Study, by_year, lagged
 from analysis.studies.standard import STANDARD, expanded
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
@@ -100,28 +98,18 @@ def load(path: Path, names: Known | None = None, source: Path | None = None) -> 
         said = f"the study is called {written.study!r} but its file {path.name!r}; they must agree."
         raise DocumentError(document.fault(("study",), said))
     printed = path.parent / "published" / path.name
-    if printed.exists():
-        names = replace(names, published=tuple(read(printed).value["exhibits"]))
+    published = tuple(read(printed).value["exhibits"]) if printed.exists() else names.published
     if document.value["exhibits"] == STANDARD:
         document = expanded(document, study)
-    exhibits = marked(document, ("exhibits",)).mapping()
-    return replace(study, exhibits=tuple(read_exhibit(key, mark, study, names) for key, mark in exhibits.items()))
+    return replace(study, exhibits=read_exhibits(document, study, names, published))
 
 
 def _from_warehouse(document: Document, path: Path, names: Known) -> tuple[WrittenStudy, Study]:
     """A study whose panel the warehouse makes, as it is written and as a record without its exhibits."""
-    context = {
-        key: getattr(names, key) for key in ("columns", "city_columns", "flags", "cities", "policies", "city_values")
-    }
-    context["city_numbers"] = [
-        name for name, held in names.city_values.items() if not name.endswith("_code") and all(map(_is_number, held))
-    ]
+    own = ("columns", "city_columns", "flags", "cities", "policies", "city_values", "city_numbers")
+    context = {key: getattr(names, key) for key in own}
     written = validate(WrittenStudy, document, context)
     return written, _study(written, path, names)
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is not None
 
 
 def _study(written: WrittenStudy, path: Path, names: Known) -> Study:

@@ -51,7 +51,8 @@ MaximumGap = Annotated[int, Between(1, 200)]
 Role = Annotated[str, Word("a role", ("outcome", "control", "mechanism", "group", "instrument", "other"))]
 CityYearColumn = Annotated[str, Word("a column of panels.city_year", of=("columns",))]
 CityYearColumns = Annotated[tuple[CityYearColumn, ...], Different()]
-StudyColumns = Annotated[tuple[Annotated[str, Word(VARIABLE, of=("variables",))], ...], Different()]
+StudyColumn = Annotated[str, Word(VARIABLE, of=("variables",))]
+StudyColumns = Annotated[tuple[StudyColumn, ...], Different()]
 Policy = Annotated[str, Word("a list in data/policies", of=("policies",))]
 
 

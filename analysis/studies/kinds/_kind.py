@@ -1,4 +1,4 @@
-"""What makes a kind of exhibit: how its YAML is read, its table, its picture and its files. None stands here."""
+"""What makes a kind of exhibit: what its YAML may say, its table, its picture and its files. None stands here."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.printing.table import Content
-from analysis.studies.reading import Mark
-from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.kinds._reading import WrittenExhibit
+from analysis.studies.records import Exhibit, Model, Study
 from analysis.studies.result import ExhibitResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: (what every exhibit has, the exhibit in the YAML, the study, names it may use) -> the exhibit whole.
-Read = Callable[[Exhibit, Mark, Study, Known], Exhibit]
 #: (result, study, its estimates as `compare` returns them) -> what stands where in the table.
 Layout = Callable[[ExhibitResult, Study, pd.DataFrame], Content]
 #: What a file beside the table holds in a few words, "parquet" or "csv", and its rows.
@@ -50,8 +48,7 @@ class Kind:
 
     Attributes
     ----------
-    keys : what the YAML may say beside what every exhibit has.
-    read : what turns that into variables or models.
+    written : what the YAML may say, and what turns that into variables or models.
     layout : what stands where in its table.
     picture : how a model's result is drawn, or None.
     files : a model's result -> files beside the table.
@@ -59,8 +56,7 @@ class Kind:
     is_effect : whether its columns estimate the study's effect, and so stand among all estimates side by side.
     """
 
-    keys: tuple[str, ...]
-    read: Read
+    written: type[WrittenExhibit]
     layout: Layout
     picture: Picture | None = None
     files: Callable[[Any], list[File]] = _no_files

@@ -1,144 +1,321 @@
-"""What several kinds of exhibit read alike from the YAML: a baseline, and columns that state what they change of it."""
+"""What several kinds of exhibit say alike: a baseline, and columns that state what they change of it.
+
+The models here and in the modules of the kinds are both what is read and what an editor is told; each turns itself into
+the models to estimate once the study above it is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, ClassVar
 
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from analysis.documents import (
+    Between,
+    Different,
+    Location,
+    OneOrMore,
+    Strict,
+    Text,
+    Word,
+    below,
+    describe,
+    fault,
+    faults,
+    hint,
+)
 from analysis.names import FLAGS
-from analysis.studies.kinds._kind import Read
-from analysis.studies.matrices import chosen
 from analysis.studies.methods import METHODS
-from analysis.studies.reading import VARIABLE, Mark, read_effects, read_label, read_values, read_years
-from analysis.studies.records import Exhibit, Interaction, Known, Model, Study, Subsample
-
-#: Keys of a kind that has a baseline and columns.
-TABLE = ("baseline", "columns")
-
-
-_CHOICES = ("outcome", "controls", "fixed_effects", "cluster", "sample", "method", "options", "panel", "weights")
-_CHANGES = ("add", "drop", "replace_outcome", "anticipation", "interaction", "heading")
-
-
-def of_one_method(method: str) -> Read:
-    """A kind whose columns all use one method, so that the YAML need not name it."""
-
-    def build(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
-        parts = mark.mapping(None, ("columns",))
-        base = table_baseline(parts, study, names, method)
-        return replace(common, models=columns_of(parts["columns"], base, study, names))
-
-    return build
+from analysis.studies.records import Exhibit, Interaction, Model, Study, Subsample, by_year
+from analysis.studies.written import (
+    BothLanguages,
+    Controls,
+    Effects,
+    Flag,
+    StudyColumn,
+    StudyColumns,
+    Values,
+    Years,
+    values_not_held,
+)
 
 
-def table_baseline(parts: Mapping[str, Mark], study: Study, names: Known, method: str = "two_way") -> Model:
-    base = replace(_baseline(study), method=method)
-    if "baseline" not in parts:
-        return base
-    allowed = _CHOICES if method == "two_way" else tuple(choice for choice in _CHOICES if choice != "method")
-    return _choose(base, parts["baseline"].mapping(allowed), study, names)
+class WrittenExhibit(Strict):
+    """What every exhibit may say; a kind adds its own keys.
+
+    ``kind`` is declared by `exhibits`, from the name of the kind's module.
+    """
+
+    #: The method of columns that name none, and whether they may.
+    method_of_columns: ClassVar[str] = "two_way"
+
+    title: BothLanguages | None = None
+    note: BothLanguages | None = None
+    published: Annotated[str, Word("an exhibit of published/<study>.yaml", of=("published",))] | None = Field(
+        default=None, description="The exhibit of the paper, whose printed figures stand beside those estimated."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_of_columns(cls, value: Any, info: ValidationInfo) -> Any:
+        """What the options of columns belong to, unless they or the baseline name a method."""
+        if info.context is not None and isinstance(value, dict):
+            baseline = value.get("baseline")
+            stated = baseline.get("method") if isinstance(baseline, dict) else None
+            info.context["method"] = stated if isinstance(stated, str) else cls.method_of_columns
+        return value
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        """What every exhibit has, with what this one adds.
+
+        Raises
+        ------
+        ValidationError
+            Of `documents.faults`: what only the whole study shows to be wrong, by location in the exhibit.
+        """
+        raise NotImplementedError
 
 
-def columns_of(mark: Mark, base: Model, study: Study, names: Known) -> tuple[Model, ...]:
-    models: list[Model] = []
-    for column in mark.items():
-        changes = column.mapping({"label", *_CHOICES, *_CHANGES}, ("label",))
-        label = changes["label"].text()
-        if label in [model.label for model in models]:
-            changes["label"].fail(f"a column {label!r} stands in this table already.")
-        model = _change(_choose(base, changes, study, names), changes, study)
-        if not model.outcome and METHODS[model.method].has_outcome:
-            column.fail("no outcome: name one here or in the table's baseline.")
-        models.append(replace(model, label=label))
-    return tuple(models)
+Condition = Annotated[
+    str, Word("a variable or group of this study or a column of data/reference/cities.csv", FLAGS, of=("conditions",))
+]
 
 
-def outcomes_baseline(parts: Mapping[str, Mark], study: Study, names: Known) -> Model:
-    base = _baseline(study)
-    if "baseline" not in parts:
-        return base
-    return _choose(base, parts["baseline"].mapping({*_CHOICES} - {"outcome", "method", "options"}), study, names)
+class WrittenSubsample(Strict):
+    """Rows that an estimate keeps."""
+
+    years: Years | None = None
+    exclude_cities: Annotated[
+        tuple[Annotated[str, Word("a city of data/reference/cities.csv", of=("cities",))], ...], Different()
+    ] = ()
+    where: dict[Condition, Values] = Field(default_factory=dict, description="Column: a value, or a list of values.")
+
+    @field_validator("where")
+    @classmethod
+    def _values_exist(cls, where: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        wrong: dict[Location, str] = {}
+        for column, values in where.items():
+            if column in FLAGS:
+                if not isinstance(values[0], bool) or len(values) > 1:
+                    wrong[(column,)] = f"expected true or false, found {', '.join(map(repr, values))}."
+                continue
+            wrong |= {(column, at): said for at, said in values_not_held(column, values, info).items()}
+        if wrong:
+            raise faults(wrong)
+        return where
+
+    @property
+    def record(self) -> Subsample:
+        return Subsample(self.years, self.exclude_cities, self.where)
 
 
-def _baseline(study: Study) -> Model:
-    return Model("", "", study.treatment, study.controls, study.fixed_effects, study.cluster)
+class Choices(Strict):
+    """What a column or a baseline may choose in the place of the study's choice."""
+
+    controls: Controls | None = None
+    fixed_effects: Effects | None = None
+    cluster: Effects | None = None
+    sample: WrittenSubsample | None = None
+    panel: Annotated[str, Word("one of the study's other_panels", of=("other_panels",))] | None = None
+    weights: (
+        Annotated[tuple[Annotated[str, Word("one of the study's weights", of=("weights",))], ...], OneOrMore()] | None
+    ) = None
+
+    def chosen(self, model: Model, study: Study) -> Model:
+        """The model with every choice that is stated replaced."""
+        changed: dict[str, Any] = {}
+        for key in ("outcome", "fixed_effects", "cluster", "panel"):
+            if getattr(self, key, None) is not None:
+                changed[key] = getattr(self, key)
+        if self.controls is not None:
+            changed["controls"] = by_year(self.controls, study.years)
+        if self.sample is not None:
+            changed["sample"] = self.sample.record
+        if self.weights is not None:
+            changed["weights"] = tuple(study.weights[name] for name in self.weights)
+        return replace(model, **changed)
 
 
-def _choose(model: Model, parts: Mapping[str, Mark], study: Study, names: Known) -> Model:
-    """The model with every choice that is stated replaced."""
-    changed: dict[str, Any] = {}
-    if "outcome" in parts:
-        changed["outcome"] = parts["outcome"].word(study.columns, VARIABLE)
-    if "controls" in parts:
-        changed["controls"] = parts["controls"].words(study.columns, VARIABLE)
-    for key in ("fixed_effects", "cluster"):
-        if key in parts:
-            changed[key] = read_effects(parts[key], [*study.columns, *names.city_columns])
-    if "sample" in parts:
-        changed["sample"] = _subsample(parts["sample"], study, names)
-    if "panel" in parts:
-        changed["panel"] = parts["panel"].word(study.other_panels, "one of the study's other_panels")
-    if "weights" in parts:
-        changed["weights"] = chosen(parts["weights"], study)
-    if "method" in parts:
-        changed["method"] = parts["method"].word(METHODS, "a method")
-    method = changed.get("method", model.method)
-    if "options" in parts:
-        readers = METHODS[method].options
-        marks = parts["options"].mapping(readers)
+@cache
+def options_of(method: str) -> type[Strict]:
+    """What may stand under ``options`` of a method."""
+    fields: Any = {name: (kind | None, None) for name, kind in METHODS[method].options.items()}
+    return create_model(f"Options of {method}", __base__=Strict, **fields)
+
+
+class MethodChoices(Choices):
+    """Choices where the method is that of the kind."""
+
+    outcome: StudyColumn | None = None
+    options: dict[str, Any] = Field(default_factory=dict, description="Of the method.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _method_here(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.context is not None:
+            stated = value.get("method") if isinstance(value, dict) else None
+            info.context["method here"] = stated or info.context.get("method")
+        return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options_are_the_methods(cls, value: Any, info: ValidationInfo) -> Any:
+        method = (info.context or {}).get("method here")
+        if not isinstance(method, str) or method not in METHODS:
+            return value
+        read = options_of(method).model_validate(value, context=info.context)
+        return {key: getattr(read, key) for key in value}
+
+    def chosen(self, model: Model, study: Study) -> Model:
+        model = super().chosen(model, study)
+        method = getattr(self, "method", None) or model.method
         own = model.options if method == model.method else {}
-        changed["options"] = {**own, **{key: readers[key](value, study.columns) for key, value in marks.items()}}
-    elif method != model.method:
-        changed["options"] = {}
-    return replace(model, **changed)
+        return replace(model, method=method, options={**own, **self.options})
 
 
-def _change(model: Model, parts: Mapping[str, Mark], study: Study) -> Model:
-    """The model with controls dropped and added, the outcome replaced, and regressors made from the treatment."""
-    controls = list(model.controls)
-    if "drop" in parts:
-        everything = parts["drop"].value == "all controls"
-        gone = controls if everything else parts["drop"].words(controls, "a control of the baseline")
-        controls = [control for control in controls if control not in gone]
-    if "add" in parts:
-        controls += parts["add"].words(study.columns, VARIABLE)
-    outcome = model.outcome
-    if "replace_outcome" in parts:
-        outcome = parts["replace_outcome"].word(study.columns, VARIABLE)
-    return replace(
-        model,
-        controls=tuple(dict.fromkeys(controls)),
-        outcome=outcome,
-        leads=tuple(mark.integer(1, 50) for mark in parts["anticipation"].items()) if "anticipation" in parts else (),
-        interaction=_interaction(parts["interaction"], study) if "interaction" in parts else None,
-        heading=read_label(parts["heading"]) if "heading" in parts else None,
+class AnyMethodChoices(MethodChoices):
+    """Choices where the method is one of them."""
+
+    method: Annotated[str, Word("a method", tuple(METHODS))] | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Each method with its own options, which an editor then completes."""
+        plain = handler.resolve_ref_schema(handler(schema))
+        plain["allOf"] = [
+            {
+                "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+                "then": {"properties": {"options": options_of(method).model_json_schema()}},
+            }
+            for method in METHODS
+        ]
+        return plain
+
+
+class WrittenInteraction(Strict):
+    """Treatment times a group, under a name of its own."""
+
+    name: Text
+    group: Annotated[str, Word("a group of this study", of=("groups",))] = Field(alias="with")
+    main_effect: Flag = Field(default=True, description="Whether the treatment itself stands beside it.")
+
+
+def _dropped(value: Any) -> Any:
+    if value == "all controls" or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return value
+    raise fault(f"expected a list of controls or 'all controls', found {describe(value)}.")
+
+
+_DROPPED = {"anyOf": [{"const": "all controls"}, {"type": "array", "items": {"type": "string"}}]}
+
+
+class Changes(Strict):
+    """What a column changes of the baseline."""
+
+    label: Text
+    heading: BothLanguages | None = None
+    drop: Annotated[Any, BeforeValidator(_dropped), WithJsonSchema(_DROPPED)] = Field(
+        default=(), description="Controls that are left out, or `all controls`."
     )
+    add: StudyColumns = ()
+    replace_outcome: StudyColumn | None = None
+    anticipation: tuple[Annotated[int, Between(1, 50)], ...] = ()
+    interaction: WrittenInteraction | None = None
+
+    def changed(self, model: Model, study: Study) -> Model:
+        """The model with controls dropped and added, the outcome replaced, and regressors made from the treatment."""
+        controls = list(model.controls)
+        gone = controls if self.drop == "all controls" else self.drop
+        said = "{!r} is not a control of the baseline{}"
+        strange: dict[Location, str] = {
+            ("drop", at): said.format(name, hint(name, controls))
+            for at, name in enumerate(gone)
+            if name not in controls
+        }
+        if strange:
+            raise faults(strange)
+        if self.interaction and self.interaction.name in (study.treatment, *study.columns):
+            said = "{!r} is a column of the panel; choose another name for the interaction."
+            raise faults({("interaction", "name"): said.format(self.interaction.name)})
+        kept = [control for control in controls if control not in gone]
+        return replace(
+            model,
+            label=self.label,
+            controls=tuple(dict.fromkeys([*kept, *self.add])),
+            outcome=self.replace_outcome or model.outcome,
+            leads=self.anticipation,
+            interaction=Interaction(self.interaction.name, self.interaction.group, self.interaction.main_effect)
+            if self.interaction
+            else None,
+            heading=self.heading.label if self.heading else None,
+        )
 
 
-def _interaction(mark: Mark, study: Study) -> Interaction:
-    parts = mark.mapping({"name", "with", "main_effect"}, ("name", "with"))
-    name = parts["name"].text()
-    if name in (study.treatment, *study.columns):
-        parts["name"].fail(f"{name!r} is a column of the panel; choose another name for the interaction.")
-    return Interaction(
-        name=name,
-        group=parts["with"].word([group.name for group in study.groups], "a group of this study"),
-        main_effect=parts["main_effect"].boolean() if "main_effect" in parts else True,
-    )
+class MethodColumn(MethodChoices, Changes):
+    """A column of a kind that has one method."""
 
 
-def _subsample(mark: Mark, study: Study, names: Known) -> Subsample:
-    parts = mark.mapping({"years", "exclude_cities", "where"})
-    columns = [*study.columns, *(group.name for group in study.groups), *FLAGS, *names.city_columns]
-    where = parts["where"].mapping(columns) if "where" in parts else {}
-    return Subsample(
-        years=read_years(parts["years"]) if "years" in parts else None,
-        exclude_cities=parts["exclude_cities"].words(names.cities, "a city of data/reference/cities.csv")
-        if "exclude_cities" in parts
-        else (),
-        where={
-            column: (value.boolean(),) if column in FLAGS else read_values(value, names.city_values.get(column, ()))
-            for column, value in where.items()
-        },
-    )
+class Column(AnyMethodChoices, MethodColumn):
+    """A column of a table of regressions."""
+
+
+class WrittenTable(WrittenExhibit):
+    """A baseline, and columns that differ from it by what they state."""
+
+    baseline: MethodChoices = Field(default_factory=MethodChoices)
+    columns: tuple[MethodColumn, ...]
+
+    def models(self, study: Study) -> tuple[Model, ...]:
+        """A model for each column."""
+        base = self.base(study)
+        models: list[Model] = []
+        for at, column in enumerate(self.columns):
+            try:
+                model = column.changed(column.chosen(base, study), study)
+            except ValidationError as error:
+                raise below(("columns", at), error) from None
+            if model.label in [other.label for other in models]:
+                raise faults({("columns", at, "label"): f"a column {model.label!r} stands in this table already."})
+            if not model.outcome and METHODS[model.method].has_outcome:
+                raise faults({("columns", at): "no outcome: name one here or in the table's baseline."})
+            models.append(model)
+        return tuple(models)
+
+    def base(self, study: Study) -> Model:
+        """The study's choices, with those of the baseline in their place."""
+        return self.baseline.chosen(replace(baseline_of(study), method=self.method_of_columns), study)
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        return replace(common, models=self.models(study))
+
+
+class WrittenOutcomes(WrittenExhibit):
+    """The same for each of several outcomes."""
+
+    baseline: Choices = Field(default_factory=Choices)
+    outcomes: StudyColumns
+
+
+def of_one_method(method: str) -> type[WrittenTable]:
+    """A table whose columns all use one method, so that the YAML need not name it."""
+    return type(f"TableOf{method.title()}", (WrittenTable,), {"method_of_columns": method, "__module__": __name__})
+
+
+def baseline_of(study: Study) -> Model:
+    """What a model is where nothing else is said."""
+    return Model("", "", study.treatment, study.controls, study.fixed_effects, study.cluster)

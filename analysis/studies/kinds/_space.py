@@ -9,35 +9,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.documents import faults
 from analysis.printing import maps
 from analysis.printing.table import Line, Reasons, number
 from analysis.studies.kinds._columns import full_name
-from analysis.studies.kinds._kind import Read
-from analysis.studies.kinds._reading import of_one_method
+from analysis.studies.kinds._reading import WrittenTable
 from analysis.studies.methods.spatial import LAG, UNEXPLAINED
-from analysis.studies.reading import Mark
-from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.records import Exhibit, Model, Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult
 
 #: A panel with a map, in sizes of the usual one.
 MAP: dict[str, Any] = {"wide": maps.WIDTH / 4.8, "tall": maps.HEIGHT / 3.1}
 
 
-def of_space(method: str) -> Read:
+def of_space(method: str) -> type[WrittenTable]:
     """A spatial kind: each column names its matrix, or several where they stand side by side in one result."""
-    read = of_one_method(method)
+    return type("Spatial", (_OfSpace,), {"method_of_columns": method, "__module__": __name__})
 
-    def build(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
-        exhibit = read(common, mark, study, names)
-        for model, column in zip(exhibit.models, mark.mapping()["columns"].items(), strict=True):
+
+class _OfSpace(WrittenTable):
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        method, models = self.method_of_columns, self.models(study)
+        for at, model in enumerate(models):
             if not model.weights or (len(model.weights) > 1 and method != "moran"):
-                column.fail(f"a {method} column needs {'its weights' if not model.weights else 'one matrix'}.")
+                said = f"a {method} column needs {'its weights' if not model.weights else 'one matrix'}."
+                raise faults({("columns", at): said})
         if method in UNEXPLAINED:
-            return replace(exhibit, models=tuple(replace(model, controls=()) for model in exhibit.models))
-        made = [name for model in exhibit.models for name in model.treatments]
-        return replace(exhibit, show=tuple(dict.fromkeys([*made, *(LAG + name for name in made), "rho", "lambda"])))
-
-    return build
+            return replace(common, models=tuple(replace(model, controls=()) for model in models))
+        made = [name for model in models for name in model.treatments]
+        shown = dict.fromkeys([*made, *(LAG + name for name in made), "rho", "lambda"])
+        return replace(common, models=models, show=tuple(shown))
 
 
 def figures_of(table: pd.DataFrame, model: str, key: str = "estimate") -> dict[str, float]:

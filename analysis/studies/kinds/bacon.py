@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons, number
 from analysis.studies.kinds._columns import outcome_notes, printed_cell, rows_of, said, why_not
 from analysis.studies.kinds._kind import Kind, Picture
-from analysis.studies.kinds._reading import TABLE, of_one_method
+from analysis.studies.kinds._reading import of_one_method
 from analysis.studies.records import Model, Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult
 
@@ -89,8 +89,7 @@ def _words(fitted: Decomposition) -> str:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_one_method("bacon"),
+    written=of_one_method("bacon"),
     layout=_layout,
     picture=Picture(_panel, "Weight", _words),
 )

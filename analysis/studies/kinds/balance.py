@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
 from analysis.studies.kinds._columns import rows_of, said
 from analysis.studies.kinds._kind import Kind, Picture
-from analysis.studies.kinds._reading import TABLE, of_one_method
+from analysis.studies.kinds._reading import of_one_method
 from analysis.studies.records import Model, Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult
 
@@ -88,8 +88,7 @@ def _words(fitted: Matching) -> str:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_one_method("balance"),
+    written=of_one_method("balance"),
     layout=_layout,
     picture=Picture(_panel, "Propensity score", _words),
 )

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.documents import Different, Word
 from analysis.printing.table import Content, Line, Panel, Reasons, number
 from analysis.studies.estimation_sample import missing
 from analysis.studies.kinds._columns import dagger, full_name, rows_of, why_not
 from analysis.studies.kinds._kind import Kind
+from analysis.studies.kinds._reading import WrittenExhibit
 from analysis.studies.methods import Row
-from analysis.studies.reading import VARIABLE, Mark
-from analysis.studies.records import Exhibit, Known, Study
+from analysis.studies.records import Exhibit, Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult, estimate_row
+from analysis.studies.written import VARIABLE
 
 STATISTICS = ("obs", "mean", "sd", "min", "max")
 
 
-def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
-    parts = mark.mapping(None, ("variables",))
-    return replace(common, variables=parts["variables"].words((study.treatment, *study.columns), VARIABLE))
+class Written(WrittenExhibit):
+    """Descriptive statistics."""
+
+    variables: Annotated[tuple[Annotated[str, Word(VARIABLE, of=("described",))], ...], Different()]
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        return replace(common, variables=self.variables)
 
 
 def _compute(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict[str, Any], list[dict]]:
@@ -70,4 +76,4 @@ def _statistic(term: str, value: float) -> str:
     return f"{value:,.0f}" if term == "obs" and np.isfinite(value) else number(value)
 
 
-KIND = Kind(keys=("variables",), read=_read, layout=_layout, compute=_compute)
+KIND = Kind(written=Written, layout=_layout, compute=_compute)

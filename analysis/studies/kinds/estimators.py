@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
+from analysis.documents import Different, Word
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
 from analysis.results import stars
 from analysis.studies.kinds._columns import outcome_notes, p_value, rows_of, said
 from analysis.studies.kinds._kind import Kind
-from analysis.studies.kinds._reading import outcomes_baseline
+from analysis.studies.kinds._reading import WrittenOutcomes, baseline_of
 from analysis.studies.methods import METHODS, EstimatorLine
-from analysis.studies.reading import VARIABLE, Mark
-from analysis.studies.records import Exhibit, Known, Study
+from analysis.studies.records import Exhibit, Study
 from analysis.studies.result import OK, ExhibitResult
-
-
-def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
-    """Every estimator of the same effect, for each outcome."""
-    parts = mark.mapping(None, ("outcomes",))
-    base = outcomes_baseline(parts, study, names)
-    known = _known()
-    chosen = parts["methods"].words(known, "an estimator") if "methods" in parts else tuple(_standard(known))
-    models = []
-    for outcome in parts["outcomes"].words(study.columns, VARIABLE):
-        for word in chosen:
-            method, line = known[word]
-            controls = base.controls if line.controlled else ()
-            own = replace(base, outcome=outcome, method=method, controls=controls, heading=line.heading)
-            models.append(replace(own, label=f"{outcome}, {word}"))
-    return replace(common, models=tuple(models))
 
 
 def _known() -> dict[str, tuple[str, EstimatorLine]]:
@@ -38,8 +24,25 @@ def _known() -> dict[str, tuple[str, EstimatorLine]]:
     return {line.word: (name, line) for name, method in METHODS.items() for line in method.estimators}
 
 
-def _standard(known: dict[str, tuple[str, EstimatorLine]]) -> list[str]:
-    return [word for word, (_, line) in known.items() if line.standard]
+class Written(WrittenOutcomes):
+    """Every estimator of the same effect, for each outcome."""
+
+    methods: Annotated[
+        tuple[Annotated[str, Word("an estimator", tuple(_known()))], ...],
+        Different(),
+        Field(description="Lines of the table, in order; the usual ones when this is off."),
+    ] = tuple(word for word, (_, line) in _known().items() if line.standard)
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        base = self.baseline.chosen(baseline_of(study), study)
+        models = []
+        for outcome in self.outcomes:
+            for word in self.methods:
+                method, line = _known()[word]
+                controls = base.controls if line.controlled else ()
+                own = replace(base, outcome=outcome, method=method, controls=controls, heading=line.heading)
+                models.append(replace(own, label=f"{outcome}, {word}"))
+        return replace(common, models=tuple(models))
 
 
 def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content:
@@ -76,4 +79,4 @@ def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content
     return (named, across), "Estimator", tuple(panels), notes
 
 
-KIND = Kind(keys=("baseline", "outcomes", "methods"), read=_read, layout=_layout, is_effect=True)
+KIND = Kind(written=Written, layout=_layout, is_effect=True)

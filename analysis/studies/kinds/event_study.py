@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from analysis.documents import Between, faults
 from analysis.printing.table import Content, Line, number
 from analysis.studies.kinds._columns import Rows, models_across
 from analysis.studies.kinds._kind import Kind, Picture
-from analysis.studies.kinds._reading import outcomes_baseline
-from analysis.studies.methods import METHODS
-from analysis.studies.reading import VARIABLE, Mark
-from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.kinds._reading import WrittenOutcomes, baseline_of
+from analysis.studies.records import Exhibit, Model, Study
 from analysis.studies.result import ExhibitResult
 
 if TYPE_CHECKING:
@@ -23,22 +23,30 @@ if TYPE_CHECKING:
     from analysis.did.event_study import EventStudy
 
 
-def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
+Period = Annotated[int, Between(-50, 50)]
+
+
+class Written(WrittenOutcomes):
     """A series for each outcome and base: the base of the paper first, then those to show ``beside`` it."""
-    parts = mark.mapping(None, ("outcomes", "base", "leads", "lags"))
-    readers = METHODS["event_study"].options
-    window = {key: readers[key](parts[key], study.columns) for key in ("base", "leads", "lags")}
-    bases = [window["base"], *(base.integer(-50, 50) for base in parts["beside"].items())] if "beside" in parts else []
-    base = outcomes_baseline(parts, study, names)
-    models = []
-    for outcome in parts["outcomes"].words(study.columns, VARIABLE):
-        for period in bases or [window["base"]]:
-            if not -window["leads"] <= period <= window["lags"]:
-                parts["base"].fail(f"the base {period} lies outside -{window['leads']}..{window['lags']}.")
-            label = outcome if len(bases) < 2 else f"{outcome}, base {period}"
-            options = {**window, "base": period}
-            models.append(replace(base, label=label, outcome=outcome, method="event_study", options=options))
-    return replace(common, models=tuple(models))
+
+    base: Period = Field(description="The year that the others are compared with, in years since adoption.")
+    leads: Annotated[int, Between(0, 50)]
+    lags: Annotated[int, Between(0, 50)]
+    beside: tuple[Period, ...] = ()
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        bases = [self.base, *self.beside]
+        outside = [period for period in bases if not -self.leads <= period <= self.lags]
+        if outside:
+            raise faults({("base",): f"the base {outside[0]} lies outside -{self.leads}..{self.lags}."})
+        base = replace(self.baseline.chosen(baseline_of(study), study), method="event_study")
+        models = []
+        for outcome in self.outcomes:
+            for period in bases:
+                label = outcome if len(bases) < 2 else f"{outcome}, base {period}"
+                options = {"base": period, "leads": self.leads, "lags": self.lags}
+                models.append(replace(base, label=label, outcome=outcome, options=options))
+        return replace(common, models=tuple(models))
 
 
 def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content:
@@ -109,8 +117,7 @@ def _range(table: pd.DataFrame, when: str) -> str:
 
 
 KIND = Kind(
-    keys=("baseline", "outcomes", "base", "beside", "leads", "lags"),
-    read=_read,
+    written=Written,
     layout=_layout,
     picture=Picture(_panel, "Years since adoption", _words),
 )

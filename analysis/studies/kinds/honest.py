@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
 from analysis.studies.kinds._columns import Rows, estimate_cell, headers, outcome_notes, rows_of, said, why_not
 from analysis.studies.kinds._kind import Kind
-from analysis.studies.kinds._reading import TABLE, of_one_method
+from analysis.studies.kinds._reading import of_one_method
 from analysis.studies.records import Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult
 
@@ -60,4 +60,4 @@ def _end(value: float) -> str:
     return number(value) or ("∞" if value > 0 else "-∞" if value < 0 else "")
 
 
-KIND = Kind(keys=TABLE, read=of_one_method("honest"), layout=_layout)
+KIND = Kind(written=of_one_method("honest"), layout=_layout)

@@ -11,7 +11,6 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons
 from analysis.results import stars
 from analysis.studies.kinds._kind import File, Kind, Picture
-from analysis.studies.kinds._reading import TABLE
 from analysis.studies.kinds._space import figures_of, of_space, outcome_note, p_value, plain, said
 from analysis.studies.records import Model, Study
 from analysis.studies.result import NOT_COMPUTED, ExhibitResult
@@ -130,8 +129,7 @@ def _files(fitted: MoranByYear) -> list[File]:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_space("moran"),
+    written=of_space("moran"),
     layout=_layout,
     picture=Picture(_panel, "Standardised value", _words, split=_scatters),
     files=_files,

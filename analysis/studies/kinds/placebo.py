@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons, number
 from analysis.studies.kinds._columns import facts_of_models, headers, method_notes, outcome_notes, rows_of, term_lines
 from analysis.studies.kinds._kind import Kind, Picture
-from analysis.studies.kinds._reading import TABLE, of_one_method
+from analysis.studies.kinds._reading import of_one_method
 from analysis.studies.records import Model, Study
 from analysis.studies.result import ExhibitResult
 
@@ -96,8 +96,7 @@ def _words(fitted: Placebo) -> str:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_one_method("placebo"),
+    written=of_one_method("placebo"),
     layout=_layout,
     picture=Picture(_panel, "Estimate under treatment dealt at random", _words),
 )

@@ -4,44 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from analysis.documents import Between, Location, Strict, Word, describe, fault, faults, hint
 from analysis.printing.table import Content
 from analysis.studies.kinds._columns import models_across
 from analysis.studies.kinds._kind import Kind
-from analysis.studies.kinds._reading import TABLE, columns_of, table_baseline
+from analysis.studies.kinds._reading import AnyMethodChoices, Column, WrittenTable
 from analysis.studies.methods import METHODS
-from analysis.studies.reading import VARIABLE, Mark
-from analysis.studies.records import Exhibit, Known, Model, Study
+from analysis.studies.records import Exhibit, Model, Study
 from analysis.studies.result import ExhibitResult
+from analysis.studies.written import VARIABLE, Flag
 
 
-def _read(common: Exhibit, mark: Mark, study: Study, names: Known) -> Exhibit:
-    """A column an estimate; ``compare`` adds a test of equal effects between groups for each outcome."""
-    parts = mark.mapping(None, ("columns",))
-    base = table_baseline(parts, study, names)
-    models = columns_of(parts["columns"], base, study, names)
-    tests = _comparisons(parts["compare"], base, models, study, names) if "compare" in parts else ()
-    constant = parts["constant"].boolean() if "constant" in parts else False
-    return replace(common, models=models, tests=tests, show=_shown(parts.get("show"), study, models), constant=constant)
+class Comparison(Strict):
+    """A test of equal effects between groups, for each outcome of the table."""
+
+    by: Annotated[str, Word("a group or a column of cities.csv", of=("groups", "city_columns"))]
+    permutations: Annotated[int, Between(0, 100_000)] = 0
 
 
-def _comparisons(mark: Mark, base: Model, models: tuple[Model, ...], study: Study, names: Known) -> tuple[Model, ...]:
-    parts = mark.mapping({"by", "permutations"}, ("by",))
-    by = parts["by"].word([*(g.name for g in study.groups), *names.city_columns], "a group or a column of cities.csv")
-    draws = parts["permutations"].integer(0, 100_000) if "permutations" in parts else 0
-    test = replace(base, method="group_difference", options={"by": by, "permutations": draws})
-    outcomes = dict.fromkeys(model.outcome for model in models)
-    return tuple(replace(test, label=f"equal effects, {outcome}", outcome=outcome) for outcome in outcomes)
+def _shown(value: Any) -> Any:
+    if value in ("treatment", "all") or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return value
+    raise fault(f"expected a list of variables, 'treatment' or 'all', found {describe(value)}.")
 
 
-def _shown(mark: Mark | None, study: Study, models: tuple[Model, ...]) -> tuple[str, ...]:
-    made = dict.fromkeys(name for model in models for name in (*model.treatments, *METHODS[model.method].terms))
-    columns = tuple(dict.fromkeys((study.treatment, *made, *study.columns)))
-    if mark is None or mark.value == "treatment":
-        return tuple(made)
-    return columns if mark.value == "all" else mark.words(columns, VARIABLE)
+_SHOWN = {"anyOf": [{"enum": ["treatment", "all"]}, {"type": "array", "items": {"type": "string"}}]}
+
+
+class Written(WrittenTable):
+    """A column an estimate."""
+
+    baseline: AnyMethodChoices = Field(default_factory=AnyMethodChoices)
+    columns: tuple[Column, ...]
+    show: Annotated[Any, BeforeValidator(_shown), WithJsonSchema(_SHOWN)] = Field(
+        default="treatment", description="Terms printed one by one: the treatment's, all, or those listed."
+    )
+    constant: Flag = Field(default=False, description="Whether the constant is printed.")
+    compare: Comparison | None = None
+
+    def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
+        models = self.models(study)
+        tests: tuple[Model, ...] = ()
+        if self.compare:
+            options = {"by": self.compare.by, "permutations": self.compare.permutations}
+            test = replace(self.base(study), method="group_difference", options=options)
+            outcomes = dict.fromkeys(model.outcome for model in models)
+            tests = tuple(replace(test, label=f"equal effects, {name}", outcome=name) for name in outcomes)
+        return replace(common, models=models, tests=tests, show=self.terms(models, study), constant=self.constant)
+
+    def terms(self, models: Sequence[Model], study: Study) -> tuple[str, ...]:
+        """What the table prints one by one."""
+        made = dict.fromkeys(name for model in models for name in (*model.treatments, *METHODS[model.method].terms))
+        columns = tuple(dict.fromkeys((study.treatment, *made, *study.columns)))
+        if self.show == "treatment":
+            return tuple(made)
+        if self.show == "all":
+            return columns
+        said = "{!r} is not {}{}"
+        strange: dict[Location, str] = {
+            ("show", at): said.format(name, VARIABLE, hint(name, columns))
+            for at, name in enumerate(self.show)
+            if name not in columns
+        }
+        if strange:
+            raise faults(strange)
+        return tuple(self.show)
 
 
 def _unshown(result: ExhibitResult, terms: Sequence[str]) -> list[str]:
@@ -57,4 +89,4 @@ def _layout(result: ExhibitResult, study: Study, table: pd.DataFrame) -> Content
     return models_across(result, study, table, left=_unshown)
 
 
-KIND = Kind(keys=(*TABLE, "show", "constant", "compare"), read=_read, layout=_layout, is_effect=True)
+KIND = Kind(written=Written, layout=_layout, is_effect=True)

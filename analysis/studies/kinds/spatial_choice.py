@@ -9,7 +9,6 @@ import pandas as pd
 
 from analysis.printing.table import Content, Line, Panel, Reasons
 from analysis.studies.kinds._kind import Kind
-from analysis.studies.kinds._reading import TABLE
 from analysis.studies.kinds._space import absent_cells, figures_of, of_space, outcome_note, p_value, plain, said
 from analysis.studies.records import Model, Study
 from analysis.studies.result import ExhibitResult
@@ -69,4 +68,4 @@ _STRUCTURES = {
 }
 
 
-KIND = Kind(keys=TABLE, read=of_space("spatial_choice"), layout=_layout)
+KIND = Kind(written=of_space("spatial_choice"), layout=_layout)

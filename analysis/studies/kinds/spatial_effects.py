@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
 from analysis.results import stars
 from analysis.studies.kinds._kind import File, Kind, Picture
-from analysis.studies.kinds._reading import TABLE
 from analysis.studies.kinds._space import absent_cells, of_space, outcome_note, said
 from analysis.studies.records import Model, Study
 from analysis.studies.result import ExhibitResult
@@ -126,8 +125,7 @@ def _files(fitted: SpatialEffects) -> list[File]:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_space("spatial_effects"),
+    written=of_space("spatial_effects"),
     layout=_layout,
     picture=Picture(_panel, "Kilometres between cities; below, other cities in the band", _words, wide=1.25),
     files=_files,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from analysis.studies.kinds._columns import models_across
 from analysis.studies.kinds._kind import Kind
-from analysis.studies.kinds._reading import TABLE
 from analysis.studies.kinds._space import of_space
 
-KIND = Kind(keys=TABLE, read=of_space("spatial_panel"), layout=models_across)
+KIND = Kind(written=of_space("spatial_panel"), layout=models_across)

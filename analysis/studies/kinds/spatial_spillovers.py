@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.printing import maps
 from analysis.printing.table import Content, Line, Panel, Reasons, count, number
 from analysis.studies.kinds._kind import File, Kind, Picture
-from analysis.studies.kinds._reading import TABLE
 from analysis.studies.kinds._space import MAP, absent_cells, figures_of, of_space, outcome_note, said
 from analysis.studies.records import Model, Study
 from analysis.studies.result import ExhibitResult
@@ -91,8 +90,7 @@ def _files(fitted: Spillovers) -> list[File]:
 
 
 KIND = Kind(
-    keys=TABLE,
-    read=of_space("spatial_spillovers"),
+    written=of_space("spatial_spillovers"),
     layout=_layout,
     picture=Picture(_panel, "", _words, **MAP),
     files=_files,

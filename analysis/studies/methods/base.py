@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from analysis.documents import Between, Word
 from analysis.results import Estimate
-from analysis.studies.reading import Mark
 from analysis.studies.records import Label, Model
+from analysis.studies.written import Flag, StudyColumn, StudyColumns
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class EstimatorLine:
 #: rows, or something else that the sample world knows no truth of.
 Estimand = Literal["two-way", "treated", "other"]
 
-#: Reads the value of an option; the second argument holds the study's columns.
-Reader = Callable[[Mark, Collection[str]], Any]
+#: The type of an option, as pydantic reads it.
+Option = Any
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Method:
     run : (panel, model) -> the estimator's own frozen result.
     rows : (that result, model) -> its terms, in order.
     facts : that result -> what an exhibit may say of it.
-    options : name of an option in the YAML -> what checks and reads it.
+    options : name of an option in the YAML -> its type, which checks and reads it.
     needs : model -> columns it uses beside outcome, treatment, controls, effects and clusters.
     has_outcome : whether a model needs an outcome.
     terms : coefficients that the method names itself, such as the instrument's.
@@ -141,7 +142,7 @@ class Method:
     run: Callable[[pd.DataFrame, Model], Any]
     rows: Callable[[Any, Model], list[Row]]
     facts: Callable[[Any], Facts]
-    options: Mapping[str, Reader] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
     needs: Callable[[Model], tuple[str, ...]] = lambda model: ()
     has_outcome: bool = True
     terms: tuple[str, ...] = ()
@@ -156,39 +157,30 @@ class Method:
     explained: str = ""
 
 
-def number(low: float, high: float) -> Reader:
+def number(low: float, high: float) -> Option:
     """An option that is a number in a range."""
-    return lambda mark, columns: mark.number(low, high)
+    return Annotated[float, Between(low, high)]
 
 
-def integer(low: int, high: int) -> Reader:
+def integer(low: int, high: int) -> Option:
     """An option that is a whole number in a range."""
-    return lambda mark, columns: mark.integer(low, high)
+    return Annotated[int, Between(low, high)]
 
 
-def word(*valid: str) -> Reader:
+def word(*valid: str) -> Option:
     """An option that is one of a few words."""
-    return lambda mark, columns: mark.word(valid, "a choice here")
+    return Annotated[str, Word("a choice here", valid)]
 
 
-def boolean(mark: Mark, columns: Collection[str]) -> bool:
-    """An option that is true or false."""
-    return mark.boolean()
-
-
-def column(mark: Mark, columns: Collection[str]) -> str:
-    """An option that is a column of the study."""
-    return mark.word(columns, "a variable of this study")
-
-
-def several_columns(mark: Mark, columns: Collection[str]) -> tuple[str, ...]:
-    """An option that is a list of columns of the study."""
-    return mark.words(columns, "a variable of this study")
-
-
-def numbers(low: float, high: float) -> Reader:
+def numbers(low: float, high: float) -> Option:
     """An option that is a list of numbers in a range."""
-    return lambda mark, columns: tuple(item.number(low, high) for item in mark.items())
+    return tuple[Annotated[float, Between(low, high)], ...]
+
+
+#: An option that is true or false, one that is a column of the study, and one that is a list of them.
+boolean: Option = Flag
+column: Option = StudyColumn
+several_columns: Option = StudyColumns
 
 
 def estimate_rows(result: Estimate, model: Model | None = None) -> list[Row]:

@@ -4,11 +4,11 @@ questions. A table names them; the default table of estimators does not hold the
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 
+from analysis.documents import Word
 from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.methods.base import (
@@ -25,7 +25,6 @@ from analysis.studies.methods.base import (
     sample_facts,
     word,
 )
-from analysis.studies.reading import Mark
 from analysis.studies.records import Label, Model
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def _sensitivity_rows(result: Sensitivity, model: Model) -> list[Row]:
     ]
 
 
-def _group(mark: Mark, columns: Collection[str]) -> str:
-    return mark.word(("unit", "time", *columns), "'unit', 'time' or a variable of this study")
+_Group = Annotated[str, Word("'unit', 'time' or a variable of this study", ("unit", "time"), ("variables",))]
 
 
 def _leave_out(panel: pd.DataFrame, model: Model) -> LeaveOut:
@@ -216,7 +214,7 @@ DESIGNS: dict[str, Method] = {
         _leave_out,
         _leave_out_rows,
         lambda result: estimate_facts(result.actual),
-        {"by": _group},
+        {"by": _Group},
         terms=("least without one", "greatest without one"),
     ),
 }

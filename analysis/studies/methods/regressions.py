@@ -6,13 +6,14 @@ The regressions themselves are in `analysis.did`, `analysis.matching` and `analy
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BeforeValidator
 
+from analysis.documents import describe, fault
 from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import Estimate
 from analysis.studies.methods.base import (
@@ -30,7 +31,6 @@ from analysis.studies.methods.base import (
     several_columns,
     word,
 )
-from analysis.studies.reading import Mark
 from analysis.studies.records import Label, Model
 
 if TYPE_CHECKING:
@@ -209,8 +209,13 @@ def _two_stage(panel: pd.DataFrame, model: Model) -> TwoStage | FirstStage:
 INSTRUMENT = "iv"
 
 
-def _since(mark: Mark, columns: Collection[str]) -> int | str:
-    return "adoption" if mark.value == "adoption" else mark.integer(1949, 2100)
+def _year_or_adoption(value: object) -> object:
+    if value == "adoption" or (isinstance(value, int) and not isinstance(value, bool) and 1949 <= value <= 2100):
+        return value
+    raise fault(f"expected a whole number from 1949 to 2100 or 'adoption', found {describe(value)}.")
+
+
+_Since = Annotated[int | str, BeforeValidator(_year_or_adoption)]
 
 
 def _two_stage_rows(result: TwoStage | FirstStage, model: Model) -> list[Row]:
@@ -283,7 +288,7 @@ REGRESSIONS: dict[str, Method] = {
         _two_stage,
         _two_stage_rows,
         estimate_facts,
-        {"instrument": column, "since": _since, "stage": word("first", "second")},
+        {"instrument": column, "since": _Since, "stage": word("first", "second")},
         needs=lambda model: (model.options["instrument"],),
         terms=(INSTRUMENT,),
         statistics={

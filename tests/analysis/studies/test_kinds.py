@@ -11,7 +11,7 @@ from analysis.printing.table import Line, Panel, number
 from analysis.reporting import figures, tables
 from analysis.studies import kinds
 from analysis.studies.kinds import KINDS, Kind, Picture
-from analysis.studies.kinds._reading import TABLE, of_one_method
+from analysis.studies.kinds._reading import of_one_method
 from analysis.studies.methods import METHODS
 from analysis.studies.published import published
 from analysis.studies.records import Known
@@ -41,8 +41,7 @@ exhibits:
 """
 #: A kind that no module holds: each effect in a line, drawn as a dot, with a file of its own.
 DOTS = Kind(
-    keys=TABLE,
-    read=of_one_method("two_way"),
+    written=of_one_method("two_way"),
     layout=lambda result, study, table: (
         (("Effect",),),
         "Model",
