@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project import status
 from dagster_project.fingerprint import fingerprint
-from dagster_project.paths import Paths
+from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +26,22 @@ STORAGE = "v1.0.0"
 DATABASE = "pilotcity.duckdb"
 #: What it holds. Lineage stays in Parquet: without compression it would double the file.
 DATABASE_SCHEMAS = ("panels", "scores", "estimates", "quality")
+#: Column of panels.cities -> what it is.
+CITIES = {
+    "city_code": "six digits of GB/T 2260 at the end of 2021",
+    "name_zh": "name in Chinese",
+    "name_en": "romanised name, which several cities may share",
+    "province_code": "six digits of the province",
+    "province_zh": "province in Chinese",
+    "province_en": "province, romanised",
+    "region": "east, central or west: the division of 31 provinces into three",
+    "level": "municipality, sub-provincial, provincial capital (not sub-provincial) or prefecture",
+    "provincial_capital": "1 where the city is the capital of its province",
+    "longitude": "degrees east",
+    "latitude": "degrees north",
+    "panel_286": "1 in the usual yearbook sample of 286 cities",
+    "panel_281": "1 in the sample of 281 cities",
+}
 #: What assets of one run hand each other inside the candidate; readers never see it.
 WORK = ".work"
 
@@ -156,6 +172,17 @@ def write_tables(
     return rows
 
 
+def write_cities(candidate: Path) -> int:
+    """Names, province, region and place of every city as panels.cities, to join by city_code; returns its rows."""
+    import pandas as pd
+
+    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str, "province_code": str})
+    target = candidate / "data" / "panels" / "cities.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    cities.to_parquet(target, index=False)
+    return len(cities)
+
+
 def write_database(candidate: Path) -> Path:
     """A fresh DuckDB file from the candidate's Parquet, readable by clients from 1.0 on."""
     import duckdb
@@ -191,6 +218,9 @@ def _comment(connection: duckdb.DuckDBPyConnection, candidate: Path) -> None:
 
     from analysis.reporting.dictionary import comments
 
+    if (candidate / "data" / "panels" / "cities.parquet").exists():
+        for column, text in CITIES.items():
+            connection.execute(f"comment on column published.panels.cities.{column} is '{text}'")
     path = candidate / "data" / "panels" / "data_dictionary.parquet"
     dictionary = pd.read_parquet(path) if path.exists() else pd.DataFrame()
     if "definition" not in dictionary:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
 PANEL_COLUMNS = (UNIT, TIME, ADOPTION, "name_zh", "name_en", *FLAGS)
-PANEL_TABLES = ("city_year", "data_dictionary", "caliber_changes", "publication")
+PANEL_TABLES = ("city_year", "cities", "data_dictionary", "caliber_changes", "publication")
 VARIABLE = "a variable of this study"
 TAKEN = "{!r} is the name of something the warehouse makes itself; choose another."
 

@@ -56,6 +56,7 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             with warehouse(paths) as connection:
                 rows = publication.write_tables(connection, folder, {key.path[-1] for key in panels})
         rows |= file_panels.add(paths, folder, from_files)
+        rows["panels.cities"] = publication.write_cities(folder)
         about = publication.describe(paths)
         (folder / "publication.json").write_text(json.dumps(about, indent=1))
         return dg.MaterializeResult(

@@ -273,3 +273,17 @@ def test_a_publication_is_named_by_its_inputs_not_by_where_they_lie(monkeypatch,
 def test_a_publication_of_an_earlier_version_is_named_when_trace_reads_it(tmp_path):
     with pytest.raises(ValueError, match=r"no table lineage\.units: an earlier version of pilotcity made it"):
         trace.reader(tmp_path)("lineage.units", None, None)
+
+
+def test_cities_are_a_table_to_join_whose_columns_say_what_they_are(paths, candidate) -> None:
+    folder = candidate(1)
+    assert publication.write_cities(folder) == 297
+    with duckdb.connect(str(publication.write_database(folder)), read_only=True) as connection:
+        joined = connection.execute(
+            "select name_zh, province_en from panels.city_year join panels.cities using (city_code) order by city_code"
+        ).fetchall()
+        silent = connection.execute(
+            "select column_name from duckdb_columns() where table_name = 'cities' and comment is null"
+        ).fetchall()
+    assert joined == [("北京市", "Beijing"), ("上海市", "Shanghai")]
+    assert silent == []
