@@ -14,6 +14,8 @@ from analysis.simulation.sample import write_yearbooks
 from analysis.simulation.world import draw_world
 from dagster_project.ingest import contracts, yearbooks
 
+#: One worker writes the workbooks that all of these read.
+pytestmark = pytest.mark.xdist_group("sample contracts")
 ROOT = Path(__file__).resolve().parents[3]
 UNITS = frozenset(unit for unit, _ in yearbook.SCALES)
 

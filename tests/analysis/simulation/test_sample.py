@@ -21,6 +21,8 @@ from analysis.simulation.truth import true_effect
 from analysis.simulation.world import CONTROLS, draw_world
 from analysis.simulation.yearbook import APART, FORMER_NAMES, SAMPLE_MARK
 
+#: One worker writes the files that all of these read.
+pytestmark = pytest.mark.xdist_group("sample files")
 ROOT = Path(__file__).resolve().parents[3]
 QUIET = {"progress": lambda line: None}
 MISSING = {"", "-", "…"}
