@@ -75,9 +75,14 @@ class Bounds:
     blocking: bool = True
 
     @property
+    def is_share(self) -> bool:
+        """Whether they are those of a part of a whole."""
+        return (self.low, self.high, self.above) == (0, 1, None)
+
+    @property
     def said(self) -> str:
         """As a sentence ends: "lies between 0 and 1"."""
-        if (self.low, self.high, self.above) == (0, 1, None):
+        if self.is_share:
             return "is a share between 0 and 1"
         if self.high is None:
             return f"is above {self.above:g}" if self.above is not None else f"is at least {self.low:g}"

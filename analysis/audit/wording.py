@@ -16,8 +16,6 @@ from analysis.results import stars
 from analysis.studies.published.text import ABSENT, NOT_STATED, Claim, Definition
 from analysis.studies.records import Variable
 
-#: Columns of panels.city_year that are a part over its whole.
-PARTS = ("industry_share", "secondary_share", "urban_share", "science_share_of_spending", "education_share_of_gdp")
 #: Standard deviations between a share's mean and its largest value from which that is a single odd row.
 ODD = 10.0
 #: Standard deviations between mean and extreme beyond which a variable cut at its outer percents hardly reaches: in
@@ -159,8 +157,10 @@ def share_above_one(inputs: Inputs) -> Iterator[Found]:
             )
     if inputs.panel is None:
         return
+    columns = catalogue.load().columns
+    shares = {name for name, column in columns.items() if column.bounds and column.bounds.is_share}
     for variable in inputs.study.variables:
-        if variable.source not in PARTS or variable.log or variable.name not in inputs.rows:
+        if variable.source not in shares or variable.log or variable.name not in inputs.rows:
             continue
         values = inputs.rows[variable.name].astype(float)
         above = int((values > 1).sum())
