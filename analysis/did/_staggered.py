@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.adoption import prepare_adoption
-from analysis.estimation_sample import label
+from analysis.did.regression import ANALYTIC, FEW_CLUSTERS, FREQUENCY, weighted_rows
+from analysis.estimation_sample import codes_of, label
 from analysis.results import COLUMNS, CannotEstimate, inference_table
 
 NO_NEVER_TREATED = (
@@ -59,6 +60,8 @@ def cohort_panel(
     unit: str,
     time: str,
     keys: Sequence[str] = (),
+    weights: str | None = None,
+    weights_type: str = ANALYTIC,
 ) -> CohortPanel:
     """Check the columns, drop what is missing, and read each unit's cohort.
 
@@ -67,10 +70,17 @@ def cohort_panel(
     Raises
     ------
     ValueError
-        As `prepare_adoption`; also when no unit is treated, or adoption lies a fraction of a period from time.
+        As `prepare_adoption`; also when no unit is treated, adoption lies a fraction of a period from time, or a weight
+        is negative.
     """
-    sample = prepare_adoption(data, adoption, unit=unit, time=time, numeric=[y, *controls], keys=keys)
+    if weights_type not in (ANALYTIC, FREQUENCY):
+        raise ValueError(f"weights_type is {ANALYTIC!r} or {FREQUENCY!r}, not {weights_type!r}.")
+    numeric = [y, *controls, *([weights] if weights is not None else [])]
+    sample = prepare_adoption(data, adoption, unit=unit, time=time, numeric=numeric, keys=keys)
     frame, notes = sample.data, list(sample.notes)
+    if weights is not None:
+        frame, said = weighted_rows(frame, weights, whole=weights_type == FREQUENCY)
+        notes += said
     when = frame[time].to_numpy()
     cohort = frame[adoption].fillna(np.inf).to_numpy()
     beyond = np.isfinite(cohort) & (cohort > when.max())
@@ -91,6 +101,51 @@ def cohort_panel(
             f"{when[row] - cohort[row]:g}."
         )
     return CohortPanel(frame, cohort, when, tuple(notes))
+
+
+def one_a_unit(panel: CohortPanel, column: str, unit: str, what: str) -> np.ndarray:
+    """The value of a column for each unit (units,), in the order of sorted units.
+
+    Raises
+    ------
+    CannotEstimate
+        A unit with several values; ``what`` names what needs one.
+    """
+    by_unit = panel.data.groupby(unit)[column]
+    several = by_unit.nunique() > 1
+    if several.any():
+        name = several.index[several.to_numpy()][0]
+        raise CannotEstimate(
+            f"Unit {label(name)} has several values of {column!r}, one of {int(several.sum())} such units: {what} "
+            "needs one for each unit."
+        )
+    return by_unit.first().to_numpy()
+
+
+def unit_clusters(panel: CohortPanel, cluster: str, unit: str) -> np.ndarray:
+    """Cluster codes (units,) of sorted units; ``cluster`` is "unit" or a column that holds whole units.
+
+    Raises
+    ------
+    CannotEstimate
+        A unit in several clusters, or fewer than two clusters.
+    """
+    if cluster in ("unit", unit):
+        return np.arange(panel.data[unit].nunique())
+    codes = codes_of(pd.Series(one_a_unit(panel, cluster, unit, "a variance clustered above the unit")))
+    if codes.max() < 1:
+        raise CannotEstimate(
+            f"Column {cluster!r} has one value only: a clustered variance needs at least two clusters."
+        )
+    return codes
+
+
+def few_clusters(codes: np.ndarray, cluster: str) -> tuple[str, ...]:
+    """A sentence when clusters above the unit are too few for their variance."""
+    number = int(codes.max()) + 1
+    if number >= FEW_CLUSTERS or number == len(codes):
+        return ()
+    return (f"Only {number} clusters by {cluster!r}: their variance is reliable from about {FEW_CLUSTERS}.",)
 
 
 def _plural(number: int, noun: str) -> str:

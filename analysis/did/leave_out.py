@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.did.regression import two_way
 from analysis.estimation_sample import as_key, require_columns
-from analysis.results import COLUMNS, Estimate
+from analysis.results import COLUMNS, CannotEstimate, Estimate
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def leave_out(
     for value in values:
         kept = data[(keys != value).to_numpy()]
         try:
-            result = two_way(kept, y, treatment, controls, **options)
-        except ValueError as error:
+            result = two_way(kept, y, treatment, controls, **options, engine="own")
+        except CannotEstimate as error:
             reasons[value] = str(error)
             rows.append({})
             continue

@@ -224,7 +224,7 @@ def _earlier(
         except CannotEstimate:
             rows[periods] = [np.nan] * 3
             continue
-        table = fit(design).table
+        table = fit(design, engine="own").table
         rows[periods] = list(table[["estimate", "se", "p"]].to_numpy()[table.index.get_loc(treatment)])
     if not rows:
         raise CannotEstimate("No treated unit is seen for two periods before adoption: nothing can be brought forward.")

@@ -100,6 +100,7 @@ def two_way(
     cutoff_km: float | None = None,
     lag_cutoff: int | None = None,
     kernel: str = "uniform",
+    engine: str | None = None,
 ) -> Estimate:
     """Regress ``y`` on a treatment and controls with fixed effects and clustered standard errors.
 
@@ -130,6 +131,8 @@ def two_way(
         gives clusters by unit; with ``lag_cutoff`` L with Bartlett weight 1 - lag / (L + 1), 0 for none (Hsiang 2010,
         ols_spatial_HAC; R's conleyreg). The factor is (n - 1) / (n - k), effects nested in units counted only with a
         ``lag_cutoff``; t has units - 1 degrees of freedom.
+    engine
+        "linearmodels" solves the swept regression, "own" does so by hand for loops and for many rows; None chooses.
 
     Returns
     -------
@@ -166,7 +169,7 @@ def two_way(
         design = replace(design, clusters=[], conley=near)
     notes = [note for name in treatments if name in design.terms for note in few_treated(design, name)]
     left = leaves_treatment(design, treatments[0], unit, time)
-    return fit(replace(design, notes=(*design.notes, *left, *notes)), covariance=covariance)
+    return fit(replace(design, notes=(*design.notes, *left, *notes)), covariance=covariance, engine=engine)
 
 
 def leaves_treatment(design: Design, treatment: str, unit: str, time: str) -> list[str]:
