@@ -12,7 +12,20 @@ from dagster_project import signals
 from dagster_project.paths import Paths
 
 #: In the order in which a newcomer meets them; the module has underscores where the command has dashes.
-COMMANDS = ("run", "ui", "team", "sql", "query", "sources", "trace", "audit", "new-study", "replicate", "rollback")
+COMMANDS = (
+    "run",
+    "ui",
+    "team",
+    "sql",
+    "query",
+    "sources",
+    "trace",
+    "audit",
+    "new-study",
+    "check",
+    "replicate",
+    "rollback",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

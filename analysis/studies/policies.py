@@ -32,22 +32,31 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
         Naming file, line and column: a missing column, a code that no city has, a year that is none, a certainty that
         is no known word, a city that stands twice in one scope.
     """
+    for line, column, message in faults(path, cities):
+        named = f", column {column!r}" if line > 1 else ""
+        raise ValueError(f"{place(path)}, line {line}{named}: {message}")
+    return frozenset(row["scope"] or "" for row in rows(path))
+
+
+def faults(path: Path, cities: Mapping[str, str]) -> list[tuple[int, str, str]]:
+    """Line, column and sentence of everything that is wrong in a list; see `scopes`, which raises the first of them."""
     columns, entries = numbered(path)
     absent = [column for column in REQUIRED if column not in columns]
-    if absent:
-        close = nearest(absent[0], columns)
+    found: list[tuple[int, str, str]] = []
+    for column in absent:
+        close = nearest(column, columns)
         hint = f"; the nearest there is {close!r}" if close else ""
-        raise ValueError(f"{place(path)}, line 1: the column {absent[0]!r} is missing{hint}.")
+        found.append((1, column, f"the column {column!r} is missing{hint}."))
     seen: dict[tuple[str, str], int] = {}
-    for line, row in entries:
+    for line, row in entries if not absent else ():
         fault = _fault(row, cities)
         key = (row["city_code"], row["scope"] or "")
         if not fault and key in seen:
-            fault = f"column 'city_code': {key[0]} stands in line {seen[key]} already with the scope {key[1]!r}."
+            fault = "city_code", f"{key[0]} stands in line {seen[key]} already with the scope {key[1]!r}."
         if fault:
-            raise ValueError(f"{place(path)}, line {line}, {fault}")
-        seen[key] = line
-    return frozenset(scope for _, scope in seen)
+            found.append((line, *fault))
+        seen.setdefault(key, line)
+    return found
 
 
 def place(path: Path) -> str:
@@ -104,19 +113,19 @@ def to_check(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> str | None:
-    """What is wrong with a row, or None."""
+def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[str, str] | None:
+    """The column and the sentence of what is wrong with a row, or None."""
     code, adoption, certainty = (row[column] or "" for column in ("city_code", "adoption", "certainty"))
     if code not in cities:
         name = row.get("name_zh") or ""
         same = next((known for known, called in cities.items() if name and called == name), None)
         hint = same or nearest(code, cities)
         about = f"; the code of {name} is {hint}." if same else f"; the nearest is {hint}." if hint else "."
-        return f"column 'city_code': {code!r} is no city of data/reference/cities.csv{about}"
+        return "city_code", f"{code!r} is no city of data/reference/cities.csv{about}"
     if not re.fullmatch(r"\d{4}", adoption) or not EARLIEST <= int(adoption) <= LATEST:
-        return f"column 'adoption': {adoption!r} is not a year, as in 2013."
+        return "adoption", f"{adoption!r} is not a year, as in 2013."
     if certainty not in CERTAINTY:
-        return f"column 'certainty': {certainty!r} is not one of {', '.join(map(repr, CERTAINTY))}."
+        return "certainty", f"{certainty!r} is not one of {', '.join(map(repr, CERTAINTY))}."
     if not row["source"]:
-        return "column 'source': say who announced it and where, so that the row can be traced."
+        return "source", "say who announced it and where, so that the row can be traced."
     return None
