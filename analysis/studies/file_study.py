@@ -267,7 +267,7 @@ def _known(names: Known, panel: FilePanel, table: Table) -> Known:
     words = [panel.aliases.get(name, name) for name in panel.words]
     units = {file_panel.unit_text(value) for value in table.frame[panel.unit].dropna().unique()}
     if not panel.cities:
-        return replace(names, city_columns=tuple(words), city_numbers=(), city_values={}, cities=frozenset(units))
+        return replace(names, city_columns=tuple(words), city_values={}, cities=frozenset(units))
     joined = [name for name in names.city_columns if name not in words]
     values = {name: held for name, held in names.city_values.items() if name in joined}
     return replace(names, city_columns=(*joined, *words), city_values=values, cities=frozenset(names.cities | units))
