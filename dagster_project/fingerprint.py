@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from dagster_project.paths import CODE, LOCK, ROOT, Paths
-
-IGNORED = {"__pycache__", "target", "logs", ".user.yml", ".DS_Store"}
-#: What Excel keeps beside a workbook that is open, and macOS beside any file on a foreign disk.
-SHADOWS = ("~$", "._")
+from dagster_project.raw_folder import IGNORED, SHADOWS, look
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -37,8 +35,26 @@ def hash_files(paths: Iterable[Path], base: Path) -> str:
     for path in paths:
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").digest()
-        total.update(str(path.relative_to(base)).encode() + b"\0" + content)
+        total.update(os.fsencode(path.relative_to(base)) + b"\0" + content)
     return total.hexdigest()
+
+
+def hash_raw(raw: Path) -> str:
+    """One hash of the raw folder's names and contents, and of what is left out of it and why."""
+    found = look(raw)
+    total = hashlib.sha256(repr(found.left_out).encode())
+    for name, path in found.files.items():
+        total.update(name.encode() + b"\0" + (digest(path) or "unreadable").encode())
+    return total.hexdigest()
+
+
+def digest(path: Path) -> str | None:
+    """Hash of a file's content; None where it cannot be read, though its folder said so."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def hash_folder(folder: Path) -> str:
@@ -50,7 +66,7 @@ def fingerprint(paths: Paths) -> dict[str, str]:
     """Hashes of everything that decides what a run publishes, by kind."""
     code = [path for name in CODE for path in files_below(ROOT / name)]
     return {
-        "raw": f"{paths.raw} {hash_folder(paths.raw)}",
+        "raw": f"{paths.raw} {hash_raw(paths.raw)}",
         "own": f"{paths.own} {','.join(paths.studies)} {hash_folder(paths.own)}",
         "code": hash_files(code, ROOT),
         "lock": hash_files([LOCK], ROOT),

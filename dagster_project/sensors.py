@@ -17,7 +17,8 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import executor, publication, status
-from dagster_project.fingerprint import changed, files_below
+from dagster_project import raw_folder as folder
+from dagster_project.fingerprint import changed
 from dagster_project.ingest.contracts import Contract
 from dagster_project.ingest.files import sha256
 from dagster_project.paths import Paths
@@ -136,8 +137,11 @@ def _settled(raw: Path, memory: Memory) -> set[str]:
     """Take note of every file; names of those that were the same at two looks and have a valid end, with their hash."""
     now: dict[str, Seen] = {}
     settled = set()
-    for path in files_below(raw):
-        name = str(PurePosixPath(path.relative_to(raw)))
+    below = folder.look(raw)
+    for name, why in below.left_out.items():
+        now[name] = Seen(0, 0, 1, folder.hash_of(why))
+        settled.add(name)
+    for name, path in below.files.items():
         try:
             about = path.stat()
             before = memory.files.get(name)
@@ -148,7 +152,7 @@ def _settled(raw: Path, memory: Memory) -> set[str]:
             if seen.looks > 1 and (seen.sha256 or whole(path) or seen.looks > PATIENCE):
                 seen.sha256 = seen.sha256 or sha256(path)
                 settled.add(name)
-        except FileNotFoundError:  # gone between the listing and here
+        except OSError:  # gone between the listing and here, or not to be read, which a run says
             continue
         now[name] = seen
     memory.files = now

@@ -18,8 +18,8 @@ from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, is_sample, read_panel, result_file
 from dagster_project.checks import checks_table
-from dagster_project.fingerprint import files_below
 from dagster_project.paths import DOCS, REFERENCE, Paths
+from dagster_project.raw_folder import look
 
 if TYPE_CHECKING:
     from analysis.reporting.site import StudyReport, WarehouseReport
@@ -145,8 +145,9 @@ def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
     if "layers" not in quality:
         # every study has a file of its own: there is no warehouse behind them
         return WarehouseReport(_panel_rows(candidate), checks_table(paths), quality["rejects"], read, is_sample=False)
-    below = [str(path.relative_to(paths.raw)) for path in files_below(paths.raw) if "_truth" not in path.parts]
-    unclaimed = pd.DataFrame({"file": sorted(set(below) - set(read["file"]))}).assign(source="no contract claims it")
+    below = look(paths.raw)
+    names = {name for name in (*below.files, *below.left_out) if "_truth" not in name.split("/")}
+    unclaimed = pd.DataFrame({"file": sorted(names - set(read["file"]))}).assign(source="no contract claims it")
     return WarehouseReport(
         layers=pd.concat([quality["layers"], _panel_rows(candidate)], ignore_index=True)[LAYERS],
         checks=checks_table(paths),

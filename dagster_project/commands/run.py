@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from dagster_project.paths import Paths, names, shown
+from dagster_project.raw_folder import look
 
 #: The exit code of a command that Ctrl-C ended.
 STOPPED = 130
@@ -97,6 +98,8 @@ def _run(paths: Paths) -> int:
     started = time.monotonic()
     kind = "sample data" if paths.is_sample else f"raw files in {shown(paths.raw)}"
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
+    for sentence in look(paths.raw).sentences:
+        print(f"  {sentence}", flush=True)
     import dagster as dg
 
     from dagster_project import executor, status

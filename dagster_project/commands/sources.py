@@ -26,9 +26,10 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print what each contract found, what is missing, who needs it, and the files that no contract claims."""
     from analysis.lineage.needs import Formulas, needs
     from dagster_project import overlay
-    from dagster_project.fingerprint import files_below
+    from dagster_project.raw_folder import look
 
-    below = {PurePosixPath(path.relative_to(paths.raw)) for path in files_below(paths.raw)}
+    raw = look(paths.raw)
+    below = {PurePosixPath(name) for name in raw.files}
     found = overlay.contracts(paths)
     formulas = Formulas.of(overlay.catalogue(paths).formulas_table().to_dict("records"))
     needed = needs(overlay.studies(paths), formulas)
@@ -51,6 +52,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     for path in sorted(below - claimed):
         if "_truth" not in path.parts and path.name != "SAMPLE_DATA.txt":
             print(f"no contract claims {path}")
+    for sentence in raw.sentences:
+        print(sentence)
     return 0
 
 

@@ -20,8 +20,13 @@ from dagster_project.ingest.text import UnreadableFile as UnreadableFile
 #: A workbook that unpacks to more than this is refused unread; yearbooks unpack to a few megabytes. With it, reading
 #: any file below it takes less than MEMORY_BOUND.
 MAXIMUM_UNPACKED_BYTES = 256 * 1024**2
-#: A text file that is read at once, and so a yearbook's, may not be larger.
+#: A yearbook's text file may not be larger, nor hold more cells; reading one then takes less than TEXT_MEMORY_BOUND
+#: beside what Python and its libraries take, and one of 20 MB half of that.
 MAXIMUM_TEXT_BYTES = 512 * 1024**2
+MOST_TEXT_CELLS = 10_000_000
+TEXT_MEMORY_BOUND = 1024**3
+#: Rows of one table that are set aside one by one; where there are more, the table is refused.
+MOST_SET_ASIDE = 10_000
 MEMORY_BOUND = 4 * 1024**3
 #: No more than so many bytes come of one: the bound of the format (RFC 1951).
 DEFLATE_RATIO = 1032
@@ -100,11 +105,25 @@ def _csv(path: Path, encoding: str | None) -> Sheet:
 
     def rows() -> Iterator[list[str]]:
         set_aside.clear()
+        cells = 0
+        once: dict[str, str] = {}  # names and years that repeat are held once
         with path.open("rb") as stream:
             for row in text.read(stream, encoding):
+                cells += len(row.cells)
+                if cells > MOST_TEXT_CELLS:
+                    raise UnreadableFile(f"has more than {MOST_TEXT_CELLS:,} cells, more than a yearbook's table may")
                 if row.fault:
+                    if len(set_aside) == MOST_SET_ASIDE:
+                        first = f"row {set_aside[0].number}: it {set_aside[0].fault}"
+                        raise UnreadableFile(
+                            f"has more than {MOST_SET_ASIDE:,} rows that cannot be read, first {first}"
+                        )
                     set_aside.append(row)
-                yield [] if row.fault else row.cells
+                    yield []
+                    continue
+                if len(once) > MOST_SET_ASIDE:
+                    once.clear()
+                yield [once.setdefault(cell, cell) for cell in row.cells]
 
     next(rows(), None)  # what is no text at all is said when the file is opened
     return Sheet("", rows, set_aside=set_aside)

@@ -24,6 +24,7 @@ from dagster_project.ingest import text
 from dagster_project.ingest.contracts import Contract, clean_header
 from dagster_project.ingest.text import UnreadableFile
 from dagster_project.ingest.yearbooks import Reject
+from dagster_project.raw_folder import printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -318,8 +319,8 @@ def _utf_8(stream: BinaryIO) -> Iterator[text.Line]:
 
 
 def _plainly_named(path: Path, folder: Path) -> Path:
-    """The same file by a name without the characters that DuckDB reads as a pattern of names."""
-    if not re.search(r"[*?\[\]{}]", str(path)):
+    """The same file by a name that is text, without the characters that DuckDB reads as a pattern of names."""
+    if not re.search(r"[*?\[\]{}]", str(path)) and printable(str(path)) == str(path):
         return path
     link = folder / "records.csv"
     link.symlink_to(path.resolve())

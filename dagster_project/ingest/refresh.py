@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dagster_project.fingerprint import files_below, hash_files
+from dagster_project.fingerprint import hash_files
 from dagster_project.ingest import files, records, yearbooks
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import CATALOGUE, ROOT
+from dagster_project.raw_folder import hash_of, look
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
+#: Files that are named one by one as they are read.
+MANY = 50
 READERS = sorted((ROOT / "dagster_project" / "ingest").glob("*.py"))
 
 
@@ -41,12 +45,11 @@ def refresh(
     def wanted(file: str) -> bool:
         return years is None or records.year_of(file) in years
 
-    found = {
-        str(PurePosixPath(path.relative_to(raw))): path
-        for path in files_below(raw)
-        if contract.matches(PurePosixPath(path.relative_to(raw)))
+    below = look(raw)
+    found = {file: path for file, path in below.files.items() if contract.matches(PurePosixPath(file)) and wanted(file)}
+    left_out = {
+        file: why for file, why in below.left_out.items() if contract.matches(PurePosixPath(file)) and wanted(file)
     }
-    found = {file: path for file, path in found.items() if wanted(file)}
     reader = hash_files(READERS, ROOT)
     store = records.store(connection)
     known = {
@@ -58,39 +61,46 @@ def refresh(
         if wanted(file) and (stored is None or (store / stored).exists())
     }
     with ThreadPoolExecutor(2) as pool:
-        hashes = dict(zip(found, pool.map(files.sha256, found.values()), strict=True))
-    stale = [file for file in found if known.get(file) != (hashes[file], contract.sha256, reader)]
-    gone = [file for file in known if file not in found]
-    tables = ["raw.reader_rejects", "raw.ledger", *([table_of(contract)] if contract.kind == "yearbook" else [])]
+        hashes = dict(zip(found, pool.map(_hash, found.values()), strict=True))
+    left_out |= {file: why for file, (_, why) in hashes.items() if why}
+    content = {file: sha for file, (sha, why) in hashes.items() if not why}
+    content |= {file: hash_of(why) for file, why in left_out.items()}
+    stale = [file for file in sorted(content) if known.get(file) != (content[file], contract.sha256, reader)]
+    gone = [file for file in known if file not in content]
     units = frozenset(row["unit"] for row in _rows(CATALOGUE / "measurement_units.csv"))
     connection.execute("begin")
-    for file in [*stale, *gone]:
-        for name in tables:
-            connection.execute(f"delete from {name} where source = ? and file = ?", [contract.source, file])
-    for file in stale:
-        progress(f"reading {file}")
-        stored = None
-        if contract.kind == "yearbook":
-            reading = yearbooks.read(found[file], file, contract, units)
-            _insert(connection, "raw.yearbook_cells", reading.cells)
-            counts = reading.sheets, reading.rows, len(reading.cells), len(reading.rejects)
-            _insert(connection, "raw.reader_rejects", reading.rejects)
-        else:
-            target = records.stored_name(contract, file, hashes[file], contract.sha256, reader)
-            rows, rejects = records.load(connection, found[file], file, contract, store / target)
-            _insert(connection, "raw.reader_rejects", rejects)
-            counts = 1, rows, rows, len(rejects)
-            stored = target if (store / target).exists() else None
+    for name in ["raw.reader_rejects", "raw.ledger", *([table_of(contract)] if contract.kind == "yearbook" else [])]:
         connection.execute(
-            "insert into raw.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::timestamp, ?)",
-            [contract.source, file, hashes[file], found[file].stat().st_size, contract.sha256, reader, *counts, stored],
+            f"delete from {name} where source = ? and file in (select unnest(?::varchar[]))",
+            [contract.source, [*stale, *gone]],
         )
+    loading = _Loading(connection, contract.source, contract.sha256, reader)
+    if len(stale) > MANY:
+        progress(f"reading {len(stale):,} files")
+    for file in stale:
+        if len(stale) <= MANY:
+            progress(f"reading {file}")
+        if file in left_out:
+            why = f"{file}: the file {left_out[file]}."
+            rejects = [yearbooks.Reject("unreadable_file", contract.source, file, "", None, "", "", why)]
+            loading.file(file, content[file], 0, (0, 0), yearbooks.frame(rejects))
+            continue
+        size = found[file].stat().st_size
+        if contract.kind == "yearbook":
+            reading = yearbooks.read(found[file], file, contract, units, loading.cells)
+            loading.file(file, content[file], size, (reading.sheets, reading.rows), reading.rejects)
+        else:
+            target = records.stored_name(contract, file, content[file], contract.sha256, reader)
+            rows, bad = records.load(connection, found[file], file, contract, store / target)
+            stored = target if (store / target).exists() else None
+            loading.file(file, content[file], size, (1, rows), bad, records=rows, stored=stored)
+    loading.flush()
     if contract.kind != "yearbook" and (stale or gone):
         records.show(connection, contract.kind, store)
     connection.execute("commit")
     if contract.kind != "yearbook":
         records.sweep(connection, contract.kind, store)
-    return Refreshed(stale, [file for file in found if file not in stale], gone)
+    return Refreshed(stale, sorted(content.keys() - set(stale)), gone)
 
 
 def table_of(contract: Contract) -> str:
@@ -103,8 +113,69 @@ def _rows(path: Path) -> Iterable[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _insert(connection: "duckdb.DuckDBPyConnection", table: str, frame: pd.DataFrame) -> None:
-    if len(frame):
-        connection.register("loading", frame)
-        connection.execute(f"insert into {table} by name select * from loading")
-        connection.unregister("loading")
+def _hash(path: Path) -> tuple[str, str]:
+    """Hash of a file's content, or why it cannot be read."""
+    try:
+        return files.sha256(path), ""
+    except OSError as error:
+        return "", f"cannot be read ({error.strerror})"
+
+
+class _Loading:
+    """Rows on their way into the warehouse: of many files at once, for an insert costs more than a small file."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", source: str, contract: str, reader: str) -> None:
+        self._connection, self._made_by = connection, (source, contract, reader)
+        self._cells: list[yearbooks.Values] = []
+        self._rejects: list[pd.DataFrame] = []
+        self._ledger: list[dict[str, Any]] = []
+        self._of_file = 0
+
+    def cells(self, cells: list[yearbooks.Values]) -> None:
+        """Cells of the file that `file` will name."""
+        self._cells += cells
+        self._of_file += len(cells)
+        if len(self._cells) >= yearbooks.BATCH:
+            _insert(self._connection, "raw.yearbook_cells", self._table())
+            self._cells = []
+
+    def file(
+        self,
+        file: str,
+        sha256: str,
+        size: int,
+        counts: tuple[int, int],
+        rejects: pd.DataFrame,
+        *,
+        records: int = 0,
+        stored: str | None = None,
+    ) -> None:
+        """A file's entry in the ledger; ``counts`` of its sheets and rows."""
+        source, contract, reader = self._made_by
+        self._rejects += [rejects] if len(rejects) else []
+        entry = {"source": source, "file": file, "sha256": sha256, "bytes": size, "contract_sha256": contract}
+        entry |= {"reader_sha256": reader, "sheets": counts[0], "rows": counts[1], "stored": stored}
+        self._ledger.append(entry | {"cells": self._of_file + records, "rejects": len(rejects)})
+        self._of_file = 0
+
+    def _table(self) -> "pa.Table":
+        import pyarrow as pa
+
+        columns = zip(*self._cells, strict=True) if self._cells else ((),) * len(yearbooks.COLUMNS)
+        return pa.table(dict(zip(yearbooks.COLUMNS, map(list, columns), strict=True)))
+
+    def flush(self) -> None:
+        """Insert what is left."""
+        _insert(self._connection, "raw.yearbook_cells", self._table())
+        if self._rejects:
+            _insert(self._connection, "raw.reader_rejects", pd.concat(self._rejects, ignore_index=True))
+        _insert(self._connection, "raw.ledger", pd.DataFrame(self._ledger), ", now()::timestamp as ingested_at")
+        self._cells, self._rejects, self._ledger = [], [], []
+
+
+def _insert(
+    connection: "duckdb.DuckDBPyConnection", table: str, loading: "pd.DataFrame | pa.Table", more: str = ""
+) -> None:
+    # DuckDB finds the argument by its name; one that is registered would be held until the transaction ends
+    if len(loading):
+        connection.execute(f"insert into {table} by name select *{more} from loading")

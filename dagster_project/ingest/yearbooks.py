@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -20,8 +20,11 @@ from dagster_project.ingest.files import Sheet, UnreadableFile, open_sheets
 from dagster_project.ingest.layout import Block, clean
 from dagster_project.ingest.text import Row
 
+#: Cells that are held at a time where they are handed over.
+BATCH = 50_000
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One value as published, and everything its row says about it; all text but the row's number.
 
@@ -44,6 +47,11 @@ class Cell:
     value: str
     block: str
     fault: str
+
+
+COLUMNS = [field.name for field in fields(Cell)]
+#: A cell as a tuple in the order of `Cell`, for there may be millions.
+Values = tuple[str, str, str, int, *tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,19 @@ class Reading:
     rows: int
 
 
-def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -> Reading:
-    """Read one file by its contract; ``units`` are the unit texts that can be converted. Never raises for content."""
-    cells: list[tuple[object, ...]] = []
+def read(
+    path: Path,
+    relative: str,
+    contract: Contract,
+    units: frozenset[str],
+    keep: Callable[[list[Values]], None] | None = None,
+) -> Reading:
+    """Read one file by its contract; ``units`` are the unit texts that can be converted. Never raises for content.
+
+    With ``keep`` its cells are handed over in batches as they are read, and the reading has none: the memory that a
+    text file takes then does not grow with it.
+    """
+    cells: list[Values] = []
     rejects: list[Reject] = []
     sheets = rows = 0
 
@@ -112,9 +130,14 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
                     reject("missing_key", sheet.name, key, text, f"{text!r} tells no {key} (pattern {pattern}).")
                 if block.usable:
                     claimed.setdefault(sheet.name, []).append(block)
-                    before = len(cells)
-                    cells.extend(_cells(block, table, sheet, grid, contract.source, relative, units))
-                    rows += len({cell[3] for cell in cells[before:]})
+                    last = 0
+                    for cell in _cells(block, table, sheet, grid, contract.source, relative, units):
+                        rows += cell[3] != last
+                        last = cell[3]
+                        cells.append(cell)
+                        if keep and len(cells) >= BATCH:
+                            keep(cells)
+                            cells = []
     for name, blocks in claimed.items():
         for row, index, text in _unread(grids[name], blocks):
             place = f"{letter(index)}{row + 1}"
@@ -125,18 +148,21 @@ def read(path: Path, relative: str, contract: Contract, units: frozenset[str]) -
             begins = ",".join(bad.cells)[:60]
             said = f"row {bad.number} cannot be read: it {bad.fault}. The row begins {begins!r}."
             reject("unreadable_row", sheet.name, "", begins, said, bad.number)
-    columns = [field.name for field in fields(Cell)]
-    return Reading(pd.DataFrame(cells, columns=columns), _frame(rejects), sheets, rows)
+    if keep:
+        keep(cells)
+        cells = []
+    return Reading(pd.DataFrame(cells, columns=COLUMNS), frame(rejects), sheets, rows)
 
 
-def _frame(rejects: Sequence[Reject]) -> pd.DataFrame:
+def frame(rejects: Sequence[Reject]) -> pd.DataFrame:
+    """Rejects as a table."""
     return pd.DataFrame([astuple(reject) for reject in rejects], columns=[field.name for field in fields(Reject)])
 
 
 def _cells(
     block: Block, table: Table, sheet: Sheet, grid: layout.Grid, source: str, file: str, units: frozenset[str]
-) -> Iterator[tuple[object, ...]]:
-    """The cells of each row that holds anything, as tuples in the order of `Cell`."""
+) -> Iterator[Values]:
+    """The cells of each row that holds anything."""
     skip = [re.compile(pattern) for pattern in table.skip]
     named = _by_name(table)
     place = f"{letter(block.anchor)}{block.head[-1] + 1}"
