@@ -3,7 +3,6 @@
 No rule stands here (they are in `expectations`) and no SQL (the frames' queries are in dbt/checks).
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from dagster_project import state, verification
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import DBT_PROJECT, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
@@ -123,14 +123,17 @@ def query(name: str) -> "Callable[[duckdb.DuckDBPyConnection], pd.DataFrame]":
 
 def last_published(paths: Paths, schema: str, table: str) -> pd.DataFrame | str:
     """A table of the last publication, or in a sentence why it cannot be compared with."""
-    about = paths.published / "publication.json"
+    about = state.read_json(paths.published / "publication.json")
     parquet = paths.published / "data" / schema / f"{table}.parquet"
-    if not about.exists():
+    if not about:
         return "Nothing is published yet, so there is nothing to compare with."
-    if bool(json.loads(about.read_text())["is_sample"]) != paths.is_sample:
+    if bool(about.get("is_sample")) != paths.is_sample:
         return "The last publication is of sample data and this run is not, or the other way round: not compared."
     if not parquet.exists():
         return f"The last publication has no {schema}.{table}, so there is nothing to compare with."
+    wrong = verification.distrust(paths.published, f"data/{schema}/{table}.parquet")
+    if wrong:
+        return f"The last publication is damaged, so nothing is compared with it: {wrong}"
     return pd.read_parquet(parquet)
 
 

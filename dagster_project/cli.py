@@ -24,6 +24,7 @@ COMMANDS = (
     "new-study",
     "check",
     "replicate",
+    "verify",
     "rollback",
 )
 

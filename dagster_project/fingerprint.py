@@ -6,11 +6,11 @@ Imports nothing heavy, so that a run with nothing to do ends at once.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from dagster_project import state
 from dagster_project.paths import CODE, LOCK, ROOT, Paths
 from dagster_project.raw_folder import IGNORED, SHADOWS, look
 
@@ -76,8 +76,7 @@ def fingerprint(paths: Paths) -> dict[str, str]:
 def changed(paths: Paths) -> list[str]:
     """Which kinds differ from the last publication's fingerprint; every kind when there is none."""
     now = fingerprint(paths)
-    recorded = paths.published / "fingerprint.json"
-    if not recorded.exists() or not (paths.reports / "index.html").exists():
+    if not (paths.reports / "index.html").exists():
         return list(now)
-    before = json.loads(recorded.read_text())
+    before = state.read_json(paths.published / "fingerprint.json")
     return [kind for kind, value in now.items() if before.get(kind) != value]

@@ -97,6 +97,11 @@ class Paths:
         return self.data / "refresh_failed.html"
 
     @property
+    def verified(self) -> Path:
+        """What the report shows of when its publication was last verified; kept outside of what is verified."""
+        return self.data / "verified.html"
+
+    @property
     def home(self) -> Path:
         """DAGSTER_HOME: run history, logs, the instance's settings."""
         return self.data / "home"

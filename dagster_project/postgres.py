@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from dagster_project import state
 from dagster_project.paths import Paths
 
 #: Address of a server that is there already; a password in it stays in the environment.
@@ -115,13 +116,15 @@ class Server:
             if user:
                 os.chown(path, user.pw_uid, user.pw_gid)
         self._as_owner(["initdb", "-D", str(fresh), "--encoding=UTF8", "--no-locale", "--auth=peer", "--no-sync"])
-        (fresh / "pg_hba.conf").write_text(ACCESS)
+        state.write(fresh / "pg_hba.conf", ACCESS)
         password = secrets.token_urlsafe(24)
         # on standard input, so that no other user reads it among the arguments of a process
         statements = f"create role {ROLE} login password '{password}'\ncreate database {DATABASE} owner {ROLE}\n"
         self._as_owner(["postgres", "--single", "-D", str(fresh), "postgres"], statements)
         write_secret(self.passfile, f"*:*:*:{ROLE}:{password}\n")
+        state.sync_all_below(fresh)
         fresh.rename(self.cluster)
+        state.sync(self.folder)
         return True
 
     def _binary(self, name: str) -> Path:
@@ -206,7 +209,7 @@ def settings(paths: Paths) -> str:
     if address:
         return f"storage: {{postgres: {{postgres_url: {json.dumps(with_driver(address))}}}}}\n"
     before = paths.home / "dagster.yaml"
-    if before.exists() and f"env: {VARIABLE}" in before.read_text():
+    if f"env: {VARIABLE}" in state.read_text(before):
         raise RuntimeError(
             f"The run history of {paths.data} is kept on a PostgreSQL server: set {VARIABLE} to its address, or delete "
             f"{before} to begin a new history without it."

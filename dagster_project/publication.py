@@ -13,9 +13,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project import status
+from dagster_project import state, status, verification
 from dagster_project.fingerprint import fingerprint
 from dagster_project.paths import REFERENCE, Paths
+from dagster_project.verification import DATABASE, DATABASE_SCHEMAS
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 KEPT = 5
 #: Version of the storage format that 1.x clients of DuckDB read too.
 STORAGE = "v1.0.0"
-DATABASE = "pilotcity.duckdb"
-#: What it holds. Lineage stays in Parquet: without compression it would double the file.
-DATABASE_SCHEMAS = ("panels", "scores", "estimates", "quality")
 #: Column of panels.cities -> what it is.
 CITIES = {
     "city_code": "six digits of GB/T 2260 at the end of 2021",
@@ -48,7 +46,7 @@ WORK = ".work"
 
 def begin(paths: Paths, run: str = "") -> Path:
     """An empty candidate folder that belongs to a run."""
-    _state(paths).unlink(missing_ok=True)
+    _owner(paths).unlink(missing_ok=True)
     shutil.rmtree(paths.candidate, ignore_errors=True)
     paths.candidate.mkdir(parents=True)
     _claim(paths, run)
@@ -61,16 +59,22 @@ def open_candidate(paths: Paths, run: str = "") -> Path:
     Anything else (a run that failed or was killed, a publication since then) is thrown away, and work goes on with a
     copy of what is published.
     """
-    state = json.loads(_state(paths).read_text()) if _state(paths).exists() else {}
-    whole = (paths.candidate / "publication.json").exists()
-    mine = state.get("run") == run
-    handed_on = bool(state.get("settled")) and state.get("after") == _current(paths)
+    owner = state.read_json(_owner(paths))
+    whole = bool(state.read_json(paths.candidate / "publication.json"))
+    mine = owner.get("run") == run
+    handed_on = bool(owner.get("settled")) and owner.get("after") == _current(paths)
     if whole and (mine or handed_on):
         _claim(paths, run)
         return paths.candidate
     if not paths.published.exists():
         raise FileNotFoundError("Nothing is published yet: materialise everything once (make run).")
-    _state(paths).unlink(missing_ok=True)
+    hurt = verification.damage(paths.published.resolve())
+    if hurt:
+        raise ValueError(
+            f"Publication {_current(paths)} is damaged, so that nothing can be added to it: {hurt[0].file} "
+            f"{hurt[0].what}. Make all of it anew: pilotcity run."
+        )
+    _owner(paths).unlink(missing_ok=True)
     shutil.rmtree(paths.candidate, ignore_errors=True)
     shutil.copytree(paths.published.resolve(), paths.candidate)
     _restore_results(paths)
@@ -80,47 +84,40 @@ def open_candidate(paths: Paths, run: str = "") -> Path:
 
 def settle(paths: Paths) -> None:
     """A run has come to its end: what it left unpublished may be gone on with."""
-    if _state(paths).exists():
-        state = json.loads(_state(paths).read_text())
-        _write(_state(paths), {**state, "settled": True})
+    owner = state.read_json(_owner(paths))
+    if owner:
+        state.write_json(_owner(paths), owner | {"settled": True})
 
 
 def _claim(paths: Paths, run: str) -> None:
-    _write(_state(paths), {"run": run, "settled": False, "after": _current(paths)})
+    state.write_json(_owner(paths), {"run": run, "settled": False, "after": _current(paths)})
 
 
 def _current(paths: Paths) -> str:
     return paths.published.resolve().name if paths.published.exists() else ""
 
 
-def _state(paths: Paths) -> Path:
+def _owner(paths: Paths) -> Path:
     """Whose the candidate is; beside it, as it is no part of what is published."""
     return paths.publications / "candidate.json"
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(content))
-    fresh.replace(path)
 
 
 def _keep_results(paths: Paths, number: int) -> None:
     """Keep the results behind the exhibits, so that one exhibit alone does not mean to compute all of them anew."""
     shutil.rmtree(paths.results, ignore_errors=True)
     if (paths.candidate / WORK).is_dir():
-        about = json.loads((paths.candidate / "publication.json").read_text())
+        about = state.read_json(paths.candidate / "publication.json")
         shutil.move(paths.candidate / WORK, paths.results)
-        _write(paths.results / "of.json", {"publication": str(number), "code": about.get("code_sha256")})
+        state.sync_all_below(paths.results)
+        state.write_json(paths.results / "of.json", {"publication": str(number), "code": about.get("code_sha256")})
 
 
 def _restore_results(paths: Paths) -> None:
     """Put them back beside a copy of their publication, unless other code would read them."""
-    of = paths.results / "of.json"
-    if of.exists():
-        kept = json.loads(of.read_text())
-        if kept == {"publication": _current(paths), "code": fingerprint(paths)["code"]}:
-            shutil.copytree(paths.results, paths.candidate / WORK)
-            (paths.candidate / WORK / "of.json").unlink()
+    kept = state.read_json(paths.results / "of.json")
+    if kept and kept == {"publication": _current(paths), "code": fingerprint(paths)["code"]}:
+        shutil.copytree(paths.results, paths.candidate / WORK)
+        (paths.candidate / WORK / "of.json").unlink()
 
 
 def describe(paths: Paths) -> dict[str, object]:
@@ -258,11 +255,15 @@ def publish(paths: Paths) -> int:
     hashes = fingerprint(paths)
     begun = json.loads((paths.candidate / "publication.json").read_text())["version"]
     recorded = hashes if hash_of(hashes) == begun else {}
-    (paths.candidate / "fingerprint.json").write_text(json.dumps(recorded, indent=1))
-    target = paths.publications / str(number)
-    _state(paths).unlink(missing_ok=True)
-    paths.candidate.rename(target)
+    state.write_json(paths.candidate / "fingerprint.json", recorded)
+    verification.seal(paths.candidate)
+    # a loss of power after the swap must find every file of it on the disk
+    state.sync_all_below(paths.candidate)
+    _owner(paths).unlink(missing_ok=True)
+    paths.candidate.rename(paths.publications / str(number))
+    state.sync(paths.publications)
     point(paths, number)
+    verification.published(paths, number)
     status.published(paths)
     current = paths.published.resolve()
     for old in numbers(paths)[:-KEPT]:
@@ -273,14 +274,20 @@ def publish(paths: Paths) -> int:
 
 def point(paths: Paths, number: int) -> None:
     """Point data/published and data/reports at a publication, each by one rename."""
-    _swap(paths.published, Path("publications") / str(number))
-    _swap(paths.reports, Path("published") / "site")
+    state.link(paths.published, Path("publications") / str(number))
+    state.link(paths.reports, Path("published") / "site")
+    verification.tell(paths)
 
 
-def _swap(link: Path, target: Path) -> None:
-    if link.exists() and not link.is_symlink():
-        raise FileExistsError(f"{link} is a folder of its own; move it away, pilotcity keeps a link there.")
-    fresh = link.with_name(f".{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(link)
+def repair(paths: Paths) -> str:
+    """Where the link that readers follow leads nowhere: let it lead to the newest whole publication, and say so."""
+    if not paths.published.is_symlink() or paths.published.exists():
+        return ""
+    missing = paths.published.readlink().name
+    for number in reversed(numbers(paths)):
+        if not verification.verify(paths, number, thorough=False).differences:
+            point(paths, number)
+            return f"Publication {missing} is gone; readers see publication {number}, the newest that is whole."
+    paths.published.unlink()
+    paths.reports.unlink(missing_ok=True)
+    return f"Publication {missing} is gone, and no other one is whole: everything is made anew."

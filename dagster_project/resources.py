@@ -20,8 +20,8 @@ from dagster import DagsterInvariantViolationError
 from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 from packaging.version import Version
 
-from dagster_project import models, postgres
-from dagster_project.fingerprint import hash_folder
+from dagster_project import models, postgres, state
+from dagster_project.fingerprint import hash_files, hash_folder
 from dagster_project.ingest import records
 from dagster_project.paths import DBT_PROJECT, ROOT, Paths
 
@@ -162,8 +162,8 @@ def prepare_instance(paths: Paths) -> None:
     paths.home.mkdir(parents=True, exist_ok=True)
     settings = paths.home / "dagster.yaml"
     content = INSTANCE_SETTINGS + postgres.settings(paths)
-    if not settings.exists() or settings.read_text() != content:
-        settings.write_text(content)
+    if state.read_text(settings) != content:
+        state.write(settings, content)
     server = postgres.given()
     if server:
         os.environ[postgres.VARIABLE] = postgres.with_driver(server)
@@ -211,7 +211,9 @@ def dbt_project(paths: Paths, catalogue: Catalogue, studies: Collection[Study]) 
     with exclusive(paths.dbt_target / ".lock"):
         models.write(paths, catalogue, studies)
         current = hash_folder(DBT_PROJECT) + hash_folder(paths.dbt_models)
-        if not manifest.exists() or not stamp.exists() or stamp.read_text() != current:
+        if not manifest.exists() or state.read_text(stamp) != current + hash_files([manifest], manifest.parent):
+            # what dbt keeps from one parse to the next may be torn as well
+            (paths.dbt_target / "partial_parse.msgpack").unlink(missing_ok=True)
             folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]
             folders.append(f"--log-path={paths.dbt_target / 'logs'}")
             parsed = subprocess.run(
@@ -223,7 +225,8 @@ def dbt_project(paths: Paths, catalogue: Catalogue, studies: Collection[Study]) 
             )
             if parsed.returncode:
                 raise RuntimeError(f"dbt cannot parse {DBT_PROJECT.relative_to(ROOT)}:\n{parsed.stdout}{parsed.stderr}")
-            stamp.write_text(current)
+            state.sync(manifest)
+            state.write(stamp, current + hash_files([manifest], manifest.parent))
     return project
 
 

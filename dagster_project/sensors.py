@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import dagster as dg
 import pandas as pd
 
-from dagster_project import executor, publication, status
+from dagster_project import executor, publication, status, verification
 from dagster_project import raw_folder as folder
 from dagster_project.fingerprint import changed
 from dagster_project.ingest.contracts import Contract
@@ -166,8 +166,9 @@ def published_files(paths: Paths) -> dict[str, tuple[str, str]]:
     """
     if not paths.published.exists():
         return {}
-    table = paths.publications / str(publication.numbers(paths)[-1]) / "data" / "quality" / "files.parquet"
-    if not table.exists():
+    newest = paths.publications / str(publication.numbers(paths)[-1])
+    table = newest / "data" / "quality" / "files.parquet"
+    if not table.exists() or verification.distrust(newest, "data/quality/files.parquet"):
         return {}
     rows = pd.read_parquet(table, columns=["file", "source", "sha256"]).astype(str)
     return {file: (source, sha) for file, source, sha in rows.itertuples(index=False, name=None)}
@@ -196,7 +197,10 @@ def raw_folder(
         except RuntimeError:
             return dg.SkipReason(executor.BUSY)
         memory = Memory.load(context.cursor)
-        seen = look(paths.raw, found, published_files(paths), memory)
+        hurt = verification.damage(paths.published.resolve(), quick=True) if paths.published.exists() else []
+        seen = look(paths.raw, found, {} if hurt else published_files(paths), memory)
+        if hurt:
+            context.log.warning(f"The publication is damaged and made anew: {hurt[0].file} {hurt[0].what}.")
         waiting = f"Still being copied: {', '.join(seen.waiting)}. " if seen.waiting else ""
         if seen.touched and _unsettled(context.instance):
             return dg.SensorResult(skip_reason=f"{waiting}{UNSETTLED}", cursor=memory.dump())

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_project import state
 from dagster_project.paths import Paths, shown
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ def open_instance(paths: Paths) -> None:
     os.environ["PILOTCITY_DATA"] = str(paths.data)
     if not paths.is_sample:
         os.environ["PILOTCITY_RAW"] = str(paths.raw)
-    workspace(paths).write_text(
-        f"load_from:\n- grpc_server: {{socket: {json.dumps(str(code_socket(paths)))}, location_name: {LOCATION}}}\n"
+    state.write(
+        workspace(paths),
+        f"load_from:\n- grpc_server: {{socket: {json.dumps(str(code_socket(paths)))}, location_name: {LOCATION}}}\n",
     )
     with dg.DagsterInstance.get() as instance:
         executor.bury_dead_runs(instance)

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dagster_project import state
 from dagster_project.ingest import records
 from dagster_project.paths import DBT_PROJECT, Paths
 from dagster_project.resources import DBT, dbt_environment, memory_limit
@@ -117,7 +118,7 @@ def run(
             _stamp_file(paths, model).unlink(missing_ok=True)
         _compute(paths, due, {name: places[name] for model in due for name in reads[model]}, say)
         for model in due:
-            _stamp_file(paths, model).write_text(stamps[model])
+            state.write(_stamp_file(paths, model), stamps[model])
     with connect() as connection:
         take_back(paths, connection, models)
     return {model: model in due for model in models}
@@ -261,5 +262,4 @@ def _stamp_file(paths: Paths, model: str) -> Path:
 
 
 def _kept_stamp(paths: Paths, model: str) -> str | None:
-    file = _stamp_file(paths, model)
-    return file.read_text() if file.exists() else None
+    return state.read_text(_stamp_file(paths, model)) or None

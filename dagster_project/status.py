@@ -10,6 +10,7 @@ import datetime
 import html
 import re
 
+from dagster_project import state
 from dagster_project.paths import Paths
 
 LONGEST = 400
@@ -38,9 +39,7 @@ def failed(paths: Paths, why: str) -> None:
         sample=" SAMPLE DATA." if paths.is_sample else "",
         why=html.escape(text),
     )
-    fresh = paths.refresh_failed.with_suffix(".new")
-    fresh.write_text(page, encoding="utf-8")
-    fresh.replace(paths.refresh_failed)
+    state.write(paths.refresh_failed, page)
 
 
 def published(paths: Paths) -> None:

@@ -1,12 +1,11 @@
 """Write, audit, publish: the candidate behind the gate, what is added to it, and the swap at the end."""
 
-import json
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from dagster_project import file_panels, publication
+from dagster_project import file_panels, publication, state
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, exhibit_key, this_run
 from dagster_project.checks import checks_table
@@ -26,7 +25,8 @@ SITE = dg.AssetKey(["report", "site"])
 def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     panels = [dg.AssetKey(["panels", name]) for study in studies for name in (study.name, *study.other_panels)]
     from_files = [study for study in studies if study.panel]
-    whole = len(from_files) < len(studies)
+    # without a study the warehouse alone is published
+    whole = not studies or len(from_files) < len(studies)
     warehouse_tables = [
         *(dg.AssetKey(["panels", name]) for name in ("city_year", "data_dictionary", "caliber_changes")),
         *(dg.AssetKey(["quality", name]) for name in ("rejects", "files", "layers")),
@@ -58,7 +58,7 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         rows |= file_panels.add(paths, folder, from_files)
         rows["panels.cities"] = publication.write_cities(folder)
         about = publication.describe(paths)
-        (folder / "publication.json").write_text(json.dumps(about, indent=1))
+        state.write_json(folder / "publication.json", about)
         return dg.MaterializeResult(
             metadata={
                 "tables": dg.MetadataValue.md(_counts(rows)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from dagster_project import overlay
+from dagster_project import overlay, state
 from dagster_project.assets import years
 from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
@@ -85,7 +85,7 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
             "courts": REFERENCE / "courts.csv",
         }
         made_by = hash_files([*makers, *committed.values()], ROOT)
-        if not stamp.exists() or stamp.read_text() != made_by:
+        if state.read_text(stamp) != made_by:
             frames = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in committed.items()}
             simulation.write_sample(
                 paths.raw,
@@ -97,7 +97,8 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
                 seed=0,
                 progress=context.log.info,
             )
-            stamp.write_text(made_by)
+            state.sync_all_below(paths.raw)
+            state.write(stamp, made_by)
         written = files_below(paths.raw)
         return dg.MaterializeResult(
             metadata={

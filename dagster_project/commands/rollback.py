@@ -24,16 +24,23 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
 
 def _roll_back(paths: Paths, options: argparse.Namespace) -> int:
-    from dagster_project import publication
+    from dagster_project import publication, verification
 
     kept = publication.numbers(paths)
-    if not paths.published.exists():
+    if not kept:
         raise FileNotFoundError("Nothing is published yet.")
-    current = int(paths.published.resolve().name)
-    earlier = [candidate for candidate in kept if candidate < current]
+    # where the link leads nowhere, every publication that is kept is an earlier one
+    current = int(paths.published.resolve().name) if paths.published.exists() else None
+    earlier = [candidate for candidate in kept if current is None or candidate < current]
     wanted = options.number if options.number is not None else (earlier[-1] if earlier else None)
     if wanted is None or wanted not in kept:
-        raise ValueError(f"There is no such publication; kept are {', '.join(map(str, kept))}, current is {current}.")
+        now = f"current is {current}" if current is not None else "none is current"
+        raise ValueError(f"There is no such publication; kept are {', '.join(map(str, kept))}, {now}.")
+    verdict = verification.verify(paths, wanted, thorough=False)
+    if verdict.differences:
+        raise ValueError(f"Publication {wanted} is damaged and readers are not taken there: {verdict.sentences()[0]}.")
     publication.point(paths, wanted)
-    print(f"Readers now see publication {wanted} (was {current}).")
+    print(
+        f"Readers now see publication {wanted} ({'was ' + str(current) if current is not None else 'there was none'})."
+    )
     return 0

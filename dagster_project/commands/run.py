@@ -32,12 +32,14 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         paths = replace(paths, studies=names(options.studies))
     if not paths.is_sample and not paths.raw.is_dir():
         raise FileNotFoundError(f"The raw folder {paths.raw} does not exist; PILOTCITY_RAW names it.")
-    what = changed(paths)
-    if not what and not options.force:
+    damage = _damage(paths)
+    if damage:
+        print(damage, flush=True)
+    elif not changed(paths) and not options.force:
         print(f"Nothing has changed since the last publication: {shown(paths.reports / 'index.html')}")
         print("Run anyway with: pilotcity run --force")
         return 0
-    from dagster_project import spark
+    from dagster_project import publication, spark
     from dagster_project.executor import BUSY
     from dagster_project.resources import exclusive
     from dagster_project.services import history
@@ -46,7 +48,23 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         spark.require()
 
     with exclusive(paths.run_lock, busy=BUSY), _said_plainly(paths), history(paths):
+        repaired = publication.repair(paths)
+        if repaired:
+            print(repaired, flush=True)
         return _run(paths)
+
+
+def _damage(paths: Paths) -> str:
+    """How what readers see differs from what was published, in a sentence; empty where it does not."""
+    from dagster_project import verification
+
+    if not paths.published.exists():
+        return ""
+    verdict = verification.verify(paths, int(paths.published.resolve().name), thorough=False)
+    if not verdict.differences:
+        return ""
+    first = verdict.sentences()[0]
+    return f"Publication {verdict.number} is damaged ({len(verdict.differences)} files; {first}); it is made anew."
 
 
 @contextmanager

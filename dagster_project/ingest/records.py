@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
+from dagster_project import state
 from dagster_project.ingest import text
 from dagster_project.ingest.contracts import Contract, clean_header
 from dagster_project.ingest.text import UnreadableFile
@@ -149,6 +150,7 @@ def load(
             for row, begins, wrong in bad:
                 said = f"row {row} cannot be read: {wrong} The row begins {begins!r}."
                 reject("unreadable_row", "", begins, said, row)
+            state.sync(fresh)
             fresh.replace(target)
             return rows, _frame(rejects)
         except UnreadableFile as error:

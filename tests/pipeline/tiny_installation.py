@@ -80,7 +80,8 @@ class Tiny:
         with duckdb.connect(str(published / "pilotcity.duckdb"), read_only=True) as connection:
             assert connection.execute("select sum(patents) from panels.city_year").fetchall()[0][0]
         # the record of inputs names the raw folder's content, which a fault may change on purpose
-        files = [path for path in published.rglob("*") if path.is_file() and path.name != "fingerprint.json"]
+        inputs = {"fingerprint.json", "checksums.json"}
+        files = [path for path in published.rglob("*") if path.is_file() and path.name not in inputs]
         return {str(path.relative_to(published)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     def recovers(self, undisturbed: dict[str, str]) -> None:
