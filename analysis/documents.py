@@ -308,9 +308,11 @@ class Word:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        names = {NAMES: list(self.of)} if self.of else {}
-        listed = {"enum": list(self.words)} if self.words else {}
-        return {**handler(schema), **listed, **names}
+        plain = handler(schema)
+        if self.of:
+            kinds = {"type": ["string", "integer"]} if plain.get("type") == "string" else {}
+            return {**plain, **kinds, "enum": list(self.words), NAMES: list(self.of)}
+        return {**plain, "enum": list(self.words)} if self.words else plain
 
     def read(self, value: Any, info: core_schema.ValidationInfo) -> str:
         """The word that a value is; raises a fault where it is none."""

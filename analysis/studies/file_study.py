@@ -11,7 +11,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from analysis.documents import Different, Document, DocumentError, Location, Strict, Text, Word, faults, hint, validate
 from analysis.studies import file_panel
@@ -66,7 +75,7 @@ def _not_here(value: Any) -> Any:
     raise ValueError("a study from a file does not have this key: its rows and treatment stand in the file")
 
 
-Absent = Annotated[Any, BeforeValidator(_not_here)]
+Absent = Annotated[Any, BeforeValidator(_not_here), WithJsonSchema({"not": {}})]
 
 
 class WrittenFileVariable(WrittenVariable):

@@ -197,12 +197,16 @@ class AnyMethodChoices(MethodChoices):
     ) -> dict[str, Any]:
         """Each method with its own options, which an editor then completes."""
         plain = handler.resolve_ref_schema(handler(schema))
+        names = sorted({name for method in METHODS.values() for name in method.options})
         plain["allOf"] = [
-            {
-                "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
-                "then": {"properties": {"options": options_of(method).model_json_schema()}},
-            }
-            for method in METHODS
+            {"properties": {"options": {"propertyNames": {"enum": names}}}},
+            *(
+                {
+                    "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+                    "then": {"properties": {"options": options_of(method).model_json_schema()}},
+                }
+                for method in METHODS
+            ),
         ]
         return plain
 
@@ -279,6 +283,17 @@ class WrittenTable(WrittenExhibit):
 
     baseline: MethodChoices = Field(default_factory=MethodChoices)
     columns: tuple[MethodColumn, ...]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Of a kind with a method of its own, the options of that method."""
+        plain = handler.resolve_ref_schema(handler(schema))
+        if isinstance(cls.model_fields["baseline"].get_default(call_default_factory=True), AnyMethodChoices):
+            return plain
+        options = {"properties": {"options": options_of(cls.method_of_columns).model_json_schema()}}
+        return {**plain, "allOf": [{"properties": {"baseline": options, "columns": {"items": options}}}]}
 
     def models(self, study: Study) -> tuple[Model, ...]:
         """A model for each column."""
