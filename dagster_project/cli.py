@@ -23,6 +23,7 @@ COMMANDS = (
     "audit",
     "new-study",
     "check",
+    "schema",
     "replicate",
     "verify",
     "rollback",

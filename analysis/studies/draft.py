@@ -106,6 +106,7 @@ def written(name: str, title: str, file: str, draft: Draft, table: Table) -> str
         kept = [name for name in _numbers(table, draft) if name not in draft.left_out]
         variables = f"[{', '.join(map(_quoted, kept))}]"
     lines = [
+        "# yaml-language-server: $schema=../schema/study.json",
         f"# A draft from {file}: {draft.facts}.",
         f"# Check what it guessed, then: pilotcity check {name}, pilotcity run --studies {name}",
         *(f"# Unsure: {sentence}" for sentence in draft.unsure),

@@ -23,6 +23,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
     from analysis.studies.new import new_study, study_of_file
     from dagster_project import overlay
+    from dagster_project.commands import schema
 
     with duckdb.connect() as connection:
         rows = connection.execute("select keyword_name from duckdb_keywords() where keyword_category = 'reserved'")
@@ -34,6 +35,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         names = overlay.known(paths)
         path, draft = study_of_file(options.name, paths.own, options.panel, names, reserved=words, taken=taken)
         treated = draft.treatment or draft.adoption
+        schema.write(paths)
         print(f"{options.panel.name}: {draft.facts}.")
         print(f"unit {draft.unit!r}, time {draft.time!r}, treatment {treated!r}, outcome {draft.outcome!r}.")
         for sentence in draft.unsure:
@@ -44,6 +46,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print(f"2. pilotcity run --studies {options.name}: tables, figures and a page of their own.")
         return 0
     specification, cities = new_study(options.name, paths.own, reserved=words, taken=taken)
+    schema.write(paths)
     print(f"1. Put your cities into {shown(cities)}, one row a city, in place of the example row.")
     print(f"2. Say in {shown(specification)} what is estimated; every line is explained there.")
     print("3. make run: tables, figures and a page of their own appear in the report.")

@@ -9,13 +9,14 @@ import codecs
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
+from pydantic_core import core_schema
 
 from analysis.documents import DocumentError, Fault, Strict, read, validate
 
@@ -124,6 +125,12 @@ class Definition(Strict):
     @classmethod
     def _from_text(cls, value: object) -> object:
         return {"says": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
     @model_validator(mode="after")
     def _names_its_record(self) -> Self:
@@ -291,6 +298,15 @@ def load(path: Path) -> Contract:
     if contract.kind == "yearbook" and not contract.tables:
         raise ContractError(Fault(path.name, 0, "", "a yearbook contract needs `tables`."))
     return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+
+
+def contract_schema(indicators: Collection[str]) -> dict[str, Any]:
+    """JSON Schema of a contract; ``indicators`` are listed where one may stand."""
+    schema = Contract.model_json_schema(by_alias=True)
+    for name in ("path", "sha256"):  # what is read of the file itself
+        del schema["properties"][name]
+    schema["$defs"]["Column"]["properties"]["indicator"]["enum"] = sorted(indicators)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A contract of pilotcity"}
 
 
 def load_all(folder: Path) -> dict[str, Contract]:

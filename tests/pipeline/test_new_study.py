@@ -96,7 +96,7 @@ def test_a_study_by_yaml_alone_has_its_assets_its_panel_and_its_tables(sample, p
     finished = in_copy(project, "-c", PROGRAM, str(data), str(city_year))
     assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
     keys = set(json.loads(finished.stdout.splitlines()[-1]))
-    assert {f"panels/{NAME}", f"{NAME}/table_1", f"{NAME}/table_2", f"{NAME}/figure_1", f"{NAME}/table_5"} <= keys
+    assert {f"panels/{NAME}", f"{NAME}/table_1", f"{NAME}/table_2", f"{NAME}/figure_1", f"{NAME}/table_4"} <= keys
     panel = pd.read_parquet(data / "panel.parquet")
     assert len(panel) == 286 * 16
     assert panel.groupby("city_code").adoption.first().dropna().to_dict() == {

@@ -77,8 +77,11 @@ def test_a_name_that_will_not_do_is_refused_in_a_sentence(root: Path, name: str,
 def test_a_value_that_no_city_has_is_named_and_not_an_empty_table(root: Path) -> None:
     path = new_study("carbon_market", root / "data")[0]
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("region: central}", "region: centrall}"), encoding="utf-8")
-    line = next(number for number, row in enumerate(text.splitlines(), start=1) if "region: central}" in row)
+    column = "{label: a, outcome: ln_pgdp, sample: {where: {region: centrall}}}"
+    exhibits = f"exhibits:\n  table_1:\n    kind: regression\n    columns: [{column}]\n"
+    assert "\nexhibits: standard" in text
+    path.write_text(text[: text.index("\nexhibits: standard") + 1] + exhibits, encoding="utf-8")
+    line = text[: text.index("\nexhibits: standard")].count("\n") + 5
     with pytest.raises(ValueError, match=rf"line {line}, .*where\.region': 'centrall' .* the nearest is 'central'"):
         load(path, known(root / "data"))
 
