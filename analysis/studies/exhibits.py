@@ -5,6 +5,7 @@ Exhibits are read after the rest of the study, whose names they use.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from functools import lru_cache
 from types import GenericAlias
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_m
 from analysis.documents import Document, below, document_error, validate
 from analysis.documents import Kind as Kinds
 from analysis.studies.kinds import KINDS, Kind
+from analysis.studies.kinds import __name__ as PACKAGE
 from analysis.studies.records import Exhibit, Known, Study
 from analysis.studies.written import label_of
 
@@ -71,18 +73,13 @@ def _exhibit_type(kinds: tuple[tuple[str, Kind], ...]) -> Any:
     models = []
     for name, kind in kinds:
         tag: Any = Literal[name]
-        models.append(create_model(f"{name} exhibit", __base__=kind.written, __doc__=_about(kind), kind=(tag, ...)))
+        # what it is for is said at the top of the kind's module
+        about = getattr(sys.modules.get(f"{PACKAGE}.{name}"), "__doc__", "") or kind.written.__doc__
+        models.append(create_model(f"{name} exhibit", __base__=kind.written, __doc__=about, kind=(tag, ...)))
     union: Any = models[0]
     for model in models[1:]:
         union |= model
     return Annotated[union, Field(discriminator="kind"), Kinds("a kind of exhibit")]
-
-
-def _about(kind: Kind) -> str:
-    """The first sentence on a kind's module."""
-    import sys
-
-    return (sys.modules[kind.layout.__module__].__doc__ or "").strip()
 
 
 @lru_cache(maxsize=4)

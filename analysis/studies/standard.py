@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.documents import Document, Location
-from analysis.studies.records import Study
+from analysis.studies.records import TIMES, Study
 
 STANDARD = "standard"
 #: Years before and after adoption that an event study shows, where the panel has them.
@@ -27,7 +27,7 @@ def standard(study: Study) -> dict[str, Any]:
         "table_1": {
             "kind": "descriptive",
             "title": {"en": "Descriptive statistics", "zh": "描述性统计"},
-            "variables": [*outcomes, study.treatment, *study.controls],
+            "variables": [*outcomes, study.treatment, *(name for name in study.controls if TIMES not in name)],
         },
         "table_2": {
             "kind": "regression",

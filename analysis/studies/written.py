@@ -172,8 +172,8 @@ def values_not_held(column: str, values: Collection[str | float], info: Validati
 class BothLanguages(Strict):
     """A text in English and Chinese; a plain text stands for both."""
 
-    en: Text
-    zh: Text | None = None
+    en: Text = Field(description="English.")
+    zh: Text | None = Field(default=None, description="Chinese; the English text when this is off.")
 
     @model_validator(mode="before")
     @classmethod
@@ -200,30 +200,43 @@ def label_of(written: BothLanguages | None, name: str) -> Label:
 class Paper(Strict):
     """The paper that stands behind a study."""
 
-    citation: Text
-    doi: Text | None = None
+    citation: Text = Field(description="As in a list of references.")
+    doi: Text | None = Field(default=None, description="Without https://doi.org/.")
 
 
 class Sample(Strict):
     """Which rows the panel has."""
 
-    cities: Annotated[str, Word("a 0/1 column of data/reference/cities.csv", of=("flags",))]
-    years: Years
+    cities: Annotated[str, Word("a 0/1 column of data/reference/cities.csv", of=("flags",))] = Field(
+        description="A 0/1 column of data/reference/cities.csv."
+    )
+    years: Years = Field(description="First and last.")
 
 
 class WrittenEfficiency(Strict):
     """A score of efficiency: columns of panels.city_year and options of `analysis.efficiency.super_sbm`."""
 
-    inputs: CityYearColumns
-    outputs: CityYearColumns
-    bad_outputs: CityYearColumns = ()
-    label: BothLanguages | None = None
-    frontier: Annotated[str, Word("one of contemporaneous, global", ("contemporaneous", "global"))] = "contemporaneous"
-    returns: Annotated[str, Word("one of crs, vrs", ("crs", "vrs"))] = "crs"
-    orientation: Annotated[str, Word("one of none, input, output", ("none", "input", "output"))] = "none"
-    objective: Annotated[str, Word("one of slack, bad_as_input", ("slack", "bad_as_input"))] = "slack"
-    interpolate: Interpolate = "linear"
-    max_gap: MaximumGap | None = None
+    inputs: CityYearColumns = Field(description="What is used.")
+    outputs: CityYearColumns = Field(description="What is made.")
+    bad_outputs: CityYearColumns = Field(default=(), description="What is made and not wanted.")
+    label: BothLanguages | None = Field(default=None, description="What tables call it.")
+    frontier: Annotated[str, Word("one of contemporaneous, global", ("contemporaneous", "global"))] = Field(
+        default="contemporaneous",
+        description="Of each year, or of all years together; the other one is kept as `<name>_<frontier>`.",
+    )
+    returns: Annotated[str, Word("one of crs, vrs", ("crs", "vrs"))] = Field(
+        default="crs", description="Constant or variable returns to scale."
+    )
+    orientation: Annotated[str, Word("one of none, input, output", ("none", "input", "output"))] = Field(
+        default="none", description="Which slacks count."
+    )
+    objective: Annotated[str, Word("one of slack, bad_as_input", ("slack", "bad_as_input"))] = Field(
+        default="slack", description="How bad outputs enter."
+    )
+    interpolate: Interpolate = Field(
+        default="linear", description="How gaps of inputs and outputs are filled before scoring."
+    )
+    max_gap: MaximumGap | None = Field(default=None, description="Longest gap in years that is filled; null: any.")
 
     def record(self, name: str) -> EfficiencySpecification:
         """What the study calls ``name``."""
@@ -234,10 +247,10 @@ class WrittenEfficiency(Strict):
 class WrittenVariable(Strict):
     """A column of the panel. What is done to its values is done in the order of the keys below."""
 
-    name: ColumnName
-    role: Role
-    label: BothLanguages | None = None
-    unit: Text | None = None
+    name: ColumnName = Field(description="Its name in the panel and in the rest of the file.")
+    role: Role = Field(description="What it is for.")
+    label: BothLanguages | None = Field(default=None, description="What tables call it.")
+    unit: Text | None = Field(default=None, description="That of its source, logged or not, when this is off.")
     source: Annotated[
         str | None, Word("a column of panels.city_year or a score of the study", of=("columns", "scores"))
     ] = Field(default=None, alias="from", description="Column of panels.city_year or score that it is drawn from.")
@@ -328,10 +341,12 @@ Scopes = Annotated[tuple[Text, ...], Different(), AfterValidator(_scopes_exist)]
 class WrittenPolicy(Strict):
     """A policy beside the studied one: a 0/1 column of the panel, 1 from a city's year of adoption on."""
 
-    name: ColumnName
-    policy: Policy
-    scope: Scopes = ()
-    label: BothLanguages | None = None
+    name: ColumnName = Field(description="Name of the 0/1 column.")
+    policy: Policy = Field(description="List of its cities.")
+    scope: Scopes = Field(
+        default=(), description="Words of the list's column `scope` that count; all of them when this is off."
+    )
+    label: BothLanguages | None = Field(default=None, description="What tables call it.")
 
     def record(self, to_check: tuple[int, int]) -> OtherPolicy:
         """The policy, and how many entries of its list are still to be checked of how many."""
@@ -344,13 +359,17 @@ GroupColumn = Annotated[str, Word(VARIABLE, of=("group_columns",))]
 class WrittenGroup(Strict):
     """A split of the cities in two by exactly one of the rules."""
 
-    name: ColumnName
-    label: BothLanguages | None = None
-    above_mean: GroupColumn | None = None
-    at_least: dict[GroupColumn, Annotated[float, Between(-1e15, 1e15)]] | None = None
-    ever: GroupColumn | None = None
+    name: ColumnName = Field(description="Name of the 0/1 column.")
+    label: BothLanguages | None = Field(default=None, description="What tables call it.")
+    above_mean: GroupColumn | None = Field(
+        default=None, description="1 where the city's mean of this column is above the panel's."
+    )
+    at_least: dict[GroupColumn, Annotated[float, Between(-1e15, 1e15)]] | None = Field(
+        default=None, description="1 where the city's mean of a column is so much or more, as in {population: 100}."
+    )
+    ever: GroupColumn | None = Field(default=None, description="1 where this column is not zero in some year.")
     any_of: dict[Annotated[str, Word("a column of data/reference/cities.csv", of=("city_columns",))], Values] | None = (
-        None
+        Field(default=(None), description="1 where a column of cities.csv has one of these values.")
     )
 
     @model_validator(mode="after")
@@ -390,9 +409,13 @@ _RULES = ("above_mean", "at_least", "ever", "any_of")
 
 
 class _WrittenMatrix(Strict):
-    label: BothLanguages | None = None
-    normalise: Annotated[str, Word("a way to normalise", ("row", "spectral", "none"))] = "row"
-    islands: Annotated[str, Word("a rule for islands", ("nearest", "error"))] = "nearest"
+    label: BothLanguages | None = Field(default=None, description="What tables call it.")
+    normalise: Annotated[str, Word("a way to normalise", ("row", "spectral", "none"))] = Field(
+        default="row", description="Rows divided by their sums, all by the largest eigenvalue, or left."
+    )
+    islands: Annotated[str, Word("a rule for islands", ("nearest", "error"))] = Field(
+        default="nearest", description="What a city without a neighbour gets: a link with the nearest one, or an error."
+    )
 
     def record(self, name: str, variables: Collection[Variable]) -> Matrix:
         """What the study calls ``name``; of a nested matrix, whether its sizes are in logs."""
@@ -411,18 +434,22 @@ class InverseDistance(_WrittenMatrix):
     """Distance between seats of government to the power of minus ``power``, zero beyond ``cutoff_km``."""
 
     kind: Literal["inverse_distance"]
-    power: Annotated[float, Between(1e-3, 10)] = 1.0
-    cutoff_km: Annotated[float, Between(1, 20_000)] | None = None
+    power: Annotated[float, Between(1e-3, 10)] = Field(default=1.0, description="Of the distance.")
+    cutoff_km: Annotated[float, Between(1, 20_000)] | None = Field(
+        default=None, description="Beyond which weights are zero; null: none."
+    )
 
 
 class EconomicNested(_WrittenMatrix):
     """Inverse distance times the neighbour's size: the mean of ``variable`` over ``years``."""
 
     kind: Literal["economic_nested"]
-    power: Annotated[float, Between(1e-3, 10)] = 1.0
-    cutoff_km: Annotated[float, Between(1, 20_000)] | None = None
-    variable: Annotated[str, Word(VARIABLE, of=("measured",))]
-    years: Years
+    power: Annotated[float, Between(1e-3, 10)] = Field(default=1.0, description="Of the distance.")
+    cutoff_km: Annotated[float, Between(1, 20_000)] | None = Field(
+        default=None, description="Beyond which weights are zero; null: none."
+    )
+    variable: Annotated[str, Word(VARIABLE, of=("measured",))] = Field(description="Size of a city.")
+    years: Years = Field(description="Over which sizes are averaged.")
 
     @field_validator("years")
     @classmethod
@@ -448,32 +475,57 @@ def _standard(value: Any) -> Any:
 class WrittenStudy(Strict):
     """A study. Keys are read in this order, so that a part may name what stands above it."""
 
-    study: Annotated[Name, AfterValidator(_is_free(PANEL_TABLES))]
-    title: BothLanguages
-    paper: Paper | None = None
-    note: BothLanguages | None = None
-    policy: Policy
-    policy_scope: Scopes = ()
-    treatment: ColumnName
-    treatment_label: BothLanguages | None = None
-    sample: Sample
-    other_panels: dict[str, Years] = Field(default_factory=dict)
-    interpolate: Interpolate = "none"
-    max_gap: MaximumGap | None = None
-    winsorize: Quantiles | None = None
-    efficiency: dict[Name, WrittenEfficiency] = Field(default_factory=dict, validate_default=True)
-    variables: tuple[WrittenVariable, ...]
-    policies: tuple[WrittenPolicy, ...] = Field(default=(), validate_default=True)
-    groups: tuple[WrittenGroup, ...] = Field(default=(), validate_default=True)
-    weights: dict[str, WrittenMatrix] = Field(default_factory=dict)
-    outcomes: StudyColumns
-    controls: Controls
+    study: Annotated[Name, AfterValidator(_is_free(PANEL_TABLES))] = Field(
+        description="Name of the file; it becomes a table, a page and a group of assets."
+    )
+    title: BothLanguages = Field(description="Shown on every page.")
+    paper: Paper | None = Field(default=None, description="The paper that stands behind the study.")
+    note: BothLanguages | None = Field(default=None, description="Shown below the title.")
+    policy: Policy = Field(
+        description="List of pilot cities: a file of data/policies or of policies/ in the own folder."
+    )
+    policy_scope: Scopes = Field(
+        default=(), description="Words of the list's column `scope` that count; all of them when this is off."
+    )
+    treatment: ColumnName = Field(description="Name of the 0/1 column: 1 from a city's year of adoption on.")
+    treatment_label: BothLanguages | None = Field(default=None, description="What tables call it.")
+    sample: Sample = Field(description="Cities and years of the panel.")
+    other_panels: dict[str, Years] = Field(
+        description="Panels of the same study over other years: `<study>_<word>`: [first, last].", default_factory=dict
+    )
+    interpolate: Interpolate = Field(
+        default="none",
+        description="How gaps inside a city's series are filled, of every variable that does not say otherwise.",
+    )
+    max_gap: MaximumGap | None = Field(default=None, description="Longest gap in years that is filled; null: any.")
+    winsorize: Quantiles | None = Field(
+        default=None, description="Quantiles to which tails are pulled in; null: they are left."
+    )
+    efficiency: dict[Name, WrittenEfficiency] = Field(
+        description="Scores by name, which variables may be drawn from.", default_factory=dict, validate_default=True
+    )
+    variables: tuple[WrittenVariable, ...] = Field(description="Columns of the panel.")
+    policies: tuple[WrittenPolicy, ...] = Field(
+        description="Policies beside the studied one, as 0/1 columns.", default=(), validate_default=True
+    )
+    groups: tuple[WrittenGroup, ...] = Field(
+        description="Splits of the cities in two, for interactions, comparisons and conditions.",
+        default=(),
+        validate_default=True,
+    )
+    weights: dict[str, WrittenMatrix] = Field(description="Spatial weights by name.", default_factory=dict)
+    outcomes: StudyColumns = Field(description="Variables that the study is about.")
+    controls: Controls = Field(
+        description="On the right of every equation; `slope x trend` and `slope x year` multiply a trait by time."
+    )
     controls_lag: Annotated[int, Between(0, 50)] = Field(
         default=0, description="Every control that is a variable enters with its value of so many years before."
     )
-    fixed_effects: Effects
-    cluster: Effects
-    exhibits: Annotated[dict[str, Any], BeforeValidator(_standard)]
+    fixed_effects: Effects = Field(description="`unit` is the city, `time` the year; `province x year` interacts two.")
+    cluster: Effects = Field(description="What standard errors are clustered by.")
+    exhibits: Annotated[dict[str, Any], BeforeValidator(_standard)] = Field(
+        description="Every table and figure by name, in the order of the page; `standard`: the usual ones."
+    )
 
     @field_validator("other_panels")
     @classmethod

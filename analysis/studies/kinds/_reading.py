@@ -62,8 +62,8 @@ class WrittenExhibit(Strict):
     #: The method of columns that name none, and whether they may.
     method_of_columns: ClassVar[str] = "two_way"
 
-    title: BothLanguages | None = None
-    note: BothLanguages | None = None
+    title: BothLanguages | None = Field(default=None, description="Shown above it.")
+    note: BothLanguages | None = Field(default=None, description="Shown below it.")
     published: Annotated[str, Word("an exhibit of published/<study>.yaml", of=("published",))] | None = Field(
         default=None, description="The exhibit of the paper, whose printed figures stand beside those estimated."
     )
@@ -97,10 +97,10 @@ Condition = Annotated[
 class WrittenSubsample(Strict):
     """Rows that an estimate keeps."""
 
-    years: Years | None = None
+    years: Years | None = Field(default=None, description="First and last.")
     exclude_cities: Annotated[
         tuple[Annotated[str, Word("a city of data/reference/cities.csv", of=("cities",))], ...], Different()
-    ] = ()
+    ] = Field(default=(), description="Six-digit codes.")
     where: dict[Condition, Values] = Field(default_factory=dict, description="Column: a value, or a list of values.")
 
     @field_validator("where")
@@ -125,14 +125,16 @@ class WrittenSubsample(Strict):
 class Choices(Strict):
     """What a column or a baseline may choose in the place of the study's choice."""
 
-    controls: Controls | None = None
-    fixed_effects: Effects | None = None
-    cluster: Effects | None = None
-    sample: WrittenSubsample | None = None
-    panel: Annotated[str, Word("one of the study's other_panels", of=("other_panels",))] | None = None
+    controls: Controls | None = Field(default=None, description="In the place of the study's.")
+    fixed_effects: Effects | None = Field(default=None, description="In the place of the study's.")
+    cluster: Effects | None = Field(default=None, description="In the place of the study's.")
+    sample: WrittenSubsample | None = Field(default=None, description="Rows that are kept.")
+    panel: Annotated[str, Word("one of the study's other_panels", of=("other_panels",))] | None = Field(
+        default=None, description="Another panel of the study."
+    )
     weights: (
         Annotated[tuple[Annotated[str, Word("one of the study's weights", of=("weights",))], ...], OneOrMore()] | None
-    ) = None
+    ) = Field(default=None, description="Spatial weights; several stand side by side in `moran`.")
 
     def chosen(self, model: Model, study: Study) -> Model:
         """The model with every choice that is stated replaced."""
@@ -159,7 +161,7 @@ def options_of(method: str) -> type[Strict]:
 class MethodChoices(Choices):
     """Choices where the method is that of the kind."""
 
-    outcome: StudyColumn | None = None
+    outcome: StudyColumn | None = Field(default=None, description="What is explained.")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the method.")
 
     @model_validator(mode="before")
@@ -189,7 +191,9 @@ class MethodChoices(Choices):
 class AnyMethodChoices(MethodChoices):
     """Choices where the method is one of them."""
 
-    method: Annotated[str, Word("a method", tuple(METHODS))] | None = None
+    method: Annotated[str, Word("a method", tuple(METHODS))] | None = Field(
+        default=None, description="How it is estimated."
+    )
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -214,7 +218,7 @@ class AnyMethodChoices(MethodChoices):
 class WrittenInteraction(Strict):
     """Treatment times a group, under a name of its own."""
 
-    name: Text
+    name: Text = Field(description="Name of the product.")
     group: Annotated[str, Word("a group of this study", of=("groups",))] = Field(alias="with")
     main_effect: Flag = Field(default=True, description="Whether the treatment itself stands beside it.")
 
@@ -231,15 +235,19 @@ _DROPPED = {"anyOf": [{"const": "all controls"}, {"type": "array", "items": {"ty
 class Changes(Strict):
     """What a column changes of the baseline."""
 
-    label: Text
-    heading: BothLanguages | None = None
+    label: Text = Field(description="Name of the column, as the paper prints it.")
+    heading: BothLanguages | None = Field(default=None, description="What a table prints above it.")
     drop: Annotated[Any, BeforeValidator(_dropped), WithJsonSchema(_DROPPED)] = Field(
         default=(), description="Controls that are left out, or `all controls`."
     )
-    add: StudyColumns = ()
-    replace_outcome: StudyColumn | None = None
-    anticipation: tuple[Annotated[int, Between(1, 50)], ...] = ()
-    interaction: WrittenInteraction | None = None
+    add: StudyColumns = Field(default=(), description="Variables added to the controls.")
+    replace_outcome: StudyColumn | None = Field(
+        default=None, description="Another outcome in the place of the one named."
+    )
+    anticipation: tuple[Annotated[int, Between(1, 50)], ...] = Field(
+        default=(), description="Years by which the treatment is advanced, each a regressor of its own beside it."
+    )
+    interaction: WrittenInteraction | None = Field(default=None, description="The treatment times a group.")
 
     def changed(self, model: Model, study: Study) -> Model:
         """The model with controls dropped and added, the outcome replaced, and regressors made from the treatment."""
@@ -281,8 +289,8 @@ class Column(AnyMethodChoices, MethodColumn):
 class WrittenTable(WrittenExhibit):
     """A baseline, and columns that differ from it by what they state."""
 
-    baseline: MethodChoices = Field(default_factory=MethodChoices)
-    columns: tuple[MethodColumn, ...]
+    baseline: MethodChoices = Field(description="What all columns share.", default_factory=MethodChoices)
+    columns: tuple[MethodColumn, ...] = Field(description="One a model.")
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -322,8 +330,8 @@ class WrittenTable(WrittenExhibit):
 class WrittenOutcomes(WrittenExhibit):
     """The same for each of several outcomes."""
 
-    baseline: Choices = Field(default_factory=Choices)
-    outcomes: StudyColumns
+    baseline: Choices = Field(description="What all outcomes share.", default_factory=Choices)
+    outcomes: StudyColumns = Field(description="One series or row a variable.")
 
 
 def of_one_method(method: str) -> type[WrittenTable]:

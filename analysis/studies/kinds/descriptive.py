@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from analysis.documents import Different, Word
 from analysis.printing.table import Content, Line, Panel, Reasons, number
@@ -25,7 +26,9 @@ STATISTICS = ("obs", "mean", "sd", "min", "max")
 class Written(WrittenExhibit):
     """Descriptive statistics."""
 
-    variables: Annotated[tuple[Annotated[str, Word(VARIABLE, of=("described",))], ...], Different()]
+    variables: Annotated[tuple[Annotated[str, Word(VARIABLE, of=("described",))], ...], Different()] = Field(
+        description="In order; the treatment too."
+    )
 
     def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
         return replace(common, variables=self.variables)

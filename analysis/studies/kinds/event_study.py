@@ -30,9 +30,9 @@ class Written(WrittenOutcomes):
     """A series for each outcome and base: the base of the paper first, then those to show ``beside`` it."""
 
     base: Period = Field(description="The year that the others are compared with, in years since adoption.")
-    leads: Annotated[int, Between(0, 50)]
-    lags: Annotated[int, Between(0, 50)]
-    beside: tuple[Period, ...] = ()
+    leads: Annotated[int, Between(0, 50)] = Field(description="Years before adoption.")
+    lags: Annotated[int, Between(0, 50)] = Field(description="Years after adoption.")
+    beside: tuple[Period, ...] = Field(default=(), description="Further base years, each a series of its own.")
 
     def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
         bases = [self.base, *self.beside]

@@ -23,8 +23,12 @@ from analysis.studies.written import VARIABLE, Flag
 class Comparison(Strict):
     """A test of equal effects between groups, for each outcome of the table."""
 
-    by: Annotated[str, Word("a group or a column of cities.csv", of=("groups", "city_columns"))]
-    permutations: Annotated[int, Between(0, 100_000)] = 0
+    by: Annotated[str, Word("a group or a column of cities.csv", of=("groups", "city_columns"))] = Field(
+        description="What tells the groups apart."
+    )
+    permutations: Annotated[int, Between(0, 100_000)] = Field(
+        default=0, description="Draws of a permutation test beside the clustered one."
+    )
 
 
 def _shown(value: Any) -> Any:
@@ -39,13 +43,15 @@ _SHOWN = {"anyOf": [{"enum": ["treatment", "all"]}, {"type": "array", "items": {
 class Written(WrittenTable):
     """A column an estimate."""
 
-    baseline: AnyMethodChoices = Field(default_factory=AnyMethodChoices)
-    columns: tuple[Column, ...]
+    baseline: AnyMethodChoices = Field(description="What all columns share.", default_factory=AnyMethodChoices)
+    columns: tuple[Column, ...] = Field(description="One a model.")
     show: Annotated[Any, BeforeValidator(_shown), WithJsonSchema(_SHOWN)] = Field(
         default="treatment", description="Terms printed one by one: the treatment's, all, or those listed."
     )
     constant: Flag = Field(default=False, description="Whether the constant is printed.")
-    compare: Comparison | None = None
+    compare: Comparison | None = Field(
+        default=None, description="A test of equal effects between groups, below the table."
+    )
 
     def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
         models = self.models(study)
