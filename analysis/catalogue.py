@@ -27,7 +27,7 @@ FOLDER = ROOT / "data" / "catalogue"
 #: The dbt models whose columns formulas may name beside indicators, and what their descriptions declare.
 INTERMEDIATE = ROOT / "dbt" / "models" / "intermediate"
 INDICATORS, VARIABLES = "indicators.csv", "variables.yaml"
-#: Columns of indicators.csv; a file of one's own needs the first two.
+#: Columns of indicators.csv, of which one of one's own needs the first two; `synonyms` may stand behind them.
 INDICATOR_COLUMNS = ("indicator", "unit", "merge", "jump", "whole", "label_en", "label_zh")
 #: Keys of a column's meta in dbt/models that say where its values come from.
 KINDS = ("formula", "entropy", "records", "committed")
@@ -51,6 +51,8 @@ class Indicator:
     label_en: str
     label_zh: str
     place: str
+    #: Other names under which files hold it.
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,10 @@ def _indicator(row: Mapping[str | Any, str | Any], place: str) -> Indicator:
         raise ValueError(f"{place}, column 'jump': expected a number, found {cells['jump']!r}.") from None
     label = cells["label_en"] or name
     whole = cells["whole"] or None
-    return Indicator(name, unit, cells["merge"] or "none", jump, whole, label, cells["label_zh"] or label, place)
+    synonyms = tuple(one.strip() for one in (row.get("synonyms") or "").split("|") if one.strip())
+    return Indicator(
+        name, unit, cells["merge"] or "none", jump, whole, label, cells["label_zh"] or label, place, synonyms
+    )
 
 
 def _shown(path: Path) -> str:

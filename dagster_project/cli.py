@@ -19,6 +19,8 @@ COMMANDS = (
     "sql",
     "query",
     "sources",
+    "read",
+    "adopt",
     "trace",
     "audit",
     "new-study",

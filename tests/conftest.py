@@ -43,6 +43,12 @@ def real() -> Callable[[str], Path]:
     return _optional_folder("PILOTCITY_REAL", "../shared/real")
 
 
+@pytest.fixture(scope="session")
+def cases() -> Callable[[str], Path]:
+    """Locates a folder of small files of known content, each hard in one way; skips the test where it is absent."""
+    return _optional_folder("PILOTCITY_CASES", "../shared/cases")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one ``xdist_group`` go to one worker: xdist 3.8 names the group where pytest 9.2 no longer looks."""

@@ -238,7 +238,7 @@ def _stata(path: Path, content: bytes, sheet: str | None) -> Table:
         frame = reader.read()
         told, values = reader.variable_labels(), reader.value_labels()
         held = dict(zip(reader._varlist, reader._lbllist, strict=True))
-    decode = _decoder(frame, told, values)
+    decode = stata_decoder(frame, told, values)
     frame = frame.rename(columns=decode)
     for name in frame.columns:
         if _is_text(frame[name]):
@@ -256,7 +256,7 @@ def _stata(path: Path, content: bytes, sheet: str | None) -> Table:
     )
 
 
-def _decoder(
+def stata_decoder(
     frame: pd.DataFrame, told: Mapping[str, str], values: Mapping[str, Mapping[Any, str]]
 ) -> Callable[[str], str]:
     """What turns text that was read as Latin-1 into what it was, judged on all of the file's text."""

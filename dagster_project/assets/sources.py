@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,6 +12,7 @@ from dagster_project.assets import years
 from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts
+from dagster_project.ingest import tables as raw_tables
 from dagster_project.ingest.contracts import Contract
 from dagster_project.ingest.refresh import refresh, table_of
 from dagster_project.paths import CATALOGUE, POLICIES, REFERENCE, ROOT, SAMPLES, Paths
@@ -188,17 +188,10 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
         pool=WAREHOUSE_POOL,
     )
     def assets() -> Iterator[dg.MaterializeResult]:
-        tables = {name: _table(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
+        tables = {name: raw_tables.committed(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
         catalogue = overlay.catalogue(paths)
         tables["indicators"] = catalogue.indicators_table()
-        tables["contract_columns"] = pd.DataFrame(
-            [
-                (contract.source, indicator, contract.priority, *(column.range or (None, None)))
-                for contract in found.values()
-                for indicator, column in contracts.indicators_of(contract)
-            ],
-            columns=["source", "indicator", "priority", "low", "high"],
-        ).astype({"low": float, "high": float})
+        tables["contract_columns"] = raw_tables.contract_columns(found.values())
         tables["patent_kinds"] = pd.DataFrame(
             [
                 (contract.source, text, kind)
@@ -277,13 +270,6 @@ def _look(connection: "duckdb.DuckDBPyConnection", table: str, source: str) -> d
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(column[0], column[1]) for column in columns]),
         "preview": dg.MetadataValue.md(head.to_markdown(index=False) if len(head) else "no row yet"),
     }
-
-
-def _table(path: Path, numbers: list[str]) -> pd.DataFrame:
-    """A committed CSV as text, empty cells as null, the named columns as numbers."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame = frame.mask(frame == "")
-    return frame.assign(**{column: pd.to_numeric(frame[column]) for column in numbers})
 
 
 def _replace(

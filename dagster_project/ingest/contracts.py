@@ -185,6 +185,7 @@ class Column(FromColumn):
 class Table(Strict):
     """A layout of sheet: which sheets have it, where the header is, what its columns mean.
 
+    ``title`` is a pattern that must fit the text above the header, where tables of one sheet differ in that alone.
     Without ``header_rows`` the header is found by its text, wherever it stands and as often as it stands there, over
     ``header_levels`` rows. Where ``keys.indicator`` names the indicator in the row, the ``header`` of a column is what
     stands there, and ``value`` is the column of numbers. ``where`` keeps rows by what stands under a header;
@@ -192,6 +193,7 @@ class Table(Strict):
     """
 
     sheets: list[str] = Field(default=["*"])
+    title: str = ""
     header_rows: list[int] | None = Field(default=None, min_length=1)
     header_levels: int = Field(default=1, ge=1, le=4)
     keys: Keys
@@ -221,6 +223,11 @@ class Table(Strict):
                     raise ValueError(f"the {name} comes from headers: each header here needs {{{name}}} in its place")
         return self
 
+    @field_validator("title")
+    @classmethod
+    def _is_pattern(cls, title: str) -> str:
+        return _pattern(title).pattern
+
     @field_validator("skip")
     @classmethod
     def _compile(cls, patterns: list[str]) -> list[str]:
@@ -231,12 +238,12 @@ class Contract(Strict):
     """A source, as data/contracts/<source>.yaml states it."""
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Literal["yearbook", "patents", "cases"]
-    title: Label
-    publisher: str
-    covers: str
-    licence: str
-    obtain: str
+    kind: Literal["yearbook", "patents", "cases"] = "yearbook"
+    title: Label = Label(en="")
+    publisher: str = ""
+    covers: str = ""
+    licence: str = ""
+    obtain: str = ""
     files: list[str] = Field(min_length=1)
     priority: int = 50
     encoding: str | None = None
@@ -297,7 +304,10 @@ def load(path: Path) -> Contract:
     contract = validate(Contract, document, error=ContractError)
     if contract.kind == "yearbook" and not contract.tables:
         raise ContractError(Fault(path.name, 0, "", "a yearbook contract needs `tables`."))
-    return contract.model_copy(update={"path": path, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+    title = contract.title if contract.title.en else Label(en=contract.source)
+    return contract.model_copy(
+        update={"title": title, "path": path, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    )
 
 
 def contract_schema(indicators: Collection[str]) -> dict[str, Any]:

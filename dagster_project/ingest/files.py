@@ -1,12 +1,18 @@
-"""Any tabular file as sheets of cells: xlsx, xls, csv (UTF-8 or GB18030), dta, parquet. Knows nothing of contracts."""
+"""Any tabular file as sheets of cells, by what is in it and not by its name: workbooks (xlsx, xls, ods), text with any
+separator (UTF-8, GB18030, UTF-16), HTML tables, dta, sav, parquet, zip archives of these. Knows nothing of contracts.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import re
+import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +36,26 @@ MOST_SET_ASIDE = 10_000
 MEMORY_BOUND = 4 * 1024**3
 #: No more than so many bytes come of one: the bound of the format (RFC 1951).
 DEFLATE_RATIO = 1032
-SUFFIXES = {".xlsx", ".xlsm", ".xls", ".csv", ".dta", ".parquet"}
+SUFFIXES = {
+    ".xlsx",
+    ".xlsm",
+    ".xls",
+    ".ods",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".html",
+    ".htm",
+    ".dta",
+    ".sav",
+    ".parquet",
+    ".zip",
+}
+SEPARATORS = ",;\t|"
+#: Files of an archive that are read; more is no bundle of tables.
+MOST_MEMBERS = 200
+#: Lines by which the separator is told.
+LOOK_AT = 100
 
 
 @dataclass(frozen=True)
@@ -55,15 +80,41 @@ def open_sheets(path: Path, encoding: str | None = None) -> list[Sheet]:
     """The sheets of a file. Raises UnreadableFile."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UnreadableFile(f"has the suffix {suffix!r}, which no reader knows (xlsx, xls, csv, dta, parquet do)")
+        known = ", ".join(sorted(one[1:] for one in SUFFIXES))
+        raise UnreadableFile(f"has the suffix {suffix!r}, which no reader knows ({known} do)")
     with _refusing(suffix):
-        if suffix == ".csv":
-            sheets = [_csv(path, encoding)]
-        elif suffix in {".dta", ".parquet"}:
-            sheets = [_frame(path)]
-        else:
-            sheets = _workbook(path)
+        sheets = _reader(path, suffix)(path, encoding)
     return [replace(sheet, rows=partial(_guarded, sheet.rows, suffix)) for sheet in sheets]
+
+
+def _reader(path: Path, suffix: str) -> Callable[[Path, str | None], list[Sheet]]:
+    """Which reader a file's first bytes ask for: tables are often renamed, above all to xls."""
+    with path.open("rb") as stream:
+        start = stream.read(2048)
+    if start.startswith(b"PK\x03\x04") and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+        return _workbook if names & {"xl/workbook.xml", "xl/workbook.bin", "content.xml"} else _archive
+    if start.startswith(b"PAR1"):
+        return _parquet
+    if start.startswith((b"$FL2", b"$FL3")):
+        return _spss
+    if start.startswith(b"<stata_dta>") or (suffix == ".dta" and start[:1] and 102 <= start[0] <= 115):
+        return _stata
+    if re.match(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html|<table|<meta|<head|<body)", start, re.IGNORECASE):
+        return _html
+    if start.startswith(b"\xd0\xcf\x11\xe0") or suffix in {".xlsx", ".xlsm", ".ods"}:
+        return _workbook
+    # a damaged binary is no text, whatever it is named; UTF-16 is full of NUL
+    if suffix in {".xls", ".dta", ".sav", ".parquet", ".zip"} and not _is_text(start):
+        return {".xls": _workbook, ".dta": _stata, ".sav": _spss, ".parquet": _parquet, ".zip": _archive}[suffix]
+    return _text
+
+
+def _is_text(start: bytes) -> bool:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return bool(start) and not any(byte < 9 or 13 < byte < 32 for byte in start) and any(b in start for b in b",;\t|")
 
 
 @contextmanager
@@ -96,11 +147,13 @@ def as_text(value: object) -> str:
     return str(value)
 
 
-def _csv(path: Path, encoding: str | None) -> Sheet:
+def _text(path: Path, encoding: str | None) -> list[Sheet]:
     if path.stat().st_size > MAXIMUM_TEXT_BYTES:
         raise UnreadableFile(
             f"is larger than {MAXIMUM_TEXT_BYTES / 1024**2:.0f} MiB, more than a yearbook's table may be"
         )
+    name = encoding or _marked(path)
+    separator = _separator(path, name)
     set_aside: list[text.Row] = []
 
     def rows() -> Iterator[list[str]]:
@@ -108,7 +161,7 @@ def _csv(path: Path, encoding: str | None) -> Sheet:
         cells = 0
         once: dict[str, str] = {}  # names and years that repeat are held once
         with path.open("rb") as stream:
-            for row in text.read(stream, encoding):
+            for row in text.read(stream, name, separator):
                 cells += len(row.cells)
                 if cells > MOST_TEXT_CELLS:
                     raise UnreadableFile(f"has more than {MOST_TEXT_CELLS:,} cells, more than a yearbook's table may")
@@ -126,7 +179,106 @@ def _csv(path: Path, encoding: str | None) -> Sheet:
                 yield [once.setdefault(cell, cell) for cell in row.cells]
 
     next(rows(), None)  # what is no text at all is said when the file is opened
-    return Sheet("", rows, set_aside=set_aside)
+    return [Sheet("", rows, set_aside=set_aside)]
+
+
+def _marked(path: Path) -> str | None:
+    """UTF-16 where a mark says so, or where every second byte of the start is NUL."""
+    with path.open("rb") as stream:
+        start = stream.read(400)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    half = len(start) // 2
+    if half > 8 and start[1::2].count(0) > half * 0.3 and not start[::2].count(0):
+        return "utf-16-le"
+    return "utf-16-be" if half > 8 and start[::2].count(0) > half * 0.3 and not start[1::2].count(0) else None
+
+
+def _separator(path: Path, encoding: str | None) -> str:
+    """What separates the cells: the separator that stands equally often in most of the first lines."""
+    lines: list[str] = []
+    # a fault further on is told when the rows are read
+    with path.open("rb") as stream, suppress(UnreadableFile):
+        for line in text.lines(stream, encoding):
+            if line.text.strip():
+                lines.append(re.sub(r'"[^"]*"', "", line.text))
+            if len(lines) == LOOK_AT:
+                break
+    rated: dict[str, tuple[float, int]] = {}
+    for separator in SEPARATORS:
+        counts = Counter(line.count(separator) for line in lines if separator in line)
+        if counts:
+            often, lines_alike = max(counts.items(), key=lambda found: (found[1], found[0]))
+            rated[separator] = (lines_alike / len(lines), often)
+    return max(rated, key=lambda separator: rated[separator], default=",")
+
+
+def _html(path: Path, encoding: str | None) -> list[Sheet]:
+    """Each table of a page: rows as `<tr>` count them, cells that span others merged."""
+    from lxml import html
+
+    content = path.read_bytes()
+    if not encoding and b"charset" not in content[:2048].lower():
+        encoding = text.detect(io.BytesIO(content))
+    page = html.document_fromstring(content, parser=html.HTMLParser(encoding=encoding, huge_tree=False))
+    return [_html_table(number, table) for number, table in enumerate(page.iter("table"), start=1)]
+
+
+def _html_table(number: int, table: Any) -> Sheet:
+    grid: dict[tuple[int, int], str] = {}
+    merged = []
+    lines = [line for line in table.iter("tr") if next(line.iterancestors("table")) is table]
+    for row, line in enumerate(lines):
+        column = 0
+        for cell in line.iterchildren("td", "th"):
+            while (row, column) in grid:
+                column += 1
+            down, across = (min(max(int(cell.get(span) or 1), 1), 1000) for span in ("rowspan", "colspan"))
+            for more, further in itertools.product(range(down), range(across)):
+                grid[row + more, column + further] = ""
+            grid[row, column] = " ".join(cell.text_content().split())
+            if down * across > 1:
+                merged.append((row, column, row + down - 1, column + across - 1))
+            column += across
+    width = max((column + 1 for _, column in grid), default=0)
+    rows = [[grid.get((row, column), "") for column in range(width)] for row in range(len(lines))]
+    return Sheet("" if number == 1 else f"table {number}", lambda: iter(rows), tuple(merged))
+
+
+def _archive(path: Path, encoding: str | None) -> list[Sheet]:
+    """The sheets of an archive's files, each behind its file's name."""
+    _refuse_bomb(path)
+    found: list[Sheet] = []
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and not Path(member.filename).name.startswith((".", "~$"))
+            and Path(member.filename).suffix.lower() in SUFFIXES - {".zip"}
+        ]  # fmt: skip
+        if not members:
+            raise UnreadableFile("is an archive that holds no table")
+        if len(members) > MOST_MEMBERS:
+            raise UnreadableFile(f"is an archive of {len(members):,} files, more than {MOST_MEMBERS}")
+        for number, member in enumerate(members):
+            name = _member_name(member)
+            inside = Path(folder) / f"{number}{Path(name).suffix.lower()}"
+            inside.write_bytes(archive.read(member))
+            for sheet in open_sheets(inside, encoding):
+                rows = list(sheet.rows())  # before the folder goes
+                label = f"{name}/{sheet.name}" if sheet.name else name
+                found.append(replace(sheet, name=label, rows=partial(iter, rows)))
+    return found
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """A file's name in an archive: before UTF-8 was marked, archives from Chinese systems held GB18030."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("gb18030")
+    except UnicodeError:
+        return member.filename
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -157,8 +309,7 @@ def _unpacked(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> int:
     return total
 
 
-def _workbook(path: Path) -> list[Sheet]:
-    """By its content, whatever the suffix says: workbooks are often renamed from xlsx to xls."""
+def _workbook(path: Path, encoding: str | None) -> list[Sheet]:
     if zipfile.is_zipfile(path):
         _refuse_bomb(path)
     try:
@@ -173,13 +324,68 @@ def _workbook(path: Path) -> list[Sheet]:
     return [sheet(*one) for one in found]
 
 
-def _frame(path: Path) -> Sheet:
-    content = io.BytesIO(path.read_bytes())  # a path would turn up in error messages
-    frame = pd.read_stata(content) if path.suffix.lower() == ".dta" else pd.read_parquet(content)
+def _stata(path: Path, encoding: str | None) -> list[Sheet]:
+    """A Stata file of any release; a labelled value is its label, a date names its day, month or quarter."""
+    import warnings
+
+    from pandas.io.stata import StataReader
+
+    from analysis.studies.table_file import stata_decoder
+
+    opened: Any = StataReader(io.BytesIO(path.read_bytes()), convert_categoricals=False, convert_dates=False)
+    with opened as reader, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = reader.read()
+        labels = reader.value_labels()
+        held = dict(zip(reader._varlist, reader._lbllist, strict=True))
+        formats = dict(zip(reader._varlist, reader._fmtlist, strict=True))
+    decode = stata_decoder(frame, reader.variable_labels(), labels)
+    columns = []
+    for name in frame.columns:
+        said = {float(code): decode(str(label)) for code, label in labels.get(held.get(name, ""), {}).items()}
+        dated = _stata_date(formats.get(name, ""))
+        columns.append([
+            decode(value).strip() if isinstance(value, str)
+            else said[float(value)] if said and value == value and float(value) in said
+            else dated(value) if dated and value == value
+            else as_text(value)
+            for value in frame[name].tolist()
+        ])  # fmt: skip
+    return [_columns([decode(str(name)) for name in frame.columns], columns)]
+
+
+def _stata_date(form: str) -> Callable[[Any], str] | None:
+    """How values of a Stata date format read; years are numbers already."""
+    kind = form[2:3] if form.startswith("%t") else "d" if form.startswith("%d") else ""
+    if kind in ("c", "C"):
+        return lambda value: str((pd.Timestamp(1960, 1, 1) + pd.Timedelta(milliseconds=value)).date())
+    if kind == "d":
+        return lambda value: str((pd.Timestamp(1960, 1, 1) + pd.Timedelta(days=value)).date())
+    parts = {"w": (52, "W"), "m": (12, "M"), "q": (4, "Q"), "h": (2, "H")}.get(kind)
+    return (lambda value: f"{1960 + int(value) // parts[0]}{parts[1]}{int(value) % parts[0] + 1}") if parts else None
+
+
+def _spss(path: Path, encoding: str | None) -> list[Sheet]:
+    import pyreadstat
+
+    frame, _ = pyreadstat.read_sav(path, apply_value_formats=True, formats_as_category=False, encoding=encoding)
+    names = [str(name) for name in frame.columns]
+    return [_columns(names, [[as_text(value) for value in frame[name].tolist()] for name in frame.columns])]
+
+
+def _parquet(path: Path, encoding: str | None) -> list[Sheet]:
+    frame = pd.read_parquet(io.BytesIO(path.read_bytes()))  # a path would turn up in error messages
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    names = [str(name) for name in frame.columns]
+    return [_columns(names, [[as_text(value) for value in frame[name].tolist()] for name in frame.columns])]
+
+
+def _columns(names: list[str], columns: list[list[str]]) -> Sheet:
+    """A sheet whose first row names its columns."""
 
     def rows() -> Iterator[list[str]]:
-        yield [str(column) for column in frame.columns]
-        for row in frame.itertuples(index=False):
-            yield [as_text(value) for value in row]
+        yield list(names)
+        yield from map(list, zip(*columns, strict=True))
 
     return Sheet("", rows)

@@ -151,11 +151,17 @@ def blocks(table: Table, grid: Grid, merged: Merged, sheet: str, file: str, unit
         spread = headers(grid, head, merged)
         for left, right in side_by_side(table, spread):
             found.append(_filled(Block(head, len(grid), left, right, spread), table, grid, sheet, file, units))
-    useful = [block for block in found if block.values]
+    useful = [block for block in found if block.values and re.search(table.title, title(grid, block))]
     for block in useful:
         below = (row for row in range(block.head[-1] + 1, len(grid)) if _begins_table(grid, row, block))
         block.bottom = next(below, len(grid))
     return useful or found[:1]
+
+
+def title(grid: Grid, block: Block) -> str:
+    """What stands in the three rows above a block's header."""
+    above = grid[max(0, block.head[0] - 3) : block.head[0]]
+    return " ".join(cell for row in above for cell in row[block.left : block.right] if cell)
 
 
 def _begins_table(grid: Grid, row: int, block: Block) -> bool:
@@ -259,9 +265,7 @@ def _filled(block: Block, table: Table, grid: Grid, sheet: str, file: str, units
             return next((loose[alias] for alias in map(clean, place.aliases) if alias in loose), [])
         return []
 
-    above = grid[max(0, block.head[0] - 3) : block.head[0]]
-    title = " ".join(cell for row in above for cell in row[block.left : block.right] if cell)
-    texts = {"file": PurePosixPath(file).name, "sheet": sheet, "title": title}
+    texts = {"file": PurePosixPath(file).name, "sheet": sheet, "title": title(grid, block)}
     needed = {"year", "city", "indicator"} | ({"code"} if table.keys.city is None else set())
     for name in KEYS:
         key = getattr(table.keys, name)

@@ -1,4 +1,4 @@
-"""What a workbook shows of a cell and its reader does not tell: percentages, and formulas without a stored result.
+"""What a workbook shows of a cell and its reader does not tell: percentages, errors, formulas without a result.
 
 A share of 0.452 that the sheet shows as 45.2% becomes the text "45.2%", a formula without a result its own text.
 """
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from lxml import etree
 
-#: "%" for a number shown as a percentage, else the formula that has no stored result.
+#: "%" for a number shown as a percentage, else the formula that has no stored result, or the error that it shows.
 Mark = str
 #: By sheet: (row, column), from 0.
 Marks = dict[str, dict[tuple[int, int], Mark]]
@@ -68,7 +68,11 @@ def _of_xlsx(archive: zipfile.ZipFile, names: set[str]) -> Marks:
         if part not in names:
             continue
         content = archive.read(part)
-        if b"<f" not in content and not any(b' s="%d"' % style in content for style in percent):
+        if (
+            b"<f" not in content
+            and b't="e"' not in content
+            and not any(b' s="%d"' % style in content for style in percent)
+        ):
             continue
         with archive.open(part) as stream:
             found[sheet.get("name", "")] = dict(_cells(stream, percent, unsure_of_zero))
@@ -107,6 +111,8 @@ def _cells(stream: IO[bytes], percent: set[int], unsure_of_zero: bool) -> Any:
         stored = element.findtext("{*}v") or ""
         if formula is not None and (stored == "" or (stored == "0" and unsure_of_zero)) and element.get("t") != "str":
             yield (row, column), f"={formula.text or ''}"
+        elif element.get("t") == "e":
+            yield (row, column), stored
         elif int(element.get("s", 0)) in percent and element.get("t", "n") == "n":
             yield (row, column), "%"
 
@@ -159,13 +165,14 @@ def _of_xls(path: Path) -> Marks:
     }
     found: Marks = {}
     for sheet in book.sheets():
-        cells = (
-            (row, column)
-            for row in range(sheet.nrows)
-            for column in range(sheet.row_len(row))
-            if sheet.cell_type(row, column) == xlrd.XL_CELL_NUMBER and sheet.cell_xf_index(row, column) in percent
-        )
-        found[sheet.name] = dict.fromkeys(cells, "%")
+        marked = found.setdefault(sheet.name, {})
+        for row in range(sheet.nrows):
+            for column in range(sheet.row_len(row)):
+                kind = sheet.cell_type(row, column)
+                if kind == xlrd.XL_CELL_NUMBER and sheet.cell_xf_index(row, column) in percent:
+                    marked[row, column] = "%"
+                elif kind == xlrd.XL_CELL_ERROR:
+                    marked[row, column] = xlrd.error_text_from_code.get(sheet.cell_value(row, column), "#ERROR!")
     return found
 
 

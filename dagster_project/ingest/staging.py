@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
 
 #: In the order in which they are built; all they read is raw.
@@ -24,36 +23,30 @@ MACROS = ("text", "portable")
 
 
 @cache
-def model(project: Path, name: str) -> str:
-    """The SQL of a staging model for DuckDB, as dbt would run it; ``project`` is the folder of the dbt project."""
+def rendered(project: Path, query: str) -> str:
+    """A model or analysis as SQL for DuckDB, as dbt would run it; ``project`` is the folder of the dbt project."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
     macros = "".join((project / "macros" / f"{name}.sql").read_text(encoding="utf-8") for name in MACROS)
-    text = (project / "models" / "staging" / f"{name}.sql").read_text(encoding="utf-8")
     names: dict[str, Any] = {
         "ref": lambda model: f"staging.{model}",
         "source": lambda schema, table: f"{schema}.{table}",
         "config": lambda **settings: "",
         "target": SimpleNamespace(type="duckdb", name="duckdb"),
     }
-    return environment.from_string(macros + text, globals=names).render()
+    return environment.from_string(macros + (project / query).read_text(encoding="utf-8"), globals=names).render()
 
 
-def parsed(
-    project: Path, cells: pd.DataFrame, tables: Mapping[str, pd.DataFrame]
-) -> tuple[pd.DataFrame, duckdb.DuckDBPyConnection]:
-    """``staging.stg_yearbook_parsed`` of cells alone, with the tables of schema raw that staging reads, by name.
-
-    Cells that are empty or say that there is no value are not among the result. The second result is the connection,
-    closed by the caller, in which all models stand.
-    """
+def judged(project: Path, cells: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every cell as staging reads it, one row each (dbt/analyses/cells_as_read.sql); ``tables`` are those of schema raw
+    that staging reads, by name."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 2})
-    connection.execute("create schema raw; create schema staging")
-    for name, frame in {**tables, "yearbook_cells": cells}.items():
-        connection.register("loading", frame)
-        connection.execute(f"create table raw.{name} as select * from loading")
-        connection.unregister("loading")
-    for name in MODELS:
-        connection.execute(f"create table staging.{name} as {model(project, name)}")
-    return connection.execute("select * from staging.stg_yearbook_parsed").df(), connection
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute("create schema raw; create schema staging")
+        for name, frame in {**tables, "yearbook_cells": cells}.items():
+            connection.register("loading", frame)
+            connection.execute(f"create table raw.{name} as select * from loading")
+            connection.unregister("loading")
+        for name in MODELS:
+            connection.execute(f"create table staging.{name} as {rendered(project, f'models/staging/{name}.sql')}")
+        return connection.execute(rendered(project, "analyses/cells_as_read.sql")).df()

@@ -191,7 +191,7 @@ def _cells(
         if any((clean(row[index]) if index < width else "") not in kept for index, kept in block.where.items()):
             continue
         if any(row[len(block.headers) :]):
-            fault = f"has {len(row)} cells, where its header has {len(block.headers)} columns"
+            fault = f"has {len(row)} cells, its header has {len(block.headers)}"
             sheet.set_aside.append(Row(number + 1, number + 1, list(row), fault))
             continue
         part = key.get("part", "")

@@ -10,8 +10,8 @@ units as (
         name,
         part_of,
         left(city_code, 2) as province,
-        type in ('province', 'special administrative region') as is_province,
-        type = 'municipality' as is_municipality,
+        type = 'province' as is_province,
+        type in ('municipality', 'special administrative region') as is_municipality,
         -- a county-level city that became a district keeps its place and its name, but for the last character
         regexp_replace(name, '[市区县]$', '') as stem
     from {{ source('raw', 'geographic_units') }}

@@ -53,7 +53,7 @@ def test_a_good_contract_is_read_with_its_hash(load):
         ("obtain: nowhere", "obtain: nowhere\ncolour: red", 8, "colour", "is not a key that is known here"),
         ("kind: yearbook", "kind: yearbok", 2, "kind", "'yearbook', 'patents'"),
         ("title: {en: Roads", "title: {english: Roads", 3, "title.english", "is not a key that is known here"),
-        ("licence: none\n", "", 1, "", "the key 'licence' is missing"),
+        ('files: ["**/roads*.xlsx"]\n', "", 1, "", "the key 'files' is missing"),
         ("source: roads", "source: Roads", 1, "source", "pattern"),
         ("files: [", "priority: high\nfiles: [", 8, "priority", "expected a whole number, found 'high'"),
         ("files: [", "encoding: klingon\nfiles: [", 8, "encoding", "klingon"),
@@ -147,6 +147,7 @@ def test_patterns_match_at_any_depth():
 
 def test_every_contract_of_the_project_reads_and_keeps_to_the_projects_indicators_and_units():
     found = contracts.load_all(CONTRACTS)
+    assert all(c.title.zh and c.publisher and c.covers and c.licence and c.obtain for c in found.values())
     indicators = pd.read_csv(CATALOGUE / "indicators.csv").set_index("indicator").unit
     units = pd.read_csv(CATALOGUE / "measurement_units.csv")
     converts = set(zip(units.unit, units.canonical, strict=True))

@@ -1,0 +1,168 @@
+"""`pilotcity adopt`: a draft of a contract for files that none describes, into the own folder."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster_project.commands.read import relative_name
+from dagster_project.paths import CATALOGUE, REFERENCE, Paths, shown
+
+if TYPE_CHECKING:
+    from dagster_project.ingest.drafting import Catalogue, Draft
+
+HELP = "draft a contract for files that none describes, into your own folder"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--own", type=Path, metavar="FOLDER", help="where to; else PILOTCITY_OWN or data/own")
+    parser.add_argument("--yes", action="store_true", help="take the draft as it is, without a question")
+
+
+def main(paths: Paths, options: argparse.Namespace) -> int:
+    """Write a draft for each file; what the file leaves open is asked in a terminal, and said in any case."""
+    from dagster_project import overlay
+    from dagster_project.ingest import drafting, files
+
+    paths = replace(paths, own=options.own.resolve()) if options.own else paths
+    missing = [file for file in options.files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"There is no file {missing[0]}.")
+    failed = 0
+    for file in options.files:
+        relative = relative_name(paths, file)
+        contracts = overlay.contracts(paths)
+        claimed = [contract.source for contract in contracts.values() if contract.matches(relative)]
+        if claimed:
+            print(f"{file.name}: the contract {', '.join(claimed)} claims it already; `pilotcity read` shows how.")
+            continue
+        source = _source(file, contracts)
+        try:
+            made = drafting.draft(source, str(relative), files.open_sheets(file), catalogue(paths))
+        except files.UnreadableFile as error:
+            print(f"{file.name}: the file {error}.", file=sys.stderr)
+            failed = 1
+            continue
+        if not options.yes and sys.stdin.isatty():
+            _ask(made)
+        _say(file, made)
+        if made.tables:
+            _write(paths.own, source, file, made)
+    return failed
+
+
+def catalogue(paths: Paths) -> Catalogue:
+    """What is known of places, indicators and units."""
+    from dagster_project import overlay
+    from dagster_project.ingest.drafting import Catalogue
+
+    def rows(path: Path) -> list[dict[str, str]]:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    return Catalogue.of(
+        rows(REFERENCE / "city_names.csv"),
+        rows(REFERENCE / "units.csv"),
+        overlay.catalogue(paths),
+        rows(CATALOGUE / "measurement_units.csv"),
+    )
+
+
+def _source(file: Path, taken: Mapping[str, object]) -> str:
+    """A name for the source: the file's, in the letters that names may have."""
+    name = re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_")
+    if not file.stem.isascii():
+        name = f"{name}_{hashlib.sha256(file.name.encode()).hexdigest()[:6]}".strip("_")
+    name = name if name[:1].isalpha() else f"file_{name}"
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def _ask(made: Draft) -> None:
+    """Ask for what the file leaves open; an empty answer leaves it open."""
+    for table in made.tables:
+        if "year" not in table["keys"] and (
+            answer := input("Which year does the file describe (Enter: later)? ").strip()
+        ):
+            table["keys"]["year"] = {"from": "constant", "value": answer}
+        for column in table["columns"]:
+            if column["unit"] == "as written" and (
+                answer := input(f"In which unit is {column['header']} (亿元, 万人, %, ...; Enter: later)? ").strip()
+            ):
+                column["unit"] = answer
+                indicator = input("Which indicator of the catalogue is it (Enter: a new one)? ").strip()
+                column["indicator"] = indicator or column["indicator"]
+
+
+def _say(file: Path, made: Draft) -> None:
+    columns = sum(len(table["columns"]) for table in made.tables)
+    print(f"{file.name}: {len(made.tables)} table{'s' * (len(made.tables) != 1)}, {columns} columns of values.")
+    for line in made.notes:
+        print(f"  {line}")
+    for line in dict.fromkeys(made.doubts):
+        print(f"  UNSURE {line}")
+
+
+def _write(own: Path, source: str, file: Path, made: Draft) -> None:
+    from ruamel.yaml import YAML
+
+    folder = own / "contracts"
+    folder.mkdir(parents=True, exist_ok=True)
+    pattern = re.sub(r"[?*\[\]]", "?", file.name)
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 140
+    yaml.allow_unicode = True
+    stream = io.StringIO()
+    yaml.dump(
+        {
+            "source": source,
+            "kind": "yearbook",
+            "files": [f"**/{pattern}"],
+            "tables": [_ordered(table) for table in made.tables],
+        },
+        stream,
+    )
+    doubts = "".join(f"# UNSURE {line}\n" for line in dict.fromkeys(made.doubts))
+    head = f"# Drafted by `pilotcity adopt` from {file.name}; what is wrong here may be corrected.\n"
+    path = folder / f"{source}.yaml"
+    path.write_text(f"{head}{doubts}{stream.getvalue()}", encoding="utf-8")
+    print(f"  written: {shown(path)}")
+    used = {column["indicator"] for table in made.tables for column in table["columns"]}
+    _add_indicators(own / "indicators.csv", {name: row for name, row in made.indicators.items() if name in used})
+
+
+def _ordered(table: dict[str, Any]) -> dict[str, Any]:
+    order = ("sheets", "title", "header_levels", "keys", "value", "fill_down", "columns")
+    return {key: table[key] for key in order if key in table}
+
+
+def _add_indicators(path: Path, new: Mapping[str, Mapping[str, str]]) -> None:
+    """Put new indicators behind those that are there."""
+    if not new:
+        return
+    with (CATALOGUE / "indicators.csv").open(encoding="utf-8", newline="") as stream:
+        columns = next(csv.reader(stream))
+    before = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    if before:
+        columns = next(csv.reader(io.StringIO(before)))
+    there = {row["indicator"] for row in csv.DictReader(io.StringIO(before))}
+    added = io.StringIO()
+    writer = csv.DictWriter(added, columns, extrasaction="ignore", restval="", lineterminator="\n")
+    if not before:
+        writer.writeheader()
+    writer.writerows(row for name, row in new.items() if name not in there)
+    end = "" if not before or before.endswith("\n") else "\n"
+    path.write_text(before + end + added.getvalue(), encoding="utf-8")
+    print(f"  {len(new)} new indicator{'s' * (len(new) != 1)} in {shown(path)}")
