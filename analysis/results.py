@@ -125,8 +125,10 @@ def wald_test(
     known = values > 1e-10 * values.max()
     projected = vectors[:, known].T @ (estimate / scale)
     df = int(known.sum())
-    f = float((projected**2 / values[known]).sum()) / df
-    return WaldTest(f, float(stats.f.sf(f, df, degrees_of_freedom)), df, degrees_of_freedom, tuple(terms))
+    chi2 = float((projected**2 / values[known]).sum())
+    # scipy's F has no limit
+    p = stats.chi2.sf(chi2, df) if np.isinf(degrees_of_freedom) else stats.f.sf(chi2 / df, df, degrees_of_freedom)
+    return WaldTest(chi2 / df, float(p), df, degrees_of_freedom, tuple(terms))
 
 
 def inference_table(

@@ -54,18 +54,22 @@ def monte_carlo(
     beta: float = 1.0,
     theta: float = 0.3,
     bias_correction: Correction = "transformation",
+    autocorrelation: float = 0.0,
+    cluster: str | None = None,
     panels: int = 2000,
     seed: int = 0,
 ) -> MonteCarlo:
     """Fit ``model`` with two-way effects to simulated panels y = rho W y + beta x + theta W x + c_i + a_t + v.
 
     x is standard normal plus the unit effect, v standard normal; panel k uses seed ``seed + k``. In SEM ``rho`` is the
-    parameter of the error instead, and ``theta`` acts in SDM and SLX only.
+    parameter of the error instead, and ``theta`` acts in SDM and SLX only. ``autocorrelation`` is that of x and v over
+    the times of a unit, their variances staying one; ``cluster`` is "unit", or None for the information matrix.
 
     Raises
     ------
     ValueError
-        For a model other than SAR, SEM, SDM, SLX, rho outside its interval, and weights as in ``panel``.
+        For a model other than SAR, SEM, SDM, SLX, rho outside its interval, an autocorrelation that is no share, and
+        weights as in ``panel``.
     """
     if model not in ("sar", "sem", "sdm", "slx"):
         raise ValueError(f'model is {model!r}: simulate "sar", "sem", "sdm" or "slx".')
@@ -74,14 +78,25 @@ def monte_carlo(
         raise ValueError(
             f"rho is {rho}, outside ({low:.4g}, {high:.4g}) where I - rho W is invertible: choose one inside."
         )
+    if not 0 <= autocorrelation < 1:
+        raise ValueError(f"autocorrelation is {autocorrelation}: choose 0 or more, and less than 1.")
     truth = _truth(weights, model, rho, beta, theta)
     solve = splu(sparse.csc_array(sparse.eye_array(weights.n) - rho * weights.matrix)).solve
     found, errors = [], []
     for run in range(panels):
-        data = _world(weights, periods, model, solve, beta, theta, np.random.default_rng(seed + run))
+        generator = np.random.default_rng(seed + run)
+        data = _world(weights, periods, model, solve, beta, theta, autocorrelation, generator)
         try:
             fit = panel(
-                data, "y", ["x"], weights, model=model, bias_correction=bias_correction, unit="unit", time="time"
+                data,
+                "y",
+                ["x"],
+                weights,
+                model=model,
+                bias_correction=bias_correction,
+                unit="unit",
+                time="time",
+                cluster=cluster,
             )
         except CannotEstimate as error:
             if "border" not in str(error):
@@ -105,10 +120,21 @@ def _truth(weights: Weights, model: str, rho: float, beta: float, theta: float) 
 
 
 def _world(
-    weights: Weights, periods: int, model: str, solve: object, beta: float, theta: float, generator: np.random.Generator
+    weights: Weights,
+    periods: int,
+    model: str,
+    solve: object,
+    beta: float,
+    theta: float,
+    autocorrelation: float,
+    generator: np.random.Generator,
 ) -> pd.DataFrame:
     n = weights.n
     x, noise = generator.standard_normal((n, periods)), generator.standard_normal((n, periods))
+    for series in (x, noise):
+        for at in range(1, periods):
+            series[:, at] *= np.sqrt(1 - autocorrelation**2)
+            series[:, at] += autocorrelation * series[:, at - 1]
     unit_effect, time_effect = generator.standard_normal((n, 1)), generator.standard_normal((1, periods))
     x = x + unit_effect
     mean = beta * x + unit_effect + time_effect

@@ -1,10 +1,11 @@
 """Asterisks at their thresholds, and the table of a result against numbers of other software."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.results import inference_table, stars, wald_test
+from analysis.results import Estimate, inference_table, stars, wald_test
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,52 @@ def test_a_covariance_without_full_rank_is_tested_for_its_rank() -> None:
 
 
 def test_nothing_to_test_is_said() -> None:
-    assert wald_test(np.array([]), np.empty((0, 0)), 5).summary() == "There is no coefficient to test."
+    empty = wald_test(np.array([]), np.empty((0, 0)), 5)
+    assert empty.summary() == "There is no coefficient to test."
+    assert (empty.df, empty.df_denominator, empty.terms) == (0, 5, ())
     flat = wald_test(np.array([1.0, 2.0]), np.diag([1.0, 0.0]), 5, ("a", "b"))
-    assert np.isnan(flat.f)
     assert flat.summary() == "A coefficient has no variance, so no test is possible."
+    assert (flat.df, flat.df_denominator, flat.terms) == (0, 5, ("a", "b"))
+    for test in (empty, flat):
+        assert np.isnan([test.f, test.p]).all()
+
+
+def test_a_joint_test_is_told_in_a_line() -> None:
+    assert wald_test(np.array([2.0]), np.array([[1.0]]), 10).summary() == "F(1, 10) = 4, p = 0.07339"
+    assert wald_test(np.array([2.0]), np.array([[1.0]]), np.inf).summary() == "F(1, inf) = 4, p = 0.0455"
+
+
+def test_an_estimate_is_told_with_its_size_its_fit_and_everything_that_was_done() -> None:
+    table = inference_table(["x"], np.array([1.23456789]), np.array([[0.25]]), 10)
+    common = {"table": table, "n": 40, "r2": 0.51239, "r2_within": 0.1, "degrees_of_freedom": 10.0, "constant": 1.0}
+    covariance = pd.DataFrame([[0.25]], ["x"], ["x"])
+    estimate = Estimate(**common, clusters=None, covariance=covariance)
+    head, body, _, last = estimate.summary().split("\n")
+    assert head.split() == ["estimate", "se", "t", "p", "low", "high"]
+    assert body.split() == ["term"]
+    assert last == "n = 40, R2 = 0.5124, within R2 = 0.1000"
+    told = Estimate(
+        **common,
+        clusters=11,
+        covariance=covariance,
+        not_identified={"z": "It repeats x."},
+        notes=("Two rows dropped.",),
+    )
+    lines = told.summary().split("\n")
+    assert lines[2].split()[:3] == ["x", "1.23457", "0.5"]
+    assert lines[3:] == [
+        "n = 40, 11 clusters, R2 = 0.5124, within R2 = 0.1000",
+        "z: It repeats x.",
+        "Two rows dropped.",
+    ]
+
+
+def test_a_table_of_estimates_has_its_terms_for_rows_and_six_columns() -> None:
+    table = inference_table(["a", "b"], np.array([1.0, -3.0]), np.array([[4.0, 1.0], [1.0, 9.0]]), 7)
+    assert table.index.tolist() == ["a", "b"]
+    assert table.index.name == "term"
+    assert table.columns.tolist() == ["estimate", "se", "t", "p", "low", "high"]
+    assert table["se"].tolist() == [2.0, 3.0]
+    assert table["t"].tolist() == [0.5, -1.0]
+    # rounding may leave a variance below zero: no number, and no warning
+    assert np.isnan(inference_table(["a"], np.array([1.0]), np.array([[-1e-20]]), 7).loc["a", "t"])
