@@ -77,12 +77,7 @@ def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"{place(path)} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8'.") from None
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        found = [(reader.line_num, row) for row in reader]
-        for line, row in found:
-            if any(row.pop(None, ())):
-                raise ValueError(f"{place(path)}, line {line}: the row has more cells than the list has columns.")
-        return list(reader.fieldnames or []), found
+        return _from_csv(text, path)
     from analysis.studies.table_file import read_table
 
     table = read_table(path)
@@ -92,6 +87,35 @@ def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         for at, row in enumerate(cells.to_dict("records"))
     ]
     return [str(column) for column in table.frame.columns], rows
+
+
+def _from_csv(text: str, path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a field may be as long as the list
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begins = 1
+    columns: list[str] = []
+    found = []
+    try:
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            where = f"{place(path)}, line {line}"
+            swallowed = max((cell.count(",") for cell in cells if "\n" in cell or "\r" in cell), default=0)
+            if swallowed >= max(len(columns or cells) - 1, 1):
+                raise ValueError(f'{where}: a quote (") opens here and closes only in line {begins - 1}; take it out.')
+            if not columns:
+                columns = [cell.strip() for cell in cells]
+                named = [column for column in columns if column]
+                if twice := next((column for column in named if named.count(column) > 1), None):
+                    raise ValueError(f"{where}: the column {twice!r} stands twice; take one of the two out.")
+                continue
+            if any(cells[len(columns) :]):
+                raise ValueError(f"{where}: the row has more cells than the list has columns.")
+            if any(cells):
+                cells += [""] * (len(columns) - len(cells))
+                found.append((line, {column: cell for column, cell in zip(columns, cells, strict=False) if column}))
+    except csv.Error as error:
+        raise ValueError(f'{place(path)}, line {begins}: a quote (") does not pair ({error}).') from None
+    return [column for column in columns if column], found
 
 
 def _as_text(value: object) -> str:
@@ -122,7 +146,7 @@ def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[st
         hint = same or nearest(code, cities)
         about = f"; the code of {name} is {hint}." if same else f"; the nearest is {hint}." if hint else "."
         return "city_code", f"{code!r} is no city of data/reference/cities.csv{about}"
-    if not re.fullmatch(r"\d{4}", adoption) or not EARLIEST <= int(adoption) <= LATEST:
+    if not re.fullmatch(r"[0-9]{4}", adoption) or not EARLIEST <= int(adoption) <= LATEST:
         return "adoption", f"{adoption!r} is not a year, as in 2013."
     if certainty not in CERTAINTY:
         return "certainty", f"{certainty!r} is not one of {', '.join(map(repr, CERTAINTY))}."

@@ -24,6 +24,8 @@ from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
 
 __all__ = ["DATA", "FOLDER", "PANEL_TABLES", "catalogue", "known", "load"]
 FOLDER = Path(__file__).parent
+#: Between words that the warehouse keeps in one text: the unit separator, which no word holds.
+SEPARATOR = "\x1f"
 DATA = FOLDER.parent.parent / "data"
 
 
@@ -189,10 +191,17 @@ def _sql(formula: str | None) -> str | None:
 
 
 def studies_table(studies: Collection[Study]) -> pd.DataFrame:
-    """One row a panel of a study, as the warehouse loads it; ``policy_scope`` joins words with commas, None for all."""
+    """One row a panel of a study, as the warehouse loads it; ``policy_scope``: words by SEPARATOR, None for all."""
     columns = ["study", "policy", "treatment", "cities", "first_year", "last_year", "policy_scope"]
     rows = [
-        (panel, s.policy, s.treatment, s.cities, *s.other_panels.get(panel, s.years), ",".join(s.policy_scope) or None)
+        (
+            panel,
+            s.policy,
+            s.treatment,
+            s.cities,
+            *s.other_panels.get(panel, s.years),
+            SEPARATOR.join(s.policy_scope) or None,
+        )
         for s, panel in _panels(studies)
     ]
     table = pd.DataFrame(rows, columns=columns)
@@ -214,7 +223,7 @@ def study_policies_table(studies: Collection[Study]) -> pd.DataFrame:
     """One row a panel and policy beside the studied one, as the warehouse loads it; ``scopes`` as ``policy_scope``."""
     columns = ["study", "position", "name", "policy", "scopes", "label_en", "label_zh"]
     rows = [
-        (panel, position, p.name, p.policy, ",".join(p.scope) or None, p.label.en, p.label.zh)
+        (panel, position, p.name, p.policy, SEPARATOR.join(p.scope) or None, p.label.en, p.label.zh)
         for study, panel in _panels(studies)
         for position, p in enumerate(study.policies, start=1)
     ]

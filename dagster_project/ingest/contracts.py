@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import math
 import re
+import re._parser as sre  # type: ignore[import-not-found]
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
@@ -20,6 +22,7 @@ from pydantic_core import core_schema
 
 from analysis.documents import DocumentError, Fault, Strict, read, validate
 
+REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
 UNIT_IN_HEADER = re.compile(r"[(\[](?P<unit>[^()\[\]]+)[)\]]")
 UNIT_BEHIND = re.compile(r"(?P<bare>.+)[/,，:：;_](?:单位[:：]?)?(?P<unit>[^/,，:：;_]+)")
@@ -36,11 +39,52 @@ class Label(Strict):
     zh: str = ""
 
 
+#: A pattern is matched against so many characters of a text at most, and may be tried on each in so many ways: more
+#: would let one contract hold up a run for hours.
+LONGEST_MATCHED = 255
+MOST_WAYS = 20_000_000
+
+
 def _pattern(text: str) -> re.Pattern[str]:
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from error
+        pattern = re.compile(text)
+        ways = _ways(sre.parse(text))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{text[:200]!r} is no regular expression: {error}") from error
+    if ways > MOST_WAYS:
+        raise ValueError(
+            f"{text[:200]!r} may take very long to match: it repeats what repeats or varies, or repeats too often"
+        )
+    return pattern
+
+
+def _ways(parsed: Iterable[tuple[Any, Any]], repeated: bool = False) -> float:
+    """In how many ways a pattern may be tried at one place of a text at most; infinite where a repeat has a choice."""
+    ways = 1.0
+    for kind, value in parsed:
+        choices = 1.0
+        if kind in REPEATS:
+            least, most, body = value
+            inner = _ways(body, repeated or most > 1)
+            choices = inner * (min(int(most), LONGEST_MATCHED) - int(least) + 1 if least < LONGEST_MATCHED else 1)
+        elif kind is sre.BRANCH:
+            choices = sum(_ways(branch, repeated) for branch in value[1])
+        elif kind in (sre.ASSERT, sre.ASSERT_NOT):
+            choices = _ways(value[1], repeated)
+        elif kind is sre.SUBPATTERN or kind is sre.ATOMIC_GROUP:
+            choices = _ways(value[-1] if kind is sre.SUBPATTERN else value, repeated)
+        elif kind is sre.GROUPREF_EXISTS:
+            choices = sum(_ways(branch or (), repeated) for branch in value[1:])
+        if repeated and choices > 1:
+            return math.inf
+        ways *= choices
+    return ways
+
+
+@lru_cache(maxsize=10_000)
+def match_of(pattern: str, text: str) -> re.Match[str] | None:
+    """Where a contract's pattern matches a text, of which a very long one is looked at in its beginning only."""
+    return re.search(pattern, text if len(text) <= LONGEST_MATCHED else f"{text[: LONGEST_MATCHED - 1]}\0")
 
 
 class FromText(Strict):

@@ -19,6 +19,7 @@ from dagster_project.ingest.contracts import (
     FromText,
     Table,
     clean_header,
+    match_of,
     split_unit,
 )
 
@@ -276,7 +277,7 @@ def _filled(block: Block, table: Table, grid: Grid, sheet: str, file: str, units
             block.missing.append(key.aliases)
         elif isinstance(key, FromText) and key.from_ != "header":
             text = texts.get(key.from_, key.value)
-            if matched := re.search(key.pattern, text):
+            if matched := match_of(key.pattern, text):
                 block.constants[name] = matched.group(1)
                 continue
             block.unmatched.append((name, text, key.pattern))

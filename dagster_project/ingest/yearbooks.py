@@ -7,7 +7,6 @@ does not hold becomes a reject.
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from dagster_project.ingest import layout
-from dagster_project.ingest.contracts import Column, Contract, FromText, Table, split_unit
+from dagster_project.ingest.contracts import Column, Contract, FromText, Table, match_of, split_unit
 from dagster_project.ingest.files import Sheet, UnreadableFile, open_sheets
 from dagster_project.ingest.layout import Block, clean
 from dagster_project.ingest.text import Row
@@ -163,7 +162,6 @@ def _cells(
     block: Block, table: Table, sheet: Sheet, grid: layout.Grid, source: str, file: str, units: frozenset[str]
 ) -> Iterator[Values]:
     """The cells of each row that holds anything."""
-    skip = [re.compile(pattern) for pattern in table.skip]
     named = _by_name(table)
     place = f"{letter(block.anchor)}{block.head[-1] + 1}"
     spread = {
@@ -186,7 +184,7 @@ def _cells(
             if name in table.fill_down:
                 text = last[name] = text or last.get(name, "")
             key[name] = text
-        if any(pattern.search(key.get("city", "")) for pattern in skip):
+        if any(match_of(pattern, key.get("city", "")) for pattern in table.skip):
             continue
         if any((clean(row[index]) if index < width else "") not in kept for index, kept in block.where.items()):
             continue

@@ -42,8 +42,8 @@
 with adoption as (
     select city_code, min(adoption::integer) as adoption
     from {{ policies }}
-    where policy = '{{ policy }}'
-    {%- if scope %} and list_contains(string_split('{{ scope }}', ','), scope){% endif %}
+    where policy = {{ quoted(policy) }}
+    {%- if scope %} and scope in ({{ quoted_words(scope) }}){% endif %}
     group by city_code
 ),
 
@@ -52,8 +52,8 @@ other_policies as (
     select
         city_code,
         {% for other in others -%}
-        min(adoption::integer) filter (where policy = '{{ other['policy'] }}'
-            {%- if other['scopes'] %} and list_contains(string_split('{{ other['scopes'] }}', ','), scope){% endif %}) as "{{ other['name'] }}"{{ "," if not loop.last }}
+        min(adoption::integer) filter (where policy = {{ quoted(other['policy']) }}
+            {%- if other['scopes'] %} and scope in ({{ quoted_words(other['scopes']) }}){% endif %}) as "{{ other['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from {{ policies }}
     group by city_code
@@ -66,7 +66,7 @@ scores as (
         city_code,
         year,
         {% for score in scored -%}
-        max(score) filter (where name = '{{ score['score'] }}' and frontier = '{{ score['frontier'] }}') as "{{ score['name'] }}"{{ "," if not loop.last }}
+        max(score) filter (where name = {{ quoted(score['score']) }} and frontier = {{ quoted(score['frontier']) }}) as "{{ score['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from {{ scores_table }}
     where study = '{{ study }}'
@@ -299,4 +299,14 @@ select * from {{ city_year }}, {{ scores_table }}, {{ policies }}, {{ cities }},
     {%- set named = [] -%}
     {%- for part in parts[variable['name']] -%}{%- do named.append(variable['name'] ~ '__' ~ part) -%}{%- endfor -%}
     {{ return(named) }}
+{%- endmacro %}
+
+
+{# A value as SQL writes it: what a study's YAML says may hold a quote. #}
+{% macro quoted(value) %}'{{ value | replace("'", "''") }}'{% endmacro %}
+
+
+{# Words that raw.studies joins with the unit separator (character 31), as a list in SQL. #}
+{% macro quoted_words(words) -%}
+    {%- for word in words.split('\x1f') -%}{{ quoted(word) }}{{ ", " if not loop.last }}{%- endfor -%}
 {%- endmacro %}

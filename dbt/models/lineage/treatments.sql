@@ -20,7 +20,7 @@ final as (
         policies.source,
         policies.certainty,
         policies.note,
-        columns.scopes is null or coalesce(list_contains(string_split(columns.scopes, ','), policies.scope), false) as counts
+        columns.scopes is null or coalesce(list_contains(string_split(columns.scopes, chr(31)), policies.scope), false) as counts
     from columns
     inner join {{ source('raw', 'policies') }} as policies using (policy)
 )

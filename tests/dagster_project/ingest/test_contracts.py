@@ -1,5 +1,6 @@
 """What a contract may say, and what its author is told when it says something else. Reading files is tested beside."""
 
+import time
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -166,3 +167,27 @@ def test_no_file_of_the_real_folder_belongs_to_two_contracts(real):
     for path in folder.rglob("*"):
         relative = PurePosixPath(path.relative_to(folder))
         assert sum(contract.matches(relative) for contract in found) <= 1, relative
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(a?)*$", "((a*)b?)*", "a*a*a*a*a*$", "(a{0,50}){0,50}$"])
+def test_a_pattern_that_may_take_for_ever_is_refused(pattern):
+    with pytest.raises(ValueError, match="may take very long to match"):
+        contracts._pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(\d{4})年", "合计$|小计$", r"(?<!\d)(20\d\d)(?!\d)", r"^(?:.+市)?(.+?)统计年鉴(\d{4})", r"(?:\d{4}年)+", "(.*)"],
+)
+def test_patterns_as_contracts_have_them_are_taken(pattern):
+    assert contracts._pattern(pattern).pattern == pattern
+
+
+def test_the_slowest_pattern_that_is_taken_is_bounded_on_any_text():
+    contracts._pattern("a*a*a*b")
+    began = time.process_time()
+    for length in (30, 255, 100_000):
+        assert contracts.match_of("a*a*a*b", "a" * length) is None
+    assert time.process_time() - began < 20
+    assert contracts.match_of("^注", "注：" + "长" * 10_000)
+    assert not contracts.match_of("长$", "注：" + "长" * 10_000)
