@@ -54,8 +54,8 @@ replicate: $(STAMP) ## ZIP=file.zip: compute a study again from its zip and comp
 	@test -n "$(ZIP)" || { echo "Say which file: make replicate ZIP=data/published/exports/<study>.zip"; exit 1; }
 	@$(BIN)/pilotcity replicate "$(ZIP)"
 
-lint: $(STAMP) ## style, types, import rules
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+lint: $(STAMP) ## style, types, import rules, SQL
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/sqruff lint dbt/models dbt/checks
 
 benchmark: $(STAMP) ## hot paths as ratios to a peer in the same run
 	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks

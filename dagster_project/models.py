@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.names import IMPUTED
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from analysis.catalogue import Catalogue
     from analysis.studies.records import Study
 
+#: Models beside the panels that the report shows.
+REPORTED = ("data_dictionary", "caliber_changes", "files", "layers", "rejects", "formulas")
 #: Column of a panel: name, type in the warehouse, description.
 Column = tuple[str, str, str]
 
@@ -31,7 +34,8 @@ def files(catalogue: Catalogue, studies: Collection[Study]) -> dict[str, str]:
             indices = {name: parts for name, parts in catalogue.indices.items() if name in drawn}
             found[f"panels/{panel}.sql"] = _call("study_panel", panel, indices=indices)
             found[f"panels/{panel}.yml"] = _described(panel, _about(study, years), _panel_columns(study))
-    return found
+    panels = [Path(name).stem for name in found if name.endswith(".sql")]
+    return found | {"report.yml": _exposure([*panels, *REPORTED])}
 
 
 def write(paths: Paths, catalogue: Catalogue, studies: Collection[Study]) -> None:
@@ -83,6 +87,20 @@ def _city_year_described(catalogue: Catalogue) -> str:
         arguments = {"bounds": bounds}
         tests.append({"is_within": {"name": name, "arguments": arguments, "config": {"severity": severity}}})
     return _described("city_year", about, columns, tests)
+
+
+def _exposure(models: Collection[str]) -> str:
+    """The report, as dbt's documentation shows what is made of its models."""
+    report = {
+        "name": "report",
+        "label": "Report of the studies",
+        "type": "dashboard",
+        "maturity": "high",
+        "description": "Tables, figures, data checks and the data dictionary of every study, data/reports/index.html.",
+        "owner": {"name": "pilotcity"},
+        "depends_on": [f"ref('{model}')" for model in models],
+    }
+    return json.dumps({"version": 2, "exposures": [report]}, ensure_ascii=False, indent=1) + "\n"
 
 
 def _about(study: Study, years: tuple[int, int]) -> str:

@@ -76,3 +76,29 @@ WITHOUT_KEY = {"stg_patents", "stg_cases", "rejects"}
 def test_every_row_has_a_key_that_is_tested(model):
     tests = described()[model].get("data_tests") or []
     assert any("is_key" in test for test in tests)
+
+
+def named_tests(entry: dict) -> list:
+    own = [test for column in entry.get("columns") or [] for test in column.get("data_tests") or []]
+    return [*own, *(entry.get("data_tests") or [])]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_test_has_a_name_that_says_what_it_checks(model):
+    for test in named_tests(described()[model]):
+        assert isinstance(test, dict), f"{model}: {test} has no name"
+        (settings,) = test.values()
+        assert settings["name"].startswith(f"{model}_"), f"{model}: {test}"
+
+
+def test_the_report_is_known_to_dbt_with_every_panel_that_it_shows():
+    (report,) = YAML(typ="safe").load(WRITTEN["report.yml"])["exposures"]
+    shown = {name.removeprefix("ref('").removesuffix("')") for name in report["depends_on"]}
+    assert {"city_year", "innovative_clusters", "ai_pilot_zones_long", "data_dictionary"} <= shown <= set(MODELS)
+
+
+def test_a_panel_has_a_contract_that_names_and_types_every_column():
+    for name in ("city_year", "ai_pilot_zones"):
+        entry = described()[name]
+        assert entry["config"]["contract"] == {"enforced": True}
+        assert all(column["data_type"] for column in entry["columns"])

@@ -17,15 +17,20 @@ wide as (
 ),
 
 -- real growth, from a published real series where there is one, else from published growth rates
-growth as (
+measured_growth as (
     select
         *,
         coalesce(
-            gdp_real / lag(gdp_real) over city,
+            gdp_real / nullif(lag(gdp_real) over city, 0),
             1 + gdp_growth / 100
         ) as growth
     from wide
     window city as (partition by city_code order by year)
+),
+
+-- a city whose GDP vanishes has no volume to carry on
+growth as (
+    select * replace (case when growth > 0 then growth end as growth) from measured_growth
 ),
 
 -- volume index, {{ base }} = 1: broken where a year between has no growth
@@ -49,7 +54,7 @@ priced as (
 ),
 
 deflated as (
-    select *, gdp / real_gdp as deflator from priced
+    select *, gdp / nullif(real_gdp, 0) as deflator from priced
 ),
 
 final as (
@@ -58,9 +63,9 @@ final as (
         year,
         real_gdp as real_gdp_{{ base }},
         deflator as deflator_{{ base }},
-        (gdp_secondary + gdp_tertiary) / deflator as real_nonprimary_{{ base }},
-        fixed_investment / deflator as real_investment,
-        {{ perpetual_inventory('fixed_investment / deflator', base) }} as capital_stock
+        (gdp_secondary + gdp_tertiary) / nullif(deflator, 0) as real_nonprimary_{{ base }},
+        fixed_investment / nullif(deflator, 0) as real_investment,
+        {{ perpetual_inventory('fixed_investment / nullif(deflator, 0)', base) }} as capital_stock
     from deflated
 )
 

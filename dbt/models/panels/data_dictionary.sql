@@ -14,7 +14,7 @@ flags as (
         values
         ('borders_merged', 'Sum of units that were apart', '合并前各单位之和', 'values of the row are sums of units that merged later'),
         ('borders_changed', 'First year of other borders', '行政区划变更首年', 'a part of the city came or went, or a unit joined it')
-    ) as flags (name, label_en, label_zh, formula)
+    ) as rows (name, label_en, label_zh, formula)
 ),
 
 final as (
