@@ -11,6 +11,8 @@ from analysis import did
 from analysis.did import bacon, group_difference, placebo, two_way, wild_bootstrap
 from analysis.iv import two_stage
 from analysis.studies.estimation_sample import city_groups
+from analysis.studies.kinds import KINDS
+from analysis.studies.methods import METHODS
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Interaction, Label, Model, Study, Subsample
 from analysis.studies.run import run_exhibit
@@ -343,7 +345,7 @@ def test_a_mediation_without_a_mediator_says_what_to_write(study, panel) -> None
 
 
 def test_lines_that_are_not_standard_stand_in_a_table_of_estimators_only_where_named() -> None:
-    from analysis.studies.kinds.estimators import _known, _standard
-
-    assert "stacked" in _known() and "stacked" not in _standard(_known())
-    assert "imputation" in _standard(_known())
+    lines = {line.word: line for method in METHODS.values() for line in method.estimators}
+    assert lines["imputation"].standard and not lines["stacked"].standard
+    shown = KINDS["estimators"].written.model_fields["methods"].default
+    assert "imputation" in shown and "stacked" not in shown
