@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.did.regression import two_way
 from analysis.estimation_sample import codes_of, effect_columns, prepare, require_varying, unit_order
 from analysis.fixed_effects import FixedEffects
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 #: Quantiles of the threshold variable that are tried, and the share of rows each regime must keep, as xthreg.
 GRID, TRIM = 400, 0.01
@@ -104,7 +104,7 @@ def panel_threshold(
         raise ValueError(f"thresholds is 1, 2 or 3; it is {thresholds!r}.")
     effects = effect_columns(fixed_effects, unit=unit, time=time)
     if unit not in effects:
-        raise ValueError("The bootstrap draws units and sweeps out their means: fixed_effects must hold 'unit'.")
+        raise CannotEstimate("The bootstrap draws units and sweeps out their means: fixed_effects must hold 'unit'.")
     names = [y, *dict.fromkeys([x, threshold, *controls])]
     keys = [column for column in effects if column not in (unit, time)]
     sample = prepare(data, unit=unit, time=time, numeric=names, keys=keys)
@@ -116,7 +116,7 @@ def panel_threshold(
     problem = _Problem.of(frame, y, x, threshold, list(controls), effects)
     grid = problem.grid()
     if len(grid) < 2:
-        raise ValueError(f"{threshold!r} has too few different values to seek a threshold in.")
+        raise CannotEstimate(f"{threshold!r} has too few different values to seek a threshold in.")
     generator = np.random.default_rng(seed)
     units = unit_order(frame, unit, [time, y, x, threshold, *controls])
     sums, fs, ps = [problem.sum_of_squares(problem.y, [])], [], []
@@ -173,7 +173,7 @@ class _Problem:
             projection = projection.extended(frame[others].to_numpy(float))
         value = frame[x].to_numpy(float)
         if np.linalg.norm(projection.residualise(value)) <= 1e-9 * max(float(np.linalg.norm(value)), 1e-300):
-            raise ValueError(
+            raise CannotEstimate(
                 f"{x!r} does not vary beside the fixed effects and controls, so no threshold is identified."
             )
         outcome = projection.residualise(frame[y].to_numpy(float))

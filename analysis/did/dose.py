@@ -92,7 +92,7 @@ def dose(
     frame = sample.data
     value = frame[dose].to_numpy(float)
     if (value < 0).any():
-        raise ValueError(f"A dose is 0 or more; {dose!r} holds {value.min():g}.")
+        raise CannotEstimate(f"A dose is 0 or more; {dose!r} holds {value.min():g}.")
     positive = frame[value > 0]
     if positive.empty:
         raise CannotEstimate(f"No unit is treated: {dose!r} is 0 in all rows.")
@@ -102,7 +102,7 @@ def dose(
     ended = frame.loc[(frame[time] >= start) & (value == 0), unit]
     if len(changed) or len(ended):
         who = changed[0] if len(changed) else ended.iloc[0]
-        raise ValueError(
+        raise CannotEstimate(
             f"{dose!r} of unit {label(who)} {'changes' if len(changed) else 'ends'}: this estimator takes a strength "
             "that a unit keeps once it is treated. Use two_way for one that changes."
         )

@@ -56,7 +56,7 @@ def extended_two_way(
     panel = cohort_panel(data, y, adoption, controls, unit=unit, time=time, keys=keys)
     frame, names = renamed(panel, y, controls, unit=unit, time=time, cluster=cluster)
     if family == "poisson" and (frame[Y] < 0).any():
-        raise ValueError(f"A Poisson regression needs counts or other values of 0 or more; {y!r} is negative.")
+        raise CannotEstimate(f"A Poisson regression needs counts or other values of 0 or more; {y!r} is negative.")
     frame[FIRST] = frame[FIRST].where(np.isfinite(frame[FIRST]), 0)
     estimator = WooldridgeDiD(method=FAMILIES[family], cluster=CLUSTER, df_convention="cluster")
     found, said = heard(lambda: estimator.fit(frame, Y, UNIT, TIME, FIRST, xtvar=names or None))

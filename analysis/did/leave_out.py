@@ -71,7 +71,7 @@ def leave_out(
     keys = as_key(data[column])
     values = list(pd.unique(keys.dropna()))
     if len(values) < 2:
-        raise ValueError(f"{column!r} has {len(values)} values: two are needed to leave one out.")
+        raise CannotEstimate(f"{column!r} has {len(values)} values: two are needed to leave one out.")
     options: dict[str, Any] = {"unit": unit, "time": time, "fixed_effects": fixed_effects, "cluster": cluster}
     actual = two_way(data, y, treatment, controls, **options)
     at = actual.table.index.get_loc(treatment)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.did.regression import design_matrix, fit
 from analysis.estimation_sample import codes_of, effect_columns, unit_order
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 #: Columns of dummies that the normal equations of one unit may hold.
 WIDEST = 400
@@ -81,13 +81,13 @@ def mediation(
         raise ValueError(f"A percentile interval needs at least 99 draws; {draws} were asked for.")
     effects = effect_columns(fixed_effects, unit=unit, time=time)
     if unit not in effects:
-        raise ValueError("The bootstrap draws units and sweeps out their means: fixed_effects must hold 'unit'.")
+        raise CannotEstimate("The bootstrap draws units and sweeps out their means: fixed_effects must hold 'unit'.")
     options: dict[str, Any] = {"unit": unit, "time": time, "fixed_effects": fixed_effects, "cluster": "unit"}
     # the mediator's missing rows leave both equations, so that the total is the sum of its parts
     whole = design_matrix(data, y, [treatment, mediator, *controls], **options)
     for name in (treatment, mediator):
         if name in whole.not_identified:
-            raise ValueError(f"{name!r} has no estimate: {whole.not_identified[name]}")
+            raise CannotEstimate(f"{name!r} has no estimate: {whole.not_identified[name]}")
     frame, second = whole.data, fit(whole)
     first = fit(design_matrix(frame, mediator, [treatment, *controls], **options))
     kept = [name for name in controls if name in whole.terms]
@@ -96,7 +96,7 @@ def mediation(
     dummies = [np.eye(int(codes.max()) + 1)[codes][:, 1:] for codes in (codes_of(frame[name]) for name in others)]
     width = sum(block.shape[1] for block in dummies)
     if width > WIDEST:
-        raise ValueError(f"The effects beside 'unit' have {width} levels; the bootstrap takes {WIDEST} at most.")
+        raise CannotEstimate(f"The effects beside 'unit' have {width} levels; the bootstrap takes {WIDEST} at most.")
     columns = np.column_stack([frame[[treatment, mediator, y, *kept]].to_numpy(float), *dummies])
     columns = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300) * (scale := np.sqrt(len(columns)))
     length = np.linalg.norm(frame[[treatment, mediator, y]].to_numpy(float), axis=0) / scale

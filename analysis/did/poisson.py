@@ -55,7 +55,7 @@ def poisson(
     sample = prepare(data, unit=unit, time=time, numeric=[y, *x], keys=keys)
     frame, notes = sample.data, list(sample.notes)
     if (frame[y] < 0).any():
-        raise ValueError(f"A Poisson regression needs an outcome of 0 or more; {y!r} holds {frame[y].min():g}.")
+        raise CannotEstimate(f"A Poisson regression needs an outcome of 0 or more; {y!r} holds {frame[y].min():g}.")
     frame, dropped = _separated_effects(frame, y, effects)
     if dropped:
         notes.append(f"{dropped} rows dropped: alone in a fixed effect, or in one without an outcome above 0.")

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.did.regression import design_matrix, fit, least_squares
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def sensitivity(
     options: dict[str, Any] = {"unit": unit, "time": time, "fixed_effects": fixed_effects, "cluster": cluster}
     design = design_matrix(data, y, [treatment, *controls], **options)
     if treatment in design.not_identified:
-        raise ValueError(f"{treatment!r} has no estimate: {design.not_identified[treatment]}")
+        raise CannotEstimate(f"{treatment!r} has no estimate: {design.not_identified[treatment]}")
     result = fit(design)
     outcome, x = design.y - design.y.mean(), design.x - design.x.mean(axis=0)
     at = design.terms.index(treatment)
@@ -153,9 +153,9 @@ def _of_estimate(estimate: Estimate, term: str, q: float, alpha: float) -> Sensi
     value, se, t = estimate.table[["estimate", "se", "t"]].to_numpy()[estimate.table.index.get_loc(term)]
     freedom = estimate.degrees_of_freedom
     if not np.isfinite(t):
-        raise ValueError(f"{term!r} has no estimate: {estimate.not_identified.get(term, 'no standard error')}")
+        raise CannotEstimate(f"{term!r} has no estimate: {estimate.not_identified.get(term, 'no standard error')}")
     if estimate.clusters is not None or not np.isfinite(freedom):
-        raise ValueError(
+        raise CannotEstimate(
             "The robustness value rests on the classical t and its residual degrees of freedom, which a clustered "
             "estimate does not hold: hand in the data instead."
         )
@@ -210,7 +210,7 @@ def _oster(
     r2 = 1 - float(residual @ residual) / len(y) / total
     most = min(1.0, 1.3 * r2) if r2_max is None else float(r2_max)
     if not r2 < most <= 1:
-        raise ValueError(f"r2_max must lie above the R2 with controls, {r2:.4g}, and not above 1; it is {most:g}.")
+        raise CannotEstimate(f"r2_max must lie above the R2 with controls, {r2:.4g}, and not above 1; it is {most:g}.")
     free = _residual(x, controls)
     left = float(free @ free) / len(free)
     moved = alone - beta

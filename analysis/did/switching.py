@@ -54,7 +54,7 @@ def switching(
     value = frame[treatment].to_numpy()
     other = ~np.isin(value, (0.0, 1.0))
     if other.any():
-        raise ValueError(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
+        raise CannotEstimate(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
     longest = _horizons(frame, treatment, unit, time)
     if longest < 1:
         raise CannotEstimate(
@@ -62,7 +62,7 @@ def switching(
         )
     asked = longest if horizons is None else int(horizons)
     if not 1 <= asked <= longest:
-        raise ValueError(f"horizons lies between 1 and {longest}, the longest with a comparison; it is {horizons}.")
+        raise CannotEstimate(f"horizons lies between 1 and {longest}, the longest with a comparison; it is {horizons}.")
     names = [f"x{number}" for number in range(len(controls))]
     columns = {
         Y: frame[y],

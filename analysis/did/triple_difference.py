@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.did.regression import two_way
 from analysis.estimation_sample import as_float, codes_of, label, require_columns
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,19 @@ def triple_difference(
         value = as_float(data[name])
         other = value.notna() & ~value.isin((0.0, 1.0))
         if other.any():
-            raise ValueError(f"Column {name!r} must be 0 or 1; it holds {value[other].iloc[0]:g}.")
+            raise CannotEstimate(f"Column {name!r} must be 0 or 1; it holds {value[other].iloc[0]:g}.")
         flags[name] = value
     for name in (policy, eligible):
         different = flags[name].groupby(data[unit]).nunique() > 1
         if different.any():
-            raise ValueError(
+            raise CannotEstimate(
                 f"{name!r} changes within unit {label(different.index[different][0])}: it says which group a unit "
                 "belongs to, and must be the same on all its rows."
             )
     groups = pd.crosstab(flags[policy], flags[eligible]).reindex(index=[0.0, 1.0], columns=[0.0, 1.0], fill_value=0)
     if (groups == 0).any(axis=None):
         empty = next((p, e) for p in (0, 1) for e in (0, 1) if groups.to_numpy()[p, e] == 0)
-        raise ValueError(
+        raise CannotEstimate(
             f"No row has {policy!r} = {empty[0]:g} and {eligible!r} = {empty[1]:g}: all four are compared."
         )
     term = f"{policy} x {eligible} x {post}"

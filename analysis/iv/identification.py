@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from scipy import linalg, stats
@@ -165,22 +166,34 @@ class Overidentification:
 def overidentification(
     y: np.ndarray, x: np.ndarray, z: np.ndarray, residual: np.ndarray, setting: Setting
 ) -> Overidentification:
-    """Sargan's statistic with classical errors, otherwise Hansen's J of two-step GMM, as ivreg2 gives after 2SLS."""
+    """Sargan's statistic with classical errors, otherwise Hansen's J of two-step GMM, as ivreg2 gives after 2SLS.
+
+    By linearmodels, but for two ways of clustering, which its GMM does not have.
+    """
+    from linearmodels.iv import IV2SLS, IVGMM
+    from linearmodels.iv.results import IVGMMResults, IVResults
+
     name = "Sargan" if setting.covariance == "classical" else "Hansen J"
     degrees = z.shape[1] - x.shape[1]
     if degrees == 0:
         return Overidentification(0.0, float("nan"), 0, name)
-    z = np.linalg.qr(z)[0]
+    z, x = np.linalg.qr(z)[0], np.linalg.qr(x)[0]
     moments = setting.score_covariance(z, residual)
     zx, zy = z.T @ x, z.T @ y
     if setting.covariance == "classical":
-        distance = z.T @ residual
+        found = float(cast(IVResults, IV2SLS(y, None, x, z).fit(cov_type="unadjusted")).sargan.stat)
     elif np.isnan(quadratic_form(zy, moments)):
         return Overidentification(float("nan"), float("nan"), degrees, name)
+    elif len(setting.clusters) < 2:
+        options: dict[str, Any] = {}
+        if setting.clusters:
+            options = {"weight_type": "clustered", "clusters": setting.clusters[0]}
+        found = float(cast(IVGMMResults, IVGMM(y, None, x, z, **options).fit(iter_limit=2)).j_stat.stat)
     else:
         weighted = np.linalg.solve(moments, zx)
         distance = zy - zx @ np.linalg.solve(weighted.T @ zx, weighted.T @ zy)
-    statistic = setting.large(quadratic_form(distance, moments))
+        found = quadratic_form(distance, moments)
+    statistic = setting.large(found)
     return Overidentification(statistic, float(stats.chi2.sf(statistic, degrees)), degrees, name)
 
 

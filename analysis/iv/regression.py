@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import linalg, stats
 
-from analysis.did.regression import Design, design_matrix, least_squares
+from analysis.did.regression import Design, design_matrix
 from analysis.estimation_sample import codes_of, effect_columns
 from analysis.fixed_effects import NoEffects, dummies_rank, identified, is_nested, lengths
 from analysis.iv.identification import (
@@ -317,9 +317,10 @@ def _least_squares(
     small: bool,
 ) -> dict[str, Any]:
     """The fields of `Estimate` for y on regressors (n, k), projected as ``fitted`` (themselves in a first stage)."""
-    beta, bread = least_squares(fitted, y)
+    factor, freedom = _factor(setting, regressors.shape[1], small)
+    beta, variance = _two_stage(y, regressors, fitted, setting)
+    variance = factor * variance
     residual = y - regressors @ beta
-    variance, freedom = _variance(fitted, residual, bread, setting, small)
     means = design.data[names].to_numpy(dtype=float).mean(axis=0)
     slopes = [j for j, name in enumerate(names) if name != "const"]
     left, total = float(residual @ residual), float(((raw_y - raw_y.mean()) ** 2).sum())
@@ -337,12 +338,31 @@ def _least_squares(
     }
 
 
-def _variance(
-    x: np.ndarray, residual: np.ndarray, bread: np.ndarray, setting: Setting, small: bool
-) -> tuple[np.ndarray, float]:
-    """Covariance (k, k) of the coefficients and the degrees of freedom of their distribution."""
-    n, k = x.shape
-    left = n - k - setting.sdofminus
+def _two_stage(
+    y: np.ndarray, regressors: np.ndarray, fitted: np.ndarray, setting: Setting
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (k,) and their covariance (k, k) without small-sample factors, by linearmodels.
+
+    The fitted regressors are the instruments, just as many (the estimates are those of all instruments), and both are
+    given in an orthonormal basis of them, so that neither units nor correlation cost digits.
+    """
+    from linearmodels.iv import IV2SLS
+
+    scale = np.linalg.norm(fitted, axis=0)
+    q, r = np.linalg.qr(fitted / scale)
+    back = linalg.solve_triangular(r, np.eye(len(scale))) / scale[:, None]
+    options: dict[str, Any] = {"cov_type": "unadjusted" if setting.covariance == "classical" else "robust"}
+    if setting.clusters:
+        options = {"cov_type": "clustered", "clusters": np.column_stack(setting.clusters)}
+    model = IV2SLS(y, q, None, None) if fitted is regressors else IV2SLS(y, None, regressors @ back, q)
+    result = model.fit(debiased=False, **options)
+    return back @ result.params.to_numpy(), back @ result.cov.to_numpy() @ back.T
+
+
+def _factor(setting: Setting, terms: int, small: bool) -> tuple[float, float]:
+    """What a covariance with n in its denominator is multiplied by, and the degrees of freedom of t or normal."""
+    n = setting.n
+    left = n - terms - setting.sdofminus
     groups = setting.smallest
     if groups is not None:
         if groups < 2:
@@ -353,8 +373,7 @@ def _variance(
         left -= setting.dofminus
         factor = n / left if small else n / (n - setting.dofminus)
         freedom = float(left)
-    variance = factor * bread @ setting.score_covariance(x, residual) @ bread
-    return variance, freedom if small else float("inf")
+    return factor, freedom if small else float("inf")
 
 
 def _first_stage(design: Design, arrays: _Arrays, setting: Setting, j: int, z: np.ndarray) -> FirstStage:

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import optimize
 
 from analysis.estimation_sample import as_float, require_columns
+from analysis.results import CannotEstimate
 
 #: Largest gap between weighted and wanted moments, in standard deviations, that counts as balanced.
 TOLERANCE = 1e-6
@@ -74,9 +75,11 @@ def entropy_balance(
     treated = used[treatment].to_numpy() == 1
     other = ~used[treatment].isin((0.0, 1.0)).to_numpy()
     if other.any():
-        raise ValueError(f"Treatment {treatment!r} must be 0 or 1; it holds {used[treatment].to_numpy()[other][0]:g}.")
+        raise CannotEstimate(
+            f"Treatment {treatment!r} must be 0 or 1; it holds {used[treatment].to_numpy()[other][0]:g}."
+        )
     if not treated.any() or treated.all():
-        raise ValueError(f"{treatment!r} is {'1' if treated.any() else '0'} in every usable row: both are needed.")
+        raise CannotEstimate(f"{treatment!r} is {'1' if treated.any() else '0'} in every usable row: both are needed.")
     names, columns = _moments(used, treated, covariates, moments)
     target, pool = columns[treated].mean(axis=0), columns[~treated]
     spread = np.where(columns[treated].std(axis=0) > 0, columns[treated].std(axis=0), columns.std(axis=0))
@@ -152,7 +155,7 @@ def _solve(columns: np.ndarray, names: Sequence[str]) -> np.ndarray:
     if gap.max() > TOLERANCE:
         outside = [name for name, column in zip(names, columns.T, strict=True) if column.min() > 0 or column.max() < 0]
         which = outside or [name for name, far in zip(names, gap > TOLERANCE, strict=True) if far]
-        raise ValueError(
+        raise CannotEstimate(
             f"No weights on the untreated rows reach the treated moments of {', '.join(map(repr, which))}"
             f"{': they lie outside the untreated range' if outside else ' together'}. Drop or coarsen covariates, ask "
             "for fewer moments, or leave out treated rows without a like among the untreated."

@@ -6,6 +6,7 @@ on matched samples belong to `analysis.did`, which takes the weights or the supp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,8 +98,8 @@ def match(
     """Match treated rows with untreated ones on a logit propensity score.
 
     Conventions are those of psmatch2 (Leuven and Sianesi 2003) with ``logit``. Where scores tie, rows count in the
-    order of the data; an index of whole numbers says what that order is, so shuffling the rows of such a frame changes
-    nothing.
+    order of their names (index labels, or a column that names them), or of what they hold where nothing names them, so
+    that shuffling changes nothing; MatchIt takes the order of the data.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ def match(
     replace
         Whether a unit can serve as a match more than once (nearest).
     neighbours
-        How many nearest neighbours, with replacement.
+        How many nearest neighbours, with replacement. Under a caliper those of them within it, be they fewer, share the
+        weight; a unit with none is left out (as psmatch2 and R's Matching have it).
     ties
         With replacement: "all" takes everyone as near as the last neighbour; "first" takes exactly ``neighbours``.
     tie_tolerance
@@ -165,7 +167,7 @@ def match(
     )
     if scale not in ("probability", "logit"):
         raise ValueError(f"scale is 'probability' or 'logit', not {scale!r}.")
-    sample = _sample(data, treatment, list(dict.fromkeys(covariates)), by)
+    sample = _sample(data, treatment, list(dict.fromkeys(covariates)), by, order == "data")
     fits, notes = [], list(sample.notes)
     score = np.full(len(data), np.nan)
     blocks: list[sparse.coo_array] = []
@@ -201,7 +203,7 @@ class _Sample:
     notes: list[str]
 
 
-def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str | None) -> _Sample:
+def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str | None, as_it_stands: bool) -> _Sample:
     wanted = [treatment, *covariates, *([by] if by is not None else [])]
     require_columns(data, wanted)
     if not covariates:
@@ -218,7 +220,7 @@ def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str |
             notes.append(f"{int(missing.sum())} rows left out: {name!r} is missing.")
             usable &= ~missing
     treated[~usable] = np.nan
-    sequence = _stable_order(data.index)
+    sequence = _order(data, as_it_stands)
     sequence = sequence[usable[sequence]]
     codes = np.zeros(len(data), dtype=np.int64)
     labels: pd.Index = pd.Index([None])
@@ -228,11 +230,38 @@ def _sample(data: pd.DataFrame, treatment: str, covariates: list[str], by: str |
     return _Sample(treated, x, covariates, codes, [(label, rows) for label, rows in groups if len(rows)], notes)
 
 
-def _stable_order(index: pd.Index) -> np.ndarray:
-    """Positions in the order of whole-number labels, as pandas numbers rows; as they stand under other labels."""
-    if index.has_duplicates or not pd.api.types.is_integer_dtype(index.dtype):
-        return np.arange(len(index))
-    return np.argsort(index.to_numpy(), kind="stable")
+def _order(data: pd.DataFrame, as_it_stands: bool) -> np.ndarray:
+    """Positions of rows in an order that shuffling does not change: by their name, else by all they hold.
+
+    A row's name is its index label, or, under whole numbers as pandas gives to any frame, the first column of text or
+    whole numbers in which no two rows are alike; numbers within names count as numbers (city 9 before city 10).
+    ``as_it_stands`` asks for the rows as they come, by whole-number labels where the index has them.
+    """
+    index = data.index
+    if as_it_stands:
+        numbered = index.is_unique and pd.api.types.is_integer_dtype(index.dtype)
+        return np.argsort(index.to_numpy(), kind="stable") if numbered else np.arange(len(index))
+    if index.is_unique and not pd.api.types.is_integer_dtype(index.dtype):
+        names = [pd.Series(index.get_level_values(level)) for level in range(index.nlevels)]
+    else:
+        columns = [data.iloc[:, place] for place in range(data.shape[1])]
+        kinds = (pd.api.types.is_integer_dtype, pd.api.types.is_string_dtype)
+        own = (column for column in columns if column.is_unique and any(kind(column.dtype) for kind in kinds))
+        first = next(own, None)
+        names = columns if first is None else [first]
+    return np.lexsort([_rank(name) for name in names[::-1]]) if names else np.arange(len(data))
+
+
+def _rank(values: pd.Series) -> np.ndarray:
+    """The place (n,) of each value in sorted order, missing values first, numbers within text as numbers."""
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return pd.factorize(values, sort=True)[0]
+    codes, different = pd.factorize(values.astype(str).where(values.notna()))
+    parts = [[part.zfill(20) if part.isdigit() else part for part in re.split(r"(\d+)", name)] for name in different]
+    rank = np.empty(len(different) + 1, dtype=np.int64)
+    rank[sorted(range(len(different)), key=parts.__getitem__)] = np.arange(len(different))
+    rank[-1] = -1
+    return rank[codes]
 
 
 def _score(sample: _Sample, rows: np.ndarray, where: str) -> tuple[Logit, list[str], list[str]]:

@@ -1,7 +1,8 @@
-"""The propensity score: a logit by Newton's method that refuses what it cannot estimate. Matching is not done here."""
+"""The propensity score: statsmodels' logit, refused where covariates separate the sides. Matching is not done here."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,43 +50,48 @@ def logit(treatment: np.ndarray, x: np.ndarray, names: Sequence[str], weights: n
     ------
     ValueError
         When the columns separate treated from untreated, completely or partly, so that no estimate exists (Albert and
-        Anderson 1984), or when Newton's method does not converge.
+        Anderson 1984), or when the iterations do not converge.
     """
-    weights = np.ones(len(x)) if weights is None else weights
     scale = np.linalg.norm(x, axis=0) / np.sqrt(len(x))
     columns = x / scale
-    beta = np.zeros(x.shape[1])
-    converged = False
-    for _ in range(ITERATIONS):
-        probability = _probability(columns, beta)
-        gradient = columns.T @ (weights * (treatment - probability))
-        information = (columns * (weights * probability * (1 - probability))[:, None]).T @ columns
-        try:
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError:
-            break
-        beta = beta + step
-        if not np.isfinite(beta).all():
-            break
-        if np.abs(step).max() <= 1e-11 * (1 + np.abs(beta).max()):
-            converged = True
-            break
-    linear = (columns * beta).sum(axis=1)
-    if not converged or np.abs(linear).max() > SUSPICIOUS:
-        _refuse_separation(treatment, columns, names, weights)
-    if not converged:
+    beta, covariance = _fit(treatment, columns, weights)
+    used = np.ones(len(x)) if weights is None else weights
+    linear = None if beta is None else (columns * beta).sum(axis=1)
+    if linear is None or np.abs(linear).max() > SUSPICIOUS:
+        _refuse_separation(treatment, columns, names, used)
+    if beta is None or linear is None or covariance is None:
         raise CannotEstimate(
             f"The logit did not converge in {ITERATIONS} iterations; rescale or drop covariates with extreme values."
         )
-    information = (columns * (weights * probability * (1 - probability))[:, None]).T @ columns
     signed = np.where(treatment == 1, linear, -linear)
     return Logit(
         coefficients=beta / scale,
-        covariance=np.linalg.inv(information) / np.outer(scale, scale),
+        covariance=covariance / np.outer(scale, scale),
         linear=linear,
         scores=_probability(columns, beta),
-        loglikelihood=float(-(weights * np.logaddexp(0, -signed)).sum()),
+        loglikelihood=float(-(used * np.logaddexp(0, -signed)).sum()),
     )
+
+
+def _fit(
+    treatment: np.ndarray, columns: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Coefficients (k,) and covariance (k, k) from statsmodels; None where it does not converge."""
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    model = GLM(treatment, columns, family=Binomial(), freq_weights=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # separation and slow convergence are judged by the caller
+        try:
+            result = model.fit(maxiter=ITERATIONS, tol=1e-11, tol_criterion="params")
+            covariance = np.asarray(result.cov_params())
+        except (np.linalg.LinAlgError, FloatingPointError):
+            return None, None
+    beta = np.asarray(result.params)
+    if not result.converged or not np.isfinite(beta).all() or not np.isfinite(covariance).all():
+        return None, None
+    return beta, covariance
 
 
 def _probability(columns: np.ndarray, beta: np.ndarray) -> np.ndarray:

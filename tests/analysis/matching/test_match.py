@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.matching import match
+from analysis.matching.estimator import _order
 from analysis.matching.neighbours import KERNELS, kernel_weights, nearest, nearest_once
 
 COVARIATES = ["log(pcap)", "产业", "x"]
@@ -134,6 +135,22 @@ def test_shuffled_rows_give_the_same_matching_and_the_input_is_untouched(options
     pd.testing.assert_series_equal(one.weights, other.weights.sort_index(), rtol=1e-12)
     assert one.effect("y").se == pytest.approx(other.effect("y").se, rel=1e-10)
     pd.testing.assert_frame_equal(data, before)
+    if options.get("order") == "data":
+        return
+    named = data.assign(name=[f"城市 {number}" for number in data.index])
+    for frame in (data, named, named.set_index("name")):
+        shuffled = frame.sample(frac=1, random_state=4)
+        again = shuffled if frame.index.name else shuffled.reset_index(drop=True)
+        first, second = (match(f, "treated", COVARIATES, **options).effect("y") for f in (frame, again))
+        assert first.estimate == pytest.approx(second.estimate, rel=1e-10)
+        assert first.se == pytest.approx(second.se, rel=1e-10)
+
+
+def test_rows_with_numbered_names_count_in_the_order_of_the_numbers():
+    index = pd.Index(["NSW10", "NSW9", "PSID1", "NSW1"])
+    assert _order(pd.DataFrame({"x": 1.0}, index=index), False).tolist() == [3, 1, 0, 2]
+    assert _order(pd.DataFrame({"x": 1.0, "id": index}), False).tolist() == [3, 1, 0, 2]
+    assert _order(pd.DataFrame({"x": [2.0, 1.0, np.nan]}), False).tolist() == [2, 1, 0]
 
 
 def test_groups_are_matched_as_if_alone():
