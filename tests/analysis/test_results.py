@@ -1,5 +1,7 @@
 """Asterisks at their thresholds, and the table of a result against numbers of other software."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,5 +102,14 @@ def test_a_table_of_estimates_has_its_terms_for_rows_and_six_columns() -> None:
     assert table.columns.tolist() == ["estimate", "se", "t", "p", "low", "high"]
     assert table["se"].tolist() == [2.0, 3.0]
     assert table["t"].tolist() == [0.5, -1.0]
-    # rounding may leave a variance below zero: no number, and no warning
-    assert np.isnan(inference_table(["a"], np.array([1.0]), np.array([[-1e-20]]), 7).loc["a", "t"])
+    # with 7 degrees the 97.5% quantile is 2.364624 (R: qt)
+    assert table["high"].tolist() == pytest.approx([1 + 2 * 2.364624, -3 + 3 * 2.364624], abs=1e-5)
+
+
+def test_a_variance_that_rounding_left_below_zero_is_none_and_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = inference_table(["a", "b"], np.array([1.0, 0.0]), np.diag([-1e-20, 0.0]), 7)
+        assert table[["t", "p"]].isna().all(axis=None)
+        assert table["se"].tolist() == [0.0, 0.0]
+        assert "no variance" in wald_test(np.array([1.0]), np.array([[-1e-20]]), 7).reason
