@@ -241,14 +241,19 @@ def _refuse_alike(table: Table, kept: list[str], variables: list[str]) -> None:
 
 def steps(panel: pd.DataFrame, declared: FilePanel, measured: pd.Series, variable: Variable) -> Steps:
     """What is done to the values of a variable, in its order; ``measured`` stands on the rows of the panel."""
-    low, high = variable.winsorize if variable.winsorize and measured.notna().any() else (None, None)
     rows = pd.DataFrame({UNIT: panel[declared.unit], TIME: panel[declared.time], "measured": measured})
-    told = {
+    done = told(variable)
+    if not measured.notna().any():
+        done |= {"interpolate": "none", "winsorize_low": None, "winsorize_high": None}
+    return Steps.of(rows, "measured", done)
+
+
+def told(variable: Variable) -> dict[str, Any]:
+    """A variable as the data dictionary has it, for `Steps`."""
+    low, high = variable.winsorize or (None, None)
+    return {
         **{key: getattr(variable, key) for key in ("interpolate", "max_gap", "scale", "change", "lag", "standardise")},
         "log": variable.log,
         "winsorize_low": low,
         "winsorize_high": high,
     }
-    if not measured.notna().any():
-        told["interpolate"] = "none"
-    return Steps.of(rows, "measured", told)

@@ -59,11 +59,37 @@ def make(paths: Paths, study: Study) -> Assembled:
     aside = made.aside.assign(source=study.name, file=str(about["file"])).reindex(columns=REJECTS)
     aside.astype({"row": "int64"}).to_parquet(fresh / "aside.parquet", index=False)
     columns = {str(column): at for at, column in enumerate(table.frame.columns, start=1)}
-    said: dict[str, Any] = {**about, "sheet": table.sheet, "notes": made.notes, "columns": columns}
+    declared = study.panel
+    said: dict[str, Any] = {
+        **about,
+        "sheet": table.sheet,
+        "notes": made.notes,
+        "columns": columns,
+        "made": study.treatment,
+        **{key: getattr(declared, key) for key in ("unit", "time", "treatment", "adoption", "place")},
+        "variables": _done(study),
+    }
     (fresh / "about.json").write_text(json.dumps(said, ensure_ascii=False))
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return made
+
+
+def _done(study: Study) -> dict[str, dict[str, Any]]:
+    """Column of the panel -> what was done to its values, as `pilotcity trace` takes the steps again."""
+    from analysis.panel_from_file import told
+
+    assert study.panel is not None
+    own = {inside: name for name, inside in study.panel.aliases.items()}
+    return {
+        own.get(variable.name, variable.name): {
+            **told(variable),
+            "source": variable.source,
+            "label": variable.label.en,
+            "unit": variable.unit,
+        }
+        for variable in study.variables
+    }
 
 
 def panel(paths: Paths, study: str) -> pd.DataFrame:

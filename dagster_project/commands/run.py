@@ -113,8 +113,13 @@ def _not_written(paths: Paths, error: Exception) -> tuple[str, str]:
 
 
 def _run(paths: Paths) -> int:
+    from dagster_project import overlay
+
     started = time.monotonic()
-    kind = "sample data" if paths.is_sample else f"raw files in {shown(paths.raw)}"
+    if paths.studies and all(study.panel for study in overlay.studies(paths)):
+        kind = f"panels in {shown(paths.own)}"
+    else:
+        kind = "sample data" if paths.is_sample else f"raw files in {shown(paths.raw)}"
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
     for sentence in look(paths.raw).sentences:
         print(f"  {sentence}", flush=True)
