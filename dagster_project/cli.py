@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     modules = {name: import_module(f"dagster_project.commands.{name.replace('-', '_')}") for name in COMMANDS}
     for name, module in modules.items():
         module.arguments(parsers.add_parser(name, help=module.HELP))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no Chinese is shown escapes
+            stream.reconfigure(errors="backslashreplace")
     options = parser.parse_args(arguments)
     # the matrices are small: threads of the linear algebra library cost more than they save, and one gives one answer
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -56,6 +56,10 @@ class Paths:
         if world not in SAMPLES:
             raise ValueError(f"PILOTCITY_SAMPLE is {world!r}; the sample worlds are {' and '.join(SAMPLES)}.")
         data = Path(os.environ.get("PILOTCITY_DATA") or ROOT / "data").resolve()
+        if data.exists() and not data.is_dir():
+            raise ValueError(
+                f"PILOTCITY_DATA names {data}, which is a file; name a folder, which is made where it is not."
+            )
         studies = names(os.environ.get("PILOTCITY_STUDIES") or "")
         named = os.environ.get("PILOTCITY_RAW")
         if named:

@@ -235,7 +235,12 @@ def connect_published(paths: Paths) -> duckdb.DuckDBPyConnection:
     database = paths.published / DATABASE
     if not database.exists():
         raise FileNotFoundError("Nothing is published yet: run `make run` first.")
-    return duckdb.connect(str(database.resolve()), read_only=True, config={"enable_external_access": "false"})
+    # a setting could name a file to write to, so none can be changed any more
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": False,
+        "lock_configuration": True,
+    }
+    return duckdb.connect(str(database.resolve()), read_only=True, config=settings)
 
 
 def numbers(paths: Paths) -> list[int]:

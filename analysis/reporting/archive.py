@@ -13,6 +13,7 @@ import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from analysis.printing.table import SAMPLE_NOTE
@@ -121,6 +122,9 @@ def _refuse(entries: list[zipfile.ZipInfo]) -> None:
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ValueError(f"{entry.filename!r} is a link; an archive of a study holds plain files only.")
         seen.add(entry.filename)
+    for name in sorted(seen):
+        if folder := next((str(parent) for parent in PurePosixPath(name).parents if str(parent) in seen), None):
+            raise ValueError(f"The archive holds {folder!r} as a file and as a folder; it is not unpacked.")
 
 
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:

@@ -41,6 +41,9 @@ def known(
     """
     rows = _rows(data / "reference" / "cities.csv")
     columns = tuple(rows[0]) if rows else ()
+    for column in ("city_code", "name_zh"):
+        if column not in columns:
+            raise ValueError(f"{data / 'reference' / 'cities.csv'}: the column {column!r} is missing; put it back.")
     flags = tuple(column for column in columns if {row[column] for row in rows} <= {"0", "1"})
     cities = {row["city_code"]: row["name_zh"] for row in rows}
     if lists is None:

@@ -297,6 +297,16 @@ class Contract(Strict):
     path: Path = Path()
     sha256: str = ""
 
+    @field_validator("files")
+    @classmethod
+    def _name_files(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                PurePosixPath("x").match(pattern.removeprefix("**/"))
+            except ValueError:
+                raise ValueError(f"{pattern!r} names no file; a pattern is like '**/roads*.xlsx'") from None
+        return patterns
+
     @field_validator("encoding")
     @classmethod
     def _known(cls, encoding: str | None) -> str | None:

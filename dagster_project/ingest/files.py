@@ -22,6 +22,7 @@ import pandas as pd
 
 from dagster_project.ingest import text, workbook
 from dagster_project.ingest.text import UnreadableFile as UnreadableFile
+from dagster_project.raw_folder import printable
 
 #: A workbook that unpacks to more than this is refused unread; yearbooks unpack to a few megabytes. With it, reading
 #: any file below it takes less than MEMORY_BOUND.
@@ -267,6 +268,8 @@ def _archive(path: Path, encoding: str | None) -> list[Sheet]:
             for sheet in open_sheets(inside, encoding):
                 rows = list(sheet.rows())  # before the folder goes
                 label = f"{name}/{sheet.name}" if sheet.name else name
+                if any(other.name == label for other in found):
+                    raise UnreadableFile(f"is an archive that holds {printable(label)} twice; take one of the two out")
                 found.append(replace(sheet, name=label, rows=partial(iter, rows)))
     return found
 

@@ -108,7 +108,10 @@ def test_a_file_of_no_known_kind_is_refused_before_anything_is_asked(published, 
         ("attach '/tmp/other.duckdb' as other", "disabled"),
         ("install httpfs", "disabled"),
         ("load httpfs", "disabled"),
-        ("set enable_external_access = true", "running"),
+        ("set enable_external_access = true", "Cannot change configuration"),
+        ("set profiling_output = '/tmp/leak.json'", "Cannot change configuration"),
+        ("pragma profiling_output = '/tmp/leak.json'", "Cannot change configuration"),
+        ("pragma enable_profiling = 'json'", "Cannot change configuration"),
         ("drop table panels.city_year", "read-only"),
         ("delete from panels.city_year", "read-only"),
         ("", ""),
@@ -181,6 +184,24 @@ def test_sources_says_what_each_contract_found_how_to_get_the_rest_and_what_noth
 def test_a_raw_folder_that_is_not_there_is_named(data, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PILOTCITY_RAW", str(tmp_path / "nowhere"))
     assert "nowhere does not exist; PILOTCITY_RAW names it" in refuses(capsys, "run")
+
+
+def test_a_file_in_the_place_of_the_data_folder_is_named(data, capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PILOTCITY_DATA", str(tmp_path / "file"))
+    assert f"PILOTCITY_DATA names {tmp_path / 'file'}, which is a file" in refuses(capsys, "run")
+
+
+def test_a_terminal_without_chinese_is_shown_escapes_and_names_are_safe_to_print(data, monkeypatch, tmp_path):
+    (tmp_path / "raw" / "a\nb\x1b[2J.csv").touch()
+    (tmp_path / "raw" / "链接.csv").symlink_to("/etc/hostname")
+    called = [sys.executable, "-m", "dagster_project.cli", "sources"]
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(called, capture_output=True, env=environment, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    printed = done.stdout.decode("ascii")
+    assert r"no contract claims a\nb\x1b[2J.csv" in printed
+    assert r"\u94fe\u63a5.csv is a link that leads out of the raw folder" in printed
 
 
 def test_a_run_beside_another_says_so_at_once(data, capsys):

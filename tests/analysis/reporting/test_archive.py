@@ -96,6 +96,12 @@ def test_a_file_that_unpacks_to_more_than_it_says_is_not_unpacked_whole(packed: 
         unpack(bytes(lying))
 
 
+def test_a_file_and_a_folder_of_one_name_are_refused(packed: bytes) -> None:
+    hostile = rewritten(packed, lambda entries: [*entries, ("panels", b"x")])
+    with pytest.raises(ValueError, match="holds 'panels' as a file and as a folder"):
+        unpack(hostile)
+
+
 def test_an_entry_that_stands_twice_is_refused(packed: bytes) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         hostile = rewritten(packed, lambda entries: [*entries, entries[0]])

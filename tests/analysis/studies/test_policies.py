@@ -139,3 +139,12 @@ def test_words_of_a_study_reach_sql_quoted():
     assert macros.quoted_words(words) == "'city''s core', 'old, town'"
     assert macros.quoted("'; drop table raw.ledger; --") == "'''; drop table raw.ledger; --'"
     assert "'{{" not in source[: source.index("{# A value as SQL")].replace("'{{ study }}'", "")
+
+
+@pytest.mark.parametrize("column", ["city_code", "name_zh"])
+def test_a_roster_without_a_column_is_named(tmp_path, column):
+    (tmp_path / "reference").mkdir()
+    kept = [name for name in ("city_code", "name_zh", "panel_281") if name != column]
+    (tmp_path / "reference" / "cities.csv").write_text(f"{','.join(kept)}\n1,2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"cities.csv: the column '{column}' is missing"):
+        spec.known(tmp_path, {})

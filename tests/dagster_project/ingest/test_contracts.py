@@ -191,3 +191,10 @@ def test_the_slowest_pattern_that_is_taken_is_bounded_on_any_text():
     assert time.process_time() - began < 20
     assert contracts.match_of("^注", "注：" + "长" * 10_000)
     assert not contracts.match_of("长$", "注：" + "长" * 10_000)
+
+
+def test_a_pattern_of_files_that_names_none_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "roads.yaml"
+    path.write_text(GOOD.replace('files: ["**/roads*.xlsx"]', "files: ['']"), encoding="utf-8")
+    with pytest.raises(ContractError, match=r"roads.yaml, line 8, .*'' names no file"):
+        contracts.load(path)
