@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -157,9 +158,33 @@ def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+def set_aside_damaged_history(paths: Paths) -> None:
+    """Move a run history in SQLite out of the way that is no database any more, and say so; runs need none before."""
+    for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
+        database = paths.home / name
+        if not database.exists():
+            continue
+        try:
+            with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+                said = str(connection.execute("pragma quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+        if said == "ok" or "locked" in said or "busy" in said:
+            continue
+        folder = paths.home / name.partition("/")[0]
+        kept = folder.with_name(f"{folder.name}.damaged")
+        shutil.rmtree(kept, ignore_errors=True)
+        folder.rename(kept)
+        print(
+            f"pilotcity: {database} is damaged ({said}); it is kept in {kept.name}, and a new one is begun.", flush=True
+        )
+
+
 def prepare_instance(paths: Paths) -> None:
     """Make DAGSTER_HOME with the project's settings and point this process at it."""
     paths.home.mkdir(parents=True, exist_ok=True)
+    if not postgres.chosen(paths):
+        set_aside_damaged_history(paths)
     settings = paths.home / "dagster.yaml"
     content = INSTANCE_SETTINGS + postgres.settings(paths)
     if state.read_text(settings) != content:

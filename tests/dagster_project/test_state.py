@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from dagster_project import fingerprint, publication, state, verification
@@ -66,6 +67,10 @@ def test_a_whole_folder_is_brought_to_the_disk_or_the_reason_is_told(tmp_path):
         state.sync_all_below(tmp_path / "nowhere")
 
 
+@dg.asset
+def one() -> None: ...
+
+
 #: Every file that decides something, below the data folder.
 STATE = (
     "publications/2/fingerprint.json",
@@ -113,6 +118,27 @@ def test_no_state_file_cut_at_any_length_stops_what_reads_it(paths, candidate, m
         publication.point(paths, 2)
         (paths.data / name).parent.mkdir(parents=True, exist_ok=True)
         (paths.data / name).write_bytes(whole)
+
+
+LATER = [pytest.param(name, marks=pytest.mark.torture) for name in ("history/runs/index.db", "schedules/schedules.db")]
+
+
+@pytest.mark.parametrize("name", ["history/runs.db", *LATER])
+def test_a_torn_run_history_is_set_aside_and_begun_anew(paths, monkeypatch, capsys, name):
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    prepare_instance(paths)
+    with dg.DagsterInstance.get() as instance:
+        assert dg.materialize([one], instance=instance).success
+    whole = (paths.home / name).read_bytes()
+    for length in (1, len(whole) // 2):
+        (paths.home / name).write_bytes(whole[:length])
+        prepare_instance(paths)
+        # of a single byte SQLite makes an empty database by itself
+        assert f"{name} is damaged" in capsys.readouterr().out or length == 1
+        with dg.DagsterInstance.get() as instance:
+            assert dg.materialize([one], instance=instance).success
+    prepare_instance(paths)
+    assert capsys.readouterr().out == "", "a whole one is left alone"
 
 
 def test_dagster_s_settings_are_written_anew_where_they_are_torn(paths, monkeypatch):

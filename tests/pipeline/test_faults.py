@@ -20,6 +20,8 @@ import duckdb
 import pytest
 from pipeline.tiny_installation import Tiny
 
+from dagster_project import verification
+
 tiny = pytest.mark.xdist_group("tiny")
 #: Kills at random moments: in CI, and in `make torture`.
 FEW, MANY = 3, 30
@@ -51,11 +53,13 @@ def kill_at(installation: Tiny, after: float) -> str:
     return f"killed after {out.count(' s' + chr(10))} steps"
 
 
-def kills(installation: Tiny, first: dict[str, str], seconds: float, times: int) -> list[str]:
+def kills(
+    installation: Tiny, first: dict[str, str], seconds: float, times: int, between: tuple[float, float] = (0.4, 1.0)
+) -> list[str]:
     moments = random.Random(2024)
     found = []
     for _ in range(times):
-        found.append(kill_at(installation, moments.uniform(0.4, 1.0) * seconds))
+        found.append(kill_at(installation, moments.uniform(*between) * seconds))
         started = time.monotonic()
         installation.recovers(first)
         # how long a run takes changes with what else the machine does
@@ -75,6 +79,62 @@ def test_thirty_runs_killed_at_random_moments(undisturbed):
     found = kills(*undisturbed, times=MANY)
     print(f"\nkill -9: {len(found)} times, survived {len(found)}: {', '.join(sorted(set(found)))}")
     assert sum(text.startswith("killed") for text in found) > MANY / 2
+
+
+@tiny
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.torture)])
+def test_a_run_of_a_parent_that_ignores_ctrl_c_stops_after_any_step(undisturbed, number):
+    installation, first, _ = undisturbed
+    process = installation.start(deaf=True)
+    assert process.stdout
+    for line in process.stdout:
+        if "[  2/" in line:
+            break
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Stopped after" in said
+    assert installation.seen() == first
+
+
+@pytest.mark.torture
+@tiny
+def test_thirty_runs_killed_late(undisturbed):
+    """While the publication is written, sealed, brought to the disk and swapped in."""
+    found = kills(*undisturbed, times=MANY, between=(0.8, 1.05))
+    print(f"\nkill -9 late: {len(found)} times, survived {len(found)}: {', '.join(sorted(set(found)))}")
+    assert any(text.startswith("killed") for text in found)
+
+
+#: Files that decide what a run does, below the data folder; the last publication's number stands for {}.
+STATE = (
+    "publications/{}/fingerprint.json",
+    "publications/{}/publication.json",
+    "publications/{}/checksums.json",
+    "publications/verified.json",
+    "home/dagster.yaml",
+    "home/history/runs.db",
+    "home/history/runs/index.db",
+    "home/schedules/schedules.db",
+)
+
+
+@pytest.mark.torture
+@tiny
+@pytest.mark.parametrize("name", STATE)
+def test_no_file_that_a_loss_of_power_cut_stops_the_next_run(undisturbed, name):
+    installation, first, _ = undisturbed
+    for part in (0.0, 0.01, 0.5, 0.99):
+        number = installation.paths.published.resolve().name
+        path = installation.paths.data / name.format(number)
+        os.truncate(path, int(path.stat().st_size * part))
+        code, said = installation.run("run")
+        assert code == 0, said
+        assert "Traceback" not in said
+        assert installation.seen() == first
+        assert not verification.verify(
+            installation.paths, int(installation.paths.published.resolve().name), thorough=False
+        ).differences
 
 
 def garbage(path: Path, start: int, length: int) -> None:

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +56,20 @@ class Tiny:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
-    def start(self, *arguments: str, before: str = "", limit: int | None = None) -> subprocess.Popen[str]:
-        """`pilotcity run --force` in the background; ``before`` is code that comes first, ``limit`` a largest file."""
+    def start(
+        self, *arguments: str, before: str = "", limit: int | None = None, deaf: bool = False
+    ) -> subprocess.Popen[str]:
+        """`pilotcity run --force` in the background; ``before`` is code that comes first, ``limit`` a largest file.
+
+        ``deaf``: by a parent that ignores Ctrl-C, as nohup, cron and CI do.
+        """
+
+        def prepare() -> None:
+            if limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            if deaf:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+
         program = f"{WITHOUT_DBT}\n{before}\nsys.exit(tiny.main())"
         return subprocess.Popen(
             [sys.executable, "-c", program, *(arguments or ("run", "--force"))],
@@ -65,7 +78,8 @@ class Tiny:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=limit and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))),
+            start_new_session=deaf,
+            preexec_fn=prepare,
         )
 
     def run(self, *arguments: str, before: str = "", limit: int | None = None) -> tuple[int, str]:
