@@ -238,12 +238,19 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
     return made
 
 
+def _alike(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be equal for two tables to be described as one."""
+    return {**table, "sheets": 0, "columns": [{**column, "range": 0} for column in table["columns"]]}
+
+
 def _add(table: dict[str, Any] | None, made: Draft) -> None:
     """Put a table into the draft; sheets of one layout share an entry."""
     if table is None:
         return
     for other in made.tables:
-        if {**other, "sheets": 0} == {**table, "sheets": 0}:
+        if _alike(other) == _alike(table):
+            for one, same in zip(other["columns"], table["columns"], strict=True):
+                one["range"] = [min(one["range"][0], same["range"][0]), max(one["range"][1], same["range"][1])]
             other["sheets"] += [name for name in table["sheets"] if name not in other["sheets"]]
             return
     made.tables.append(table)
@@ -297,8 +304,7 @@ def _tables(sheet: Sheet, grid: Grid, known: Catalogue, made: Draft) -> list[_Fo
             )
             continue
         bottom = starts[number + 1][0][0] if number + 1 < len(starts) and starts[number + 1][0] else len(grid)
-        above = grid[max(0, head[0] - 3) : head[0]]
-        title = " ".join(cell for line in above for cell in line if cell)
+        title = layout.title(grid, head)
         found.append(
             _Found(sheet.name, grid, head, first, bottom, layout.headers(grid, head, sheet.merged), title, anchor)
         )
@@ -398,7 +404,7 @@ class _Column:
             made.filled += times
             if PLAIN.fullmatch(text):  # most cells of most files
                 made.numbers += times
-                if len(text) <= 12 and text.isdigit():
+                if len(text) <= 14 and text.removesuffix(".0").isdigit():
                     made.years += times * bool(YEAR_CELL.match(text))
                     made.codes += times * known.code(text)
                 continue

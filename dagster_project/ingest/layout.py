@@ -64,6 +64,8 @@ PLACE_HEADERS = frozenset(
     | {"region", "Region", "area", "prefecture", "Prefecture", "province", "Province", "prov"}
 )
 
+NUMBER = re.compile(r"[-+−]?[\d０-９.．,，]+")
+
 clean = lru_cache(maxsize=200_000)(clean_header)
 
 
@@ -148,21 +150,32 @@ def blocks(table: Table, grid: Grid, merged: Merged, sheet: str, file: str, unit
     """Every place of a sheet where the table stands, each as far as the next header; one that lacks what it needs if
     there is no other."""
     found: list[Block] = []
-    for head in _heads(table, grid, merged):
+    heads = list(_heads(table, grid, merged))
+    for head in heads:
         spread = headers(grid, head, merged)
         for left, right in side_by_side(table, spread):
             found.append(_filled(Block(head, len(grid), left, right, spread), table, grid, sheet, file, units))
-    useful = [block for block in found if block.values and re.search(table.title, title(grid, block))]
+    useful = [
+        block
+        for block in found
+        if block.values and re.search(table.title, title(grid, block.head, block.left, block.right))
+    ]
     for block in useful:
-        below = (row for row in range(block.head[-1] + 1, len(grid)) if _begins_table(grid, row, block))
+        after = {later[0] for later in heads if later[0] > block.head[-1]}
+        below = (row for row in range(block.head[-1] + 1, len(grid)) if row in after or _begins_table(grid, row, block))
         block.bottom = next(below, len(grid))
     return useful or found[:1]
 
 
-def title(grid: Grid, block: Block) -> str:
-    """What stands in the three rows above a block's header."""
-    above = grid[max(0, block.head[0] - 3) : block.head[0]]
-    return " ".join(cell for row in above for cell in row[block.left : block.right] if cell)
+def title(grid: Grid, head: Sequence[int], left: int = 0, right: int | None = None) -> str:
+    """What stands above a header, in at most three rows of text, up to the numbers of another table."""
+    found: list[str] = []
+    for row in range(head[0] - 1, max(-1, head[0] - 4), -1):
+        cells = [cell for cell in grid[row][left:right] if cell]
+        if any(NUMBER.fullmatch(cell.strip()) for cell in cells) or (not cells and found):
+            break
+        found = [*cells, *found]
+    return " ".join(found)
 
 
 def _begins_table(grid: Grid, row: int, block: Block) -> bool:
@@ -266,7 +279,11 @@ def _filled(block: Block, table: Table, grid: Grid, sheet: str, file: str, units
             return next((loose[alias] for alias in map(clean, place.aliases) if alias in loose), [])
         return []
 
-    texts = {"file": PurePosixPath(file).name, "sheet": sheet, "title": title(grid, block)}
+    texts = {
+        "file": PurePosixPath(file).name,
+        "sheet": sheet,
+        "title": title(grid, block.head, block.left, block.right),
+    }
     needed = {"year", "city", "indicator"} | ({"code"} if table.keys.city is None else set())
     for name in KEYS:
         key = getattr(table.keys, name)
