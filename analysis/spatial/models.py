@@ -209,7 +209,13 @@ def panel(
     then recentred by its exact expectation, which coincides with the former when sums are constant (a note says so).
     ``"direct"`` is maximum likelihood plus their analytic correction, None is maximum likelihood with the effects
     estimated (as R's splm for unit effects). Standard errors come from the expected information at the estimates and
-    normal theory; SLX is least squares with t and n - k degrees of freedom under both corrections.
+    normal theory; SLX is least squares with t and n - k degrees of freedom whatever the correction, as lmSLX of R's
+    spatialreg.
+
+    Random unit effects in a model of the error are Kapoor, Kelejian and Prucha's (2007): they pass through the spatial
+    filter as the innovations do (splm's ``spatial.error="kkp"``). Baltagi's, outside the filter (``"b"``), are not
+    offered. Errors of slopes and constant allow for the estimated spatial parameter, with random effects too: those of
+    generalised least squares at that parameter are too small (half of the true spread for a constant in SAR).
 
     Parameters
     ----------
@@ -437,7 +443,7 @@ def _report(fit: _Fit) -> SpatialEstimate:
     names = [*fit.names, *(("rho", "lambda")[which] for which in spatial)]
     degrees = np.inf if fit.clusters is None else fit.clusters - 1.0
     n_parameters = len(values)
-    if fit.model == "slx" and problem.correction is not None:
+    if fit.model == "slx":
         point = _least_squares_variance(likelihood, point)
         degrees = point_degrees(likelihood) if fit.clusters is None else degrees
     if fit.groups is None:
@@ -528,6 +534,11 @@ def _notes(fit: _Fit) -> tuple[str, ...]:
             "The rows of the weights matrix sum to different numbers, so no transformation separates time effects "
             "from the "
             "spatial lag: the score of rho is recentred by its expectation instead."
+        )
+    if problem.units == "random" and problem.error:
+        notes.append(
+            "Random unit effects pass through the spatial filter of the error (Kapoor, Kelejian and Prucha 2007), not "
+            "beside it as in Baltagi, Song and Koh (2003)."
         )
     for name, matrix, value in (("rho", problem.lag, point.rho), ("lambda", problem.error, point.lam)):
         if matrix is None:
