@@ -163,7 +163,7 @@ def _text(path: Path, encoding: str | None) -> list[Sheet]:
         once: dict[str, str] = {}  # names and years that repeat are held once
         with path.open("rb") as stream:
             for row in text.read(stream, name, separator):
-                cells += len(row.cells)
+                cells += max(1, len(row.cells))  # a blank row takes room too
                 if cells > MOST_TEXT_CELLS:
                     raise UnreadableFile(f"has more than {MOST_TEXT_CELLS:,} cells, more than a yearbook's table may")
                 if row.fault:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -277,6 +278,7 @@ def _unread(grid: layout.Grid, blocks: Sequence[Block]) -> Iterator[tuple[int, i
                     yield row, index, cell
 
 
+@cache
 def letter(index: int) -> str:
     """The name a spreadsheet gives a column: 0 is A, 26 is AA."""
     letters = ""
