@@ -242,4 +242,4 @@ def test_a_row_that_cannot_be_read_is_set_aside_with_its_place_and_the_others_ar
         ("unreadable_row", 9),
     ]
     assert 'row 6 cannot be read: it opens a quote (") in column 1 that nothing closes' in reading.rejects.message[0]
-    assert "has 8 cells, where its header has 6 columns" in reading.rejects.message[1]
+    assert "has 8 cells, its header has 6" in reading.rejects.message[1]
