@@ -326,6 +326,7 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "template": "study.html",
         "study": study,
         "facts": _facts(report),
+        "specification": "/".join(study.file.parts[-3:]),
         "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
         "citation": report.citation,
         **_map(report),
