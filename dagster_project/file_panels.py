@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,19 @@ def make(paths: Paths, study: Study) -> Assembled:
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return made
+
+
+def described(candidate: Path, study: Study) -> Study:
+    """The study with a note on where its panel comes from and what a reader must know of it, for its page."""
+    from analysis.studies.records import Label
+
+    kept = candidate / "data" / "lineage" / f"{ROWS.format(study.name)}.json"
+    if not kept.exists():
+        return study
+    about = json.loads(kept.read_text(encoding="utf-8"))
+    said = [*([study.note.en] if study.note else []), f"The panel is {about['file']}, {about['rows']:,} rows."]
+    note = " ".join([*said, *about["notes"]])
+    return replace(study, note=Label(note, note))
 
 
 def _done(study: Study) -> dict[str, dict[str, Any]]:

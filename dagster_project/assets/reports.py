@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import downloads
+from dagster_project import downloads, file_panels
 from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.exports import EXPORTS
@@ -123,7 +123,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         if found[1] is not None:
             truths.append(found[1])
     report = StudyReport.from_panel(
-        study,
+        file_panels.described(candidate, study),
         panel,
         is_sample=is_sample(paths, study),
         results=results,
