@@ -1,5 +1,6 @@
 """What a contract may say, and what its author is told when it says something else. Reading files is tested beside."""
 
+import random
 import time
 from pathlib import Path, PurePosixPath
 
@@ -198,3 +199,45 @@ def test_a_pattern_of_files_that_names_none_is_refused_with_its_line(tmp_path):
     path.write_text(GOOD.replace('files: ["**/roads*.xlsx"]', "files: ['']"), encoding="utf-8")
     with pytest.raises(ContractError, match=r"roads.yaml, line 8, .*'' names no file"):
         contracts.load(path)
+
+
+FEW, MANY = 150, 2_000
+PIECES = ["'", '"', ":", "- ", "{", "}", "[", "]", "*", "&a", "!", "\t", "\n", "\0", "(a+)+", "城市", "0", "null", "#"]
+
+
+def fuzzed(folder: Path, times: int) -> tuple[int, int]:
+    """Contracts with some characters changed: how many are taken, and how many refused by name."""
+    chance = random.Random(14)
+    texts = [path.read_text(encoding="utf-8") for path in sorted(CONTRACTS.glob("*.yaml"))] + [GOOD] * 5
+    path = folder / "roads.yaml"
+    taken = refused = 0
+    for _ in range(times):
+        text = chance.choice(texts)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(text))
+            text = text[:at] + chance.choice(PIECES) * chance.randint(0, 2) + text[at + chance.randint(0, 12) :]
+        path.write_text(text, encoding="utf-8")
+        try:
+            contract = contracts.load(path)
+        except ContractError as error:
+            assert "roads.yaml" in str(error)
+            refused += 1
+        else:
+            contract.matches(PurePosixPath("a/roads2010年.xlsx"))
+            for table in contract.tables:
+                for pattern in table.skip:
+                    contracts.match_of(pattern, "a" * 30 + "!")
+            taken += 1
+    return taken, refused
+
+
+def test_contracts_with_slips_are_taken_or_refused_by_name(tmp_path):
+    taken, refused = fuzzed(tmp_path, FEW)
+    assert taken + refused == FEW
+    assert min(taken, refused) > FEW / 10
+
+
+@pytest.mark.torture
+def test_many_contracts_with_slips(tmp_path):
+    taken, refused = fuzzed(tmp_path, MANY)
+    print(f"\ncontracts: {MANY} tried, {taken} taken, {refused} refused with a sentence, nothing else")

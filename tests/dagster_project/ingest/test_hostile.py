@@ -29,7 +29,7 @@ from dagster_project.paths import CONTRACTS, ROOT
 
 UNITS = frozenset({"万元", "人"})
 #: Mutations of each kind of file here; `make torture` tries many more.
-FEW, MANY = 24, 1000
+KINDS, FEW, MANY = 6, 16, 1000
 
 
 def yearbook(**changes: object) -> contracts.Contract:
@@ -294,6 +294,14 @@ def test_a_contract_that_lies_gives_rejects_not_values(tmp_path):
     assert "is not text in" in said(read(tmp_path / "utf16.csv", yearbook(encoding="utf-8")))
 
 
+def test_an_archive_of_two_files_of_one_name_is_refused_for_one_would_hide_the_other(tmp_path):
+    path = tmp_path / "book.zip"
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "城市,生产总值\n北京市,1\n")
+        archive.writestr("a.csv", "城市,生产总值\n北京市,2\n")
+    assert "is an archive that holds a.csv twice" in said(read(path))
+
+
 def seeds(folder: Path) -> dict[str, bytes]:
     """A whole file of each kind."""
     frame = pd.DataFrame({"城市": ["北京市", "上海市"], "生产总值": [1.5, 2.5]})
@@ -306,7 +314,11 @@ def seeds(folder: Path) -> dict[str, bytes]:
     frame.set_axis(["city", "gdp"], axis=1).to_stata(folder / "seed.dta", version=118, write_index=False)
     frame.to_csv(folder / "seed.csv", index=False)
     found = {f".{path.suffix[1:]}": path.read_bytes() for path in sorted(folder.glob("seed.*"))}
-    return found | {".xls": (Path(__file__).parent / "two_cities.xls").read_bytes()}
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.write(folder / "seed.csv", "表/a.csv")
+        archive.write(folder / "seed.parquet", "表/b.parquet")
+    zipped = (folder / "all.zip").read_bytes()
+    return found | {".xls": (Path(__file__).parent / "two_cities.xls").read_bytes(), ".zip": zipped}
 
 
 def mutated(content: bytes, chance: random.Random) -> bytes:
@@ -359,7 +371,7 @@ def fuzz(folder: Path, times: int) -> tuple[int, int]:
     readable = refused = 0
     for suffix, content in seeds(folder).items():
         for number in range(times):
-            inside = suffix == ".xlsx" and number % 2
+            inside = suffix in (".xlsx", ".zip") and number % 2
             path = folder / f"case{suffix}"
             path.write_bytes(rewrapped(content, chance) if inside else mutated(content, chance))
             try:
@@ -374,7 +386,7 @@ def fuzz(folder: Path, times: int) -> tuple[int, int]:
 
 def test_damaged_files_of_every_kind_are_read_or_refused_with_a_sentence(tmp_path):
     readable, refused = map(int, bounded(FUZZ, str(Path(__file__).parent), str(tmp_path), str(FEW)).split())
-    assert readable + refused == 5 * FEW
+    assert readable + refused == KINDS * FEW
     assert min(readable, refused) > FEW / 2
 
 
@@ -382,5 +394,5 @@ def test_damaged_files_of_every_kind_are_read_or_refused_with_a_sentence(tmp_pat
 def test_thousands_of_damaged_files(tmp_path):
     printed = bounded(FUZZ, str(Path(__file__).parent), str(tmp_path), str(MANY), seconds=1800)
     readable, refused = map(int, printed.split())
-    print(f"\nfuzzing: {5 * MANY} damaged files, {readable} read, {refused} refused, nothing else")
-    assert readable + refused == 5 * MANY
+    print(f"\nfuzzing: {KINDS * MANY} damaged files, {readable} read, {refused} refused, nothing else")
+    assert readable + refused == KINDS * MANY
