@@ -14,21 +14,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.names import TIME, UNIT
-from analysis.studies.reading import Mark
-from analysis.studies.records import Matrix, Model, Study
+from analysis.studies.records import Matrix, Model
 
 if TYPE_CHECKING:
     from analysis.spatial import Weights
 
 #: Columns of data/reference/cities.csv that a matrix is built from: the seats of government, in degrees.
 POSITION = ("longitude", "latitude")
-
-
-def chosen(mark: Mark, study: Study) -> tuple[Matrix, ...]:
-    """The matrices that a model names: one word or a list."""
-    what = "one of the study's weights"
-    names = mark.words(study.weights, what) if isinstance(mark.value, list) else (mark.word(study.weights, what),)
-    return tuple(study.weights[name] for name in names)
 
 
 def columns_needed(model: Model) -> tuple[str, ...]:

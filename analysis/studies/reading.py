@@ -12,10 +12,8 @@ from typing import Any, NoReturn
 
 from analysis import documents
 from analysis.documents import Document, DocumentError, Fault, Location, describe, hint, nearest
-from analysis.studies.records import Label
 
 __all__ = ["Mark", "marked", "nearest", "plain", "read"]
-VARIABLE = "a variable of this study"
 
 
 class Mark:
@@ -118,38 +116,3 @@ def plain(mark: Mark) -> Any:
     if isinstance(mark.value, list):
         return [plain(value) for value in mark.value]
     return mark.value
-
-
-def read_label(mark: Mark) -> Label:
-    """A text in English, or in English and Chinese."""
-    if isinstance(mark.value, str):
-        return Label(mark.text(), mark.text())
-    parts = mark.mapping({"en", "zh"}, ("en",))
-    english = parts["en"].text()
-    return Label(english, parts["zh"].text() if "zh" in parts else english)
-
-
-def read_years(mark: Mark) -> tuple[int, int]:
-    """The first and the last year of a span."""
-    marks = mark.items()
-    if len(marks) != 2:
-        mark.fail("expected the first and the last year, as in [2006, 2021].")
-    first, last = (year.integer(1949, 2100) for year in marks)
-    if first > last:
-        mark.fail(f"the first year, {first}, comes after the last, {last}.")
-    return first, last
-
-
-def read_effects(mark: Mark, columns: Collection[str]) -> tuple[str, ...]:
-    """Fixed effects or clusters: one word or a list."""
-    valid = ("unit", "time", *columns)
-    what = "'unit', 'time', a variable of this study or a column of data/reference/cities.csv"
-    return mark.words(valid, what) if isinstance(mark.value, list) else (mark.word(valid, what),)
-
-
-def read_values(mark: Mark, held: Collection[str] = ()) -> tuple[str | float, ...]:
-    """One value or a list of them, as a column may hold; texts must be among ``held`` where that is known."""
-    marks = mark.items() if isinstance(mark.value, list) else [mark]
-    for value in marks if held else ():
-        value.word(held, "a value of this column of data/reference/cities.csv")
-    return tuple(m.value if isinstance(m.value, (int, float)) else m.text() for m in marks)
