@@ -37,14 +37,15 @@ def audit_inputs(paths: Paths, folder: Path, study: Study) -> Inputs:
         estimates=estimates[estimates["study"].eq(study.name)],
         city_year=pd.read_parquet(city_year) if study.panel is None else None,
         cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
-        pilots={name: _pilots(lists[name]) for name in named},
+        pilots={name: _pilots(lists[name], study.last_month) for name in named},
         is_sample=sample and study.panel is None,
     )
 
 
-def _pilots(path: Path) -> pd.DataFrame:
-    """A policy list; years are numbers, what is blank is missing."""
+def _pilots(path: Path, last_month: int) -> pd.DataFrame:
+    """A policy list; first treated years are numbers, what is blank is missing."""
     from analysis.studies import policies
 
     table = pd.DataFrame(policies.rows(path)).replace("", None)
-    return table.assign(adoption=pd.to_numeric(table["adoption"]))
+    late = pd.to_numeric(table["month"]) > last_month
+    return table.assign(adoption=pd.to_numeric(table["adoption"]) + late)

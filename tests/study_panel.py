@@ -15,7 +15,7 @@ def make_panel(study: Study, seed: int = 0) -> pd.DataFrame:
     """A panel of the study's cities, years, real pilots and other policies, with noise for variables and an effect of
     0.5 on outcomes."""
     rng = np.random.default_rng(seed)
-    codes = CITIES.loc[CITIES[study.cities] == 1, "city_code"]
+    codes = CITIES.loc[study.takes(CITIES), "city_code"]
     years = range(study.years[0], study.years[1] + 1)
     panel = pd.MultiIndex.from_product([codes, years], names=["city_code", "year"]).to_frame(index=False)
     panel["adoption"] = panel["city_code"].map(_first_years(study.policy))

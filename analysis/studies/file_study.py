@@ -99,6 +99,7 @@ class WrittenFileStudy(WrittenStudy):
 
     policy: Absent = ""
     policy_scope: Absent = ()
+    last_month: Absent = 12
     other_panels: Absent = Field(default_factory=dict)
     efficiency: Absent = Field(default_factory=dict)
     policies: Absent = Field(default=(), validate_default=False)

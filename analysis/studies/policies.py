@@ -14,6 +14,8 @@ from analysis.studies.reading import nearest
 REQUIRED = ("city_code", "adoption", "scope", "source", "certainty")
 CERTAINTY = ("printed in the paper", "public record", "to be checked")
 EARLIEST, LATEST = 1949, 2100
+#: A year, a month or a date: 2013, 2013-07, 2013/7/15, 2013年7月15日, 2013-07-15 00:00:00.
+WHEN = re.compile(r"(?P<year>[0-9]{4})(?:[-/.年](?P<month>[0-9]{1,2})(?:[-/.月](?:[0-9]{1,2}日?)?)?(?: 00:00:00)?)?")
 
 
 def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
@@ -123,8 +125,13 @@ def _as_text(value: object) -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a list that `scopes` has checked."""
-    return [row for _, row in numbered(path)[1]]
+    """The rows of a list that `scopes` has checked, with the year of approval, and its ``month`` or an empty text."""
+    return [{**row, **_when(row["adoption"])} for _, row in numbered(path)[1]]
+
+
+def _when(adoption: str) -> dict[str, str]:
+    read = WHEN.fullmatch(adoption)
+    return {"adoption": read["year"], "month": read["month"] or ""} if read else {"month": ""}
 
 
 def to_check(path: Path) -> dict[str, tuple[int, int]]:
@@ -146,8 +153,10 @@ def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[st
         hint = same or nearest(code, cities)
         about = f"; the code of {name} is {hint}." if same else f"; the nearest is {hint}." if hint else "."
         return "city_code", f"{code!r} is no city of data/reference/cities.csv{about}"
-    if not re.fullmatch(r"[0-9]{4}", adoption) or not EARLIEST <= int(adoption) <= LATEST:
-        return "adoption", f"{adoption!r} is not a year, as in 2013."
+    if not (read := WHEN.fullmatch(adoption)) or not EARLIEST <= int(read["year"]) <= LATEST:
+        return "adoption", f"{adoption!r} is not a year, as in 2013, or a month or date, as in 2013-07."
+    if read["month"] and not 1 <= int(read["month"]) <= 12:
+        return "adoption", f"{adoption!r} has no month from 1 to 12."
     if certainty not in CERTAINTY:
         return "certainty", f"{certainty!r} is not one of {', '.join(map(repr, CERTAINTY))}."
     if not row["source"]:

@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -328,7 +331,8 @@ class Study:
 
     ``to_check`` is how many entries of its own policy list that count are still to be checked, and how many count.
     ``panel`` is the file that its panel comes from, None for one from the warehouse; with it there is no ``policy`` and
-    no sample of ``cities``.
+    no sample of ``cities``. ``cities`` is a 0/1 column of cities.csv, empty where ``city_codes`` lists the sample.
+    Approvals after ``last_month`` count from the next year.
     """
 
     name: str
@@ -356,6 +360,14 @@ class Study:
     weights: Mapping[str, Matrix] = field(default_factory=dict)
     to_check: tuple[int, int] = (0, 0)
     panel: FilePanel | None = None
+    city_codes: tuple[str, ...] = ()
+    last_month: int = 12
+
+    def takes(self, cities: pd.DataFrame) -> pd.Series:
+        """Which rows of cities.csv are in the sample."""
+        if self.city_codes:
+            return cities["city_code"].astype(str).isin(self.city_codes)
+        return cities[self.cities].astype(int) == 1
 
     @property
     def units(self) -> Label:
@@ -419,6 +431,7 @@ class Known:
     city_values : column of cities.csv -> the texts it holds, where conditions name them.
     to_check : list in data/policies -> scope -> entries still to be checked, and all entries.
     places : code or name -> code of the city that it stands for.
+    roster : city code -> its row of cities.csv.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -430,6 +443,7 @@ class Known:
     city_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     to_check: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    roster: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def city_numbers(self) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ def known(
         city_values=values,
         to_check=unchecked,
         places=file_panel.places(data / "reference"),
+        roster={row["city_code"]: row for row in rows},
     )
 
 
@@ -125,6 +126,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
     defaults = {key: getattr(written, key) for key in ("interpolate", "max_gap", "winsorize")}
     variables = tuple(variable.record(defaults, units) for variable in written.variables)
     variables, controls = lagged(variables, by_year(written.controls, written.sample.years), written.controls_lag)
+    codes = written.sample.codes(names.roster)
     return Study(
         name=written.study,
         title=written.title.label,
@@ -134,7 +136,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         policy_scope=written.policy_scope,
         treatment=written.treatment,
         treatment_label=label_of(written.treatment_label, written.treatment),
-        cities=written.sample.cities,
+        cities="" if codes else str(written.sample.cities),
         years=written.sample.years,
         other_panels=written.other_panels,
         variables=variables,
@@ -150,6 +152,8 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         file=path,
         weights={name: matrix.record(name, variables) for name, matrix in written.weights.items()},
         to_check=_to_check(written.policy, written.policy_scope, names),
+        city_codes=codes,
+        last_month=written.last_month,
     )
 
 
@@ -194,21 +198,18 @@ def _sql(formula: str | None) -> str | None:
 
 
 def studies_table(studies: Collection[Study]) -> pd.DataFrame:
-    """One row a panel of a study, as the warehouse loads it; ``policy_scope``: words by SEPARATOR, None for all."""
+    """One row a panel of a study, as the warehouse loads it; ``policy_scope``: words by SEPARATOR, missing for all.
+
+    The sample is a column of cities.csv (``cities``) or, where that is missing, ``city_codes`` joined with commas.
+    """
     columns = ["study", "policy", "treatment", "cities", "first_year", "last_year", "policy_scope"]
-    rows = [
-        (
-            panel,
-            s.policy,
-            s.treatment,
-            s.cities,
-            *s.other_panels.get(panel, s.years),
-            SEPARATOR.join(s.policy_scope) or None,
-        )
-        for s, panel in _panels(studies)
-    ]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.astype({"first_year": "int64", "last_year": "int64"})
+    rows = []
+    for s, panel in _panels(studies):
+        own = (panel, s.policy, s.treatment, s.cities or None, *s.other_panels.get(panel, s.years))
+        rows.append((*own, SEPARATOR.join(s.policy_scope) or None, ",".join(s.city_codes) or None, s.last_month))
+    table = pd.DataFrame(rows, columns=[*columns, "city_codes", "last_month"])
+    texts = dict.fromkeys(("cities", "policy_scope", "city_codes"), "str")
+    return table.astype({"first_year": "int64", "last_year": "int64", "last_month": "int64", **texts})
 
 
 def study_efficiency_table(studies: Collection[Study]) -> pd.DataFrame:

@@ -19,12 +19,26 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 from pydantic_core import core_schema
 
-from analysis.documents import Between, Different, Kind, Location, OneOrMore, Strict, Text, Word, describe, faults, hint
+from analysis.documents import (
+    NAMES,
+    Between,
+    Different,
+    Kind,
+    Location,
+    OneOrMore,
+    Strict,
+    Text,
+    Word,
+    describe,
+    faults,
+    hint,
+)
 from analysis.names import ADOPTION, FLAGS, TIME, UNIT
 from analysis.studies.records import (
     TIMES,
@@ -169,6 +183,21 @@ def values_not_held(column: str, values: Collection[str | float], info: Validati
     return {at: f"{value!r} is not {what}{hint(value, held)}" for at, value in wrong.items()}
 
 
+def values_held(conditions: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """The conditions, each of whose values a city column holds; a fault for every other."""
+    wrong: dict[Location, str] = {
+        (column, at): sentence
+        for column, values in conditions.items()
+        for at, sentence in values_not_held(column, values, info).items()
+    }
+    if wrong:
+        raise faults(wrong)
+    return conditions
+
+
+CityColumn = Annotated[str, Word("a column of data/reference/cities.csv", of=("city_columns",))]
+
+
 class BothLanguages(Strict):
     """A text in English and Chinese; a plain text stands for both."""
 
@@ -204,13 +233,54 @@ class Paper(Strict):
     doi: Text | None = Field(default=None, description="Without https://doi.org/.")
 
 
+def _flag_all_or_codes(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, list):
+        code = Word("a city of data/reference/cities.csv", of=("cities",))
+        return tuple(code.read(each, info) for each in value)
+    return Word("'all', a list of codes or a 0/1 column of data/reference/cities.csv", ("all",), ("flags",)).read(
+        value, info
+    )
+
+
+_CITIES = {
+    "anyOf": [
+        {"type": "string", "enum": ["all"], NAMES: ["flags"]},
+        {"type": "array", "items": {"type": ["string", "integer"], "enum": [], NAMES: ["cities"]}},
+    ]
+}
+
+
 class Sample(Strict):
     """Which rows the panel has."""
 
-    cities: Annotated[str, Word("a 0/1 column of data/reference/cities.csv", of=("flags",))] = Field(
-        description="A 0/1 column of data/reference/cities.csv."
+    cities: Annotated[str | tuple[str, ...], BeforeValidator(_flag_all_or_codes), WithJsonSchema(_CITIES)] = Field(
+        default="all", description="A 0/1 column of data/reference/cities.csv, a list of six-digit codes, or `all`."
+    )
+    where: dict[CityColumn, Values] = Field(
+        default_factory=dict, description="Of these, cities whose columns of cities.csv have one of the values."
     )
     years: Years = Field(description="First and last.")
+
+    @field_validator("where")
+    @classmethod
+    def _values_exist(cls, where: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return values_held(where, info)
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if not self.model_fields_set & {"cities", "where"}:
+            raise ValueError("say which cities the panel has: `cities: all`, `cities: panel_286`, a list, or `where`")
+        return self
+
+    def codes(self, roster: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+        """The cities that it names; none where a column alone decides."""
+        if isinstance(self.cities, str) and self.cities != "all" and not self.where:
+            return ()
+        listed = set(roster) if self.cities == "all" else set(self.cities)
+        if isinstance(self.cities, str) and self.cities != "all":
+            listed = {code for code, row in roster.items() if row[self.cities] == "1"}
+        held = {column: {str(value) for value in values} for column, values in self.where.items()}
+        return tuple(sorted(c for c in listed if all(roster[c][column] in values for column, values in held.items())))
 
 
 class WrittenEfficiency(Strict):
@@ -368,8 +438,8 @@ class WrittenGroup(Strict):
         default=None, description="1 where the city's mean of a column is so much or more, as in {population: 100}."
     )
     ever: GroupColumn | None = Field(default=None, description="1 where this column is not zero in some year.")
-    any_of: dict[Annotated[str, Word("a column of data/reference/cities.csv", of=("city_columns",))], Values] | None = (
-        Field(default=(None), description="1 where a column of cities.csv has one of these values.")
+    any_of: dict[CityColumn, Values] | None = Field(
+        default=(None), description="1 where a column of cities.csv has one of these values."
     )
 
     @model_validator(mode="after")
@@ -383,14 +453,7 @@ class WrittenGroup(Strict):
     @field_validator("any_of")
     @classmethod
     def _values_exist(cls, conditions: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
-        wrong: dict[Location, str] = {
-            (column, at): sentence
-            for column, values in (conditions or {}).items()
-            for at, sentence in values_not_held(column, values, info).items()
-        }
-        if wrong:
-            raise faults(wrong)
-        return conditions
+        return values_held(conditions or {}, info) if conditions is not None else None
 
     @property
     def record(self) -> Group:
@@ -486,6 +549,10 @@ class WrittenStudy(Strict):
     )
     policy_scope: Scopes = Field(
         default=(), description="Words of the list's column `scope` that count; all of them when this is off."
+    )
+    last_month: Annotated[int, Between(1, 12)] = Field(
+        default=12,
+        description="An approval after this month counts from the next year; the list then holds months or dates.",
     )
     treatment: ColumnName = Field(description="Name of the 0/1 column: 1 from a city's year of adoption on.")
     treatment_label: BothLanguages | None = Field(default=None, description="What tables call it.")

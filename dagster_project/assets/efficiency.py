@@ -80,7 +80,7 @@ def _score(paths: Paths, study: "Study", made: "EfficiencySpecification") -> dg.
 
         code = hash_folder(ROOT / "analysis" / "efficiency")
         cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
-        sample = cities.loc[cities[study.cities] == 1, "city_code"]
+        sample = cities.loc[study.takes(cities), "city_code"]
         metadata = {}
         with warehouse(paths) as connection:
             connection.execute(TABLES)

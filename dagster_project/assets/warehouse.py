@@ -203,7 +203,7 @@ def promised(paths: Paths, study: "Study") -> tuple[int, int]:
     from analysis.studies import policies
 
     cities = pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False)
-    sample = set(cities.loc[cities[study.cities] == "1", "city_code"])
+    sample = set(cities.loc[study.takes(cities), "city_code"])
     pilots = pd.DataFrame(policies.rows(overlay.policy_files(paths)[study.policy]))
     if study.policy_scope:
         pilots = pilots[pilots["scope"].isin(study.policy_scope)]

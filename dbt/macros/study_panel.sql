@@ -1,6 +1,6 @@
 {#
     A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
-    year, treatment, and its variables drawn from city_year or made of it by a formula (over all years of city_year), then, in
+    year (the next one for approvals after the study's last month), treatment, and its variables drawn from city_year or made of it by a formula (over all years of city_year), then, in
     this order and within the study's years: interpolated; logged (ln x, ln(1 + x) or asinh x); differenced or turned into
     growth; lagged; winsorised; standardised. Each interpolated variable has a flag <name>__imputed: of a difference, whether
     either year was filled in. Other policies of the study (raw.study_policies) are 0/1 columns.
@@ -19,11 +19,12 @@
 {%- set others_table = source('raw', 'study_policies') -%}
 {%- set efficiency_table = source('raw', 'study_efficiency') -%}
 {%- if execute -%}
-    {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope, city_codes, last_month from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
     {%- if about | length == 0 -%}
         {{ exceptions.raise_compiler_error("No study is named " ~ study ~ ": analysis/studies has no " ~ study ~ ".yaml") }}
     {%- endif -%}
-    {%- set policy, treatment, sample, first_year, last_year, scope = about[0].values() -%}
+    {%- set policy, treatment, sample, first_year, last_year, scope, codes, last_month = about[0].values() -%}
+    {%- set first_treated = "adoption::integer + (coalesce(month::integer, 1) > " ~ last_month ~ ")::integer" -%}
     {%- set others = run_query("select name, policy, scopes from " ~ others_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
     {%- set scored = run_query("select name, score, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "' order by name").rows -%}
     {%- set score_names = scored | map(attribute='name') | list -%}
@@ -40,7 +41,7 @@
     {%- endfor -%}
     {%- set made_names = made | map(attribute='name') | list -%}
 with adoption as (
-    select city_code, min(adoption::integer) as adoption
+    select city_code, min({{ first_treated }}) as adoption
     from {{ policies }}
     where policy = {{ quoted(policy) }}
     {%- if scope %} and scope in ({{ quoted_words(scope) }}){% endif %}
@@ -52,7 +53,7 @@ other_policies as (
     select
         city_code,
         {% for other in others -%}
-        min(adoption::integer) filter (where policy = {{ quoted(other['policy']) }}
+        min({{ first_treated }}) filter (where policy = {{ quoted(other['policy']) }}
             {%- if other['scopes'] %} and scope in ({{ quoted_words(other['scopes']) }}){% endif %}) as "{{ other['name'] }}"{{ "," if not loop.last }}
         {% endfor %}
     from {{ policies }}
@@ -91,7 +92,7 @@ grid as (
     from {{ cities }} as cities
     cross join (select unnest(generate_series({{ first_year }}, {{ last_year }}))::integer as year) as years
     left join adoption on cities.city_code = adoption.city_code
-    where cities.{{ sample }} = '1'
+    where {% if codes %}list_contains(string_split('{{ codes }}', ','), cities.city_code){% else %}cities.{{ sample }} = '1'{% endif %}
 ),
 
 measured as (

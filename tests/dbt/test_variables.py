@@ -182,6 +182,9 @@ def panels(without_files):
     # one study forbids long gaps, which none of the built-in ones does
     studies = [limited(spec.load(path)) for path in spec.catalogue().values()]
     built.write("raw.study_variables", spec.variables_table(studies))
+    built.write("raw.studies", spec.studies_table(studies))
+    lists = built.query("select * from raw.policies order by policy, city_code, scope")
+    built.write("raw.policies", lists.assign(month=[("3", "9", None)[at % 3] for at in range(len(lists))]))
     models.write(built.paths, catalogue.load(), studies)
     wanted = {name: (study, years) for study in studies for name, years in panels_of(study).items()}
     scores = pd.concat(
@@ -214,6 +217,8 @@ def limited(study: spec.Study) -> spec.Study:
         replace(filled, name="arc", source="trade_share", scale="asinh", winsorize=(0.1, 0.9), standardise=True),
         replace(filled, name="index", source="index", formula="entropy_index(urban_share, fdi_share)", uses=OWN_INDEX),
     )
+    codes = tuple(code for code in spec.known().roster if code < "400000")
+    study = replace(study, cities="", city_codes=codes, last_month=6)
     return replace(study, variables=(*(replace(each, max_gap=1) for each in study.variables), *more))
 
 
@@ -231,11 +236,11 @@ def panels_of(study: spec.Study) -> dict[str, tuple[int, int]]:
     return {study.name: study.years, **study.other_panels}
 
 
-def adopted(built, policy: str, scopes: tuple[str, ...]) -> pd.Series:
-    """City -> first treated year of a policy."""
-    pilots = built.query(
-        f"select city_code, adoption::double as year, scope from raw.policies where policy = '{policy}'"
-    )
+def adopted(built, study: spec.Study, policy: str, scopes: tuple[str, ...]) -> pd.Series:
+    """City -> first treated year of a policy: the year after approvals that came too late in theirs."""
+    pilots = built.query(f"select city_code, adoption, month, scope from raw.policies where policy = '{policy}'")
+    late = pilots.month.astype(float) > study.last_month
+    pilots = pilots.assign(year=pilots.adoption.astype(float) + late)
     return pilots[pilots.scope.isin(scopes) | (not scopes)].groupby("city_code").year.min()
 
 
@@ -243,7 +248,8 @@ def expected_panel(
     built, frame: pd.DataFrame, scores: pd.DataFrame, name: str, study: spec.Study, years
 ) -> pd.DataFrame:
     """A panel by analysis.indices: cities and years, then interpolated, logged, winsorised."""
-    cities = built.query(f"select city_code from raw.cities where {study.cities} = '1'").city_code
+    cities = built.query("select * from raw.cities")
+    cities = cities.loc[study.takes(cities), "city_code"]
     panel = frame[frame.city_code.isin(cities) & frame.year.between(*years)].sort_values(["city_code", "year"])
     for made in study.efficiency:
         for frontier in ("contemporaneous", "global"):
@@ -253,10 +259,10 @@ def expected_panel(
                 mine[["city_code", "year", "score"]].rename(columns={"score": own}), on=["city_code", "year"]
             )
     expected = panel[["city_code", "year"]].reset_index(drop=True)
-    expected["adoption"] = expected.city_code.map(adopted(built, study.policy, study.policy_scope))
+    expected["adoption"] = expected.city_code.map(adopted(built, study, study.policy, study.policy_scope))
     expected[study.treatment] = (expected.year >= expected.adoption).astype(int)
     for other in study.policies:
-        began = expected.city_code.map(adopted(built, other.policy, other.scope))
+        began = expected.city_code.map(adopted(built, study, other.policy, other.scope))
         expected[other.name] = (expected.year >= began).astype(int)
     for flag in BORDERS:
         expected[flag] = panel[flag].to_numpy()

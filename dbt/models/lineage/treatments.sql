@@ -1,9 +1,11 @@
 -- grain: one panel, column and pilot city: when it was treated, on whose word
 with columns as (
-    select study, treatment as column_name, policy, policy_scope as scopes, true as is_treatment
+    select study, treatment as column_name, policy, policy_scope as scopes, last_month, true as is_treatment
     from {{ source('raw', 'studies') }}
     union all
-    select study, name, policy, scopes, false from {{ source('raw', 'study_policies') }}
+    select others.study, others.name, others.policy, others.scopes, studies.last_month, false
+    from {{ source('raw', 'study_policies') }} as others
+    inner join {{ source('raw', 'studies') }} as studies using (study)
 ),
 
 final as (
@@ -13,7 +15,7 @@ final as (
         columns.is_treatment,
         columns.policy,
         policies.city_code,
-        policies.adoption::integer as adoption,
+        policies.adoption::integer + (coalesce(policies.month::integer, 1) > columns.last_month)::integer as adoption,
         policies.adoption_alternative,
         policies.batch,
         policies.scope,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.studies.new import TARGETS, new_study
+from analysis.studies.policies import rows as policy_rows
 from analysis.studies.policies import scopes
 from analysis.studies.run import run_study
 from analysis.studies.spec import DATA, known, load
@@ -36,7 +37,7 @@ def test_a_new_study_is_two_files_that_name_it_and_can_be_read_at_once(root: Pat
 def test_every_table_and_figure_of_a_new_study_is_computed(root: Path) -> None:
     study = load(new_study("carbon_market", root / "data")[0], known(root / "data"))
     cities = pd.read_csv(DATA / "reference" / "cities.csv", dtype={"city_code": str})
-    codes = cities.loc[cities[study.cities] == 1, "city_code"].iloc[::4]
+    codes = cities.loc[study.takes(cities), "city_code"].iloc[::4]
     panel = pd.MultiIndex.from_product([codes, range(2006, 2016)], names=["city_code", "year"]).to_frame(index=False)
     rng = np.random.default_rng(0)
     adopted = dict(zip(codes.iloc[::3], rng.choice([2010, 2012], size=len(codes)), strict=False))
@@ -86,6 +87,15 @@ def test_a_value_that_no_city_has_is_named_and_not_an_empty_table(root: Path) ->
         load(path, known(root / "data"))
 
 
+def test_an_approval_is_a_year_a_month_or_a_date(tmp_path: Path) -> None:
+    path = tmp_path / "pilots.csv"
+    written = {"2013": "", "2013-07": "07", "2013/7/15": "7", "2013年7月15日": "7", "2013-12-01 00:00:00": "12"}
+    rows = "".join(f"130100,石家庄市,,{when},{at},a,to be checked\n" for at, when in enumerate(written))
+    path.write_text(HEADER + rows, encoding="utf-8")
+    scopes(path, {"130100": "石家庄市"})
+    assert [(row["adoption"], row["month"]) for row in policy_rows(path)] == [("2013", m) for m in written.values()]
+
+
 HEADER = "city_code,name_zh,name_en,adoption,scope,source,certainty\n"
 
 
@@ -98,6 +108,7 @@ HEADER = "city_code,name_zh,name_en,adoption,scope,source,certainty\n"
         ),
         (HEADER + "13010,石家庄市,,2014,whole city,a,to be checked\n", "the code of 石家庄市 is 130100"),
         (HEADER + "130100,,,2014年,whole city,a,to be checked\n", "line 2, column 'adoption': '2014年' is not a year"),
+        (HEADER + "130100,,,2014-13,whole city,a,to be checked\n", "'2014-13' has no month from 1 to 12"),
         (HEADER + "130100,,,2014,whole city,a,sure\n", "column 'certainty': 'sure' is not one of"),
         (HEADER + "130100,,,2014,whole city,,to be checked\n", "column 'source': say who announced it"),
         (

@@ -45,6 +45,7 @@ exhibits:
   figure_1: {kind: event_study, outcomes: [ln_pgdp], base: 0, beside: [-1], leads: 3, lags: 2}
 """
 FROM = "from: trade_share"
+CITIES = "cities: panel_286"
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
     assert pd.isna(table.loc["ln_pgdp", "winsorize_low"])
     assert table.loc["open", "winsorize_high"] == 0.99
     assert table.loc["open", "label_zh"] == "对外开放"
-    assert studies_table([study]).iloc[0].to_dict() == {
+    assert studies_table([study]).iloc[0].replace({float("nan"): None}).to_dict() == {
         "study": "trial",
         "policy": "pilots",
         "treatment": "pilot",
@@ -111,6 +112,8 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
         "first_year": 2006,
         "last_year": 2019,
         "policy_scope": "whole city",
+        "city_codes": None,
+        "last_month": 12,
     }
 
 
@@ -139,6 +142,29 @@ def test_a_variable_is_made_by_a_formula_and_by_steps_that_the_warehouse_is_told
     row = variables_table([index]).set_index("name").loc["open"]
     assert pd.isna(row["formula_sql"])
     assert row["uses"] == "trade_share,gdp_per_capita_yuan"
+
+
+def test_a_sample_is_a_list_of_cities_all_of_them_or_those_that_are_somewhere(write) -> None:
+    roster = {
+        "110000": {"region": "east", "panel_286": "1"},
+        "310000": {"region": "east", "panel_286": "0"},
+        "500000": {"region": "west", "panel_286": "1"},
+    }
+    names = replace(NAMES, roster=roster, cities=frozenset(roster))
+
+    def codes(sample: str) -> tuple[str, ...]:
+        study = load(write(CITIES, sample), names)
+        assert study.cities == ("panel_286" if sample == CITIES else "")
+        return study.city_codes
+
+    assert codes(CITIES) == ()
+    assert codes("cities: all") == ("110000", "310000", "500000")
+    assert codes("cities: [500000, 110000]") == ("110000", "500000")
+    assert codes("where: {region: east}") == ("110000", "310000")
+    assert codes(f"{CITIES}, where: {{region: [east, north]}}") == ("110000",)
+    study = load(write(CITIES, "where: {region: east}"), names)
+    assert studies_table([study])["city_codes"].tolist() == ["110000,310000"]
+    assert study.takes(pd.DataFrame({"city_code": ["110000", "500000"]})).tolist() == [True, False]
 
 
 def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> None:
@@ -220,6 +246,10 @@ def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> No
         (FROM, "formula: open * 2", "line 11.*formula of 'open' refers to itself"),
         (FROM, f"{FROM}, log1p: true, asinh: true", "line 11.*at most one of log, log1p, asinh"),
         (FROM, f"{FROM}, log: true, growth: true", "line 11.*growth of a logarithm means nothing"),
+        (CITIES, "cities: [110001]", "line 6, key 'sample.cities'.*'110001' is not a city"),
+        (CITIES, "cities: al", "line 6, key 'sample.cities'.*nearest is 'all'"),
+        (CITIES, "where: {regoin: east}", "line 6, key 'sample.where.regoin'.*'region'"),
+        (CITIES + ", ", "", "line 6, key 'sample': say which cities"),
         (FROM, f"{FROM}, lag: -1", "line 11, key 'variables.2..lag'.*from 0 to 50, found -1"),
     ],
 )
