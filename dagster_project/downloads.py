@@ -160,6 +160,8 @@ def _panels(candidate: Path, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 def _inputs(paths: Paths, study: Study) -> dict[str, bytes]:
     """The specification and what it refers to."""
+    from analysis.catalogue import INDICATORS, VARIABLES
+
     files = {f"study/{study.name}.yaml": study.file.read_bytes()}
     printed = study.file.parent / "published" / study.file.name
     if printed.exists():
@@ -170,6 +172,10 @@ def _inputs(paths: Paths, study: Study) -> dict[str, bytes]:
         files[f"source/{study.name}{study.panel.path.suffix}"] = study.panel.path.read_bytes()
         files["data/reference/city_names.csv"] = (REFERENCE / "city_names.csv").read_bytes()
         return files
+    # what an own folder adds to the catalogue: a formula or a column of the study may be one of these
+    for name in (INDICATORS, VARIABLES):
+        if (paths.own / name).exists():
+            files[f"data/own/{name}"] = (paths.own / name).read_bytes()
     for policy in sorted({study.policy, *(other.policy for other in study.policies)}):
         files[f"data/policies/{lists[policy].name}"] = lists[policy].read_bytes()
     return files

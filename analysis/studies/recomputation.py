@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis import catalogue
 from analysis.studies import spec
 from analysis.studies.compare import KEYS
 from analysis.studies.records import Study
@@ -99,7 +100,8 @@ def _study(name: str, files: Mapping[str, bytes]) -> Study:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
         source = next((root / path for path in files if path.startswith("source/")), None)
-        return spec.load(root / "study" / f"{name}.yaml", spec.known(root / "data"), source)
+        drawn = catalogue.load(root / "data" / "own").drawn
+        return spec.load(root / "study" / f"{name}.yaml", spec.known(root / "data", columns_drawn=drawn), source)
 
 
 def compare(stated: pd.DataFrame, found: pd.DataFrame, tolerance: float = TOLERANCE) -> tuple[int, pd.DataFrame]:

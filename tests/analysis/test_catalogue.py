@@ -192,3 +192,9 @@ def test_the_tables_that_the_warehouse_loads_say_the_same():
     assert table.loc["gdp_secondary", "whole"] == "gdp"
     assert pd.isna(table.loc["gdp", "whole"])
     assert table.jump.dtype == "float64"
+
+
+def test_a_unit_text_is_one_number_of_canonical_units():
+    units = pd.read_csv(catalogue.FOLDER / "measurement_units.csv")
+    assert not units.duplicated(["unit", "canonical"]).any(), units[units.duplicated(["unit", "canonical"])]
+    assert units.factor.gt(0).all()

@@ -19,6 +19,19 @@ def parquet(frame: pd.DataFrame) -> bytes:
     return file.getvalue()
 
 
+EXHIBITS = """\
+exhibits:
+  table_1: {kind: descriptive, title: Descriptive statistics, variables: [ln_pgdp, secondary, open]}
+  table_2:
+    kind: regression
+    title: Baseline
+    show: all
+    columns:
+      - {label: "(1)", outcome: ln_pgdp, drop: all controls}
+      - {label: "(2)", outcome: ln_pgdp}
+"""
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What the archive of a small study holds; its list of pilots exists nowhere else."""
@@ -28,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     (root / "data" / "reference" / "cities.csv").write_bytes(cities)
     path, policy, *_ = new_study("carbon_market", root / "data")
     text = path.read_text(encoding="utf-8")
-    path.write_text(text[: text.index("  figure_1:")], encoding="utf-8")
+    path.write_text(text[: text.index("exhibits: standard")] + EXHIBITS, encoding="utf-8")
     study = load(path, known(root / "data"))
     panel = pd.MultiIndex.from_product([range(110100, 110140), range(2006, 2012)], names=["city_code", "year"])
     rng = np.random.default_rng(0)
@@ -54,6 +67,16 @@ def test_a_study_that_no_checkout_knows_is_computed_from_its_archive_alone(files
     assert set(found.results) == {"table_1", "table_2"}
     assert found.compared > 80
     assert found.summary() == f"All {found.compared} figures of 2 tables and figures came out again."
+
+
+def test_a_variable_of_ones_own_comes_with_the_archive(files) -> None:
+    own = b"own_ratio:\n  formula: trade / gdp\n  unit: ratio\n"
+    study = files["study/carbon_market.yaml"].replace(b"from: trade_share", b"from: own_ratio")
+    assert study != files["study/carbon_market.yaml"]
+    changed = {**files, "study/carbon_market.yaml": study, "data/own/variables.yaml": own}
+    assert recompute("carbon_market", changed, is_sample=True).holds
+    with pytest.raises(ValueError, match="'own_ratio' is not"):
+        recompute("carbon_market", {**changed, "data/own/variables.yaml": b"{}"}, is_sample=True)
 
 
 def test_an_estimate_that_was_changed_is_named(files) -> None:
