@@ -28,7 +28,18 @@ def study(tmp_path_factory) -> spec.Study:
     root = tmp_path_factory.mktemp("project")
     path = new_study("carbon_market", root)[0]
     text = path.read_text(encoding="utf-8")
-    text = text[: text.index("  figure_1:")].replace("policy: carbon_market", "policy: ai_pilot_zones")
+    text = text[: text.index("exhibits: standard")].replace("policy: carbon_market", "policy: ai_pilot_zones")
+    text += """\
+exhibits:
+  table_1: {kind: descriptive, title: Descriptive statistics, variables: [ln_pgdp, secondary, open]}
+  table_2:
+    kind: regression
+    title: Baseline
+    show: all
+    columns:
+      - {label: "(1)", outcome: ln_pgdp, drop: all controls}
+      - {label: "(2)", outcome: ln_pgdp}
+"""
     path.write_text(text, encoding="utf-8")
     return spec.load(path)
 
@@ -126,14 +137,14 @@ def test_the_descriptor_describes_every_file_with_types(candidate, study) -> Non
     panel = next(r for r in package["resources"] if r["name"] == "panels.carbon_market")
     types = {field["name"]: field["type"] for field in panel["schema"]["fields"]}
     assert (types["city_code"], types["year"], types["ln_pgdp"]) == ("string", "integer", "number")
-    assert next(f for f in panel["schema"]["fields"] if f["name"] == "fin")["title"] == "Financial development"
+    assert next(f for f in panel["schema"]["fields"] if f["name"] == "secondary")["title"] == "Secondary sector / GDP"
 
 
 def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None:
     table = downloads.complete_dictionary(PATHS, candidate, [study])
     path = candidate / "data" / "panels" / "data_dictionary.parquet"
     table.assign(
-        definition=table["definition"].where(table["column_name"] != "fin", "A city's \"own\"; it's so.")
+        definition=table["definition"].where(table["column_name"] != "secondary", "A city's \"own\"; it's so.")
     ).to_parquet(path)
     with duckdb.connect(str(publication.write_database(candidate)), read_only=True) as connection:
         found = dict(
@@ -141,5 +152,5 @@ def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None
                 "select column_name, comment from duckdb_columns() where table_name = 'carbon_market'"
             ).fetchall()
         )
-    assert found["fin"].endswith("A city's \"own\"; it's so.")
+    assert found["secondary"].endswith("A city's \"own\"; it's so.")
     assert found["city_code"] == "SAMPLE DATA. City code / 城市代码 [text]. Six-digit GB/T 2260 code as of 2021."
