@@ -119,6 +119,17 @@ def test_what_could_be_meant_as_well_is_said(tmp_path, names) -> None:
     )
 
 
+def test_a_thesis_as_somebody_left_it_is_a_study_as_it_stands(tmp_path, names, cases) -> None:
+    path = cases("strangers/毕业论文数据.dta")
+    written, draft = study_of_file("thesis", tmp_path / "own", path, names)
+    assert keys(draft) == ("city_id", "year", "did", "debt")
+    study = spec.load(written, names)
+    made = assemble(study, names.places)
+    assert (len(made.panel), made.panel["did"].sum(), study.units.en) == (3120, 737, "cities")
+    stated = pd.read_stata(path).groupby("city_id")["event_year"].first()
+    assert made.panel.groupby("city_id")["adoption"].first().fillna(0).tolist() == stated.tolist()
+
+
 REFUSED = {
     "no years": (lambda f: f.drop(columns=["year", "began"]), "no column holds years"),
     "rows twice": (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 
 from analysis.panel_from_file import assemble
@@ -40,6 +41,7 @@ def write(frame: pd.DataFrame, path: Path, **stata: object) -> Path:
         ".parquet": lambda: frame.to_parquet(path, index=False),
         ".dta": lambda: frame.to_stata(path, write_index=False, **stata),
         ".xlsx": lambda: frame.to_excel(path, index=False, engine="xlsxwriter"),
+        ".sav": lambda: pyreadstat.write_sav(frame, path),
     }
     writers[path.suffix]()
     return path
@@ -72,7 +74,7 @@ def refused(root: Path, names: spec.Known, frame: pd.DataFrame, **lines: str) ->
     return str(error.value)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet", ".dta"])
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet", ".dta", ".sav"])
 def test_each_kind_of_file_gives_the_same_panel_under_the_files_own_names(tmp_path, names, suffix) -> None:
     frame = counties()
     write(frame, tmp_path / "panels" / f"counties{suffix}")
@@ -99,6 +101,18 @@ def test_stata_files_of_any_age_keep_labels_and_numbers_behind_value_labels(tmp_
     found = study(tmp_path, names, panel=declared, outcomes=f"[{outcome}]")
     assert found.label("x").en == words["x"]
     assert assemble(found, names.places).panel["county"].tolist() == frame["county"].tolist()
+
+
+def test_text_of_old_stata_files_is_read_as_gb18030_where_it_is_no_utf_8(tmp_path, names) -> None:
+    def stored(text: str) -> str:
+        return text.encode("gb18030").decode("latin-1")
+
+    frame = counties().assign(town=lambda rows: rows["county"].map(lambda county: stored(f"县{county}")))
+    write(frame, tmp_path / "panels" / "counties.dta", version=114, variable_labels={"x": stored("耕地面积")})
+    declared = "{file: panels/counties.dta, unit: county, time: year, treatment: did}"
+    found = study(tmp_path, names, panel=declared, cluster="town")
+    assert found.label("x").zh == "耕地面积"
+    assert set(assemble(found, names.places).panel["town"]) == {f"县{county}" for county in range(1, UNITS + 1)}
 
 
 def test_units_that_are_cities_get_their_attributes_by_code_by_name_and_by_value_label(tmp_path, names) -> None:
