@@ -222,10 +222,13 @@ def _opens(text: str, delimiter: str) -> str:
 
 
 def _swallowed(pulled: list[Line], width: int, usual: int, delimiter: str) -> bool:
-    """Whether two lines of one row look like rows themselves: then its quote is a stray one.
+    """Whether a row of several lines has more cells than rows have, or two of its lines look like rows themselves: then
+    its quote is a stray one.
 
     Lines of a cell are prose: of a row of k cells none has k - 1 delimiters but the one that holds all its other cells.
     """
+    if width - 1 > usual > 0:
+        return True
     enough = max(min(width - 1, usual or width - 1), 1)
     return sum(line.text.count(delimiter) >= enough for line in pulled) > 1
 

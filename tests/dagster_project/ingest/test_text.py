@@ -214,3 +214,10 @@ def test_a_long_field_is_read_and_a_line_without_an_end_is_refused():
         rows("x" * (17 << 20))
     with pytest.raises(UnreadableFile, match="has 20,001 columns"):
         rows("," * 20_000)
+
+
+def test_a_quote_that_takes_in_a_row_whose_own_cell_has_several_lines_is_seen_by_the_cells_too_many():
+    found = rows('a,b,c,d\n1,2,3,4\n1,2,3,"4\n5,6",7,"8\nx"\n9,9,9,9\n')
+    assert found[2].cells == ['1,2,3,"4']
+    assert found[2].fault
+    assert found[-1].cells == ["9", "9", "9", "9"]
