@@ -195,7 +195,9 @@ def few_treated(design: Design, treatment: str) -> list[str]:
     value = design.raw_x[:, design.terms.index(treatment)]
     if not design.clusters or not np.isin(value, (0.0, 1.0)).all():
         return []
-    number, treated = min((int(codes.max()) + 1, len(np.unique(codes[value == 1]))) for codes in design.clusters)
+    number, treated = min(
+        (int(codes.max()) + 1, int(np.count_nonzero(np.bincount(codes[value == 1])))) for codes in design.clusters
+    )
     if treated >= FEW_TREATED or treated == number:
         return []
     return [
