@@ -10,6 +10,7 @@ import html
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import Any
 
 from dagster_project import state
 from dagster_project.paths import Paths
+from dagster_project.raw_folder import SHADOWS
 
 CHECKSUMS = "checksums.json"
 DATABASE = "pilotcity.duckdb"
 #: What the published DuckDB file holds. Lineage stays in Parquet: without compression it would double the file.
 DATABASE_SCHEMAS = ("panels", "scores", "estimates", "quality")
+#: What file browsers leave in a folder that somebody looks at; it says nothing of what was published.
+LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")
 #: The same rows in any order give the same three numbers.
 CONTENT = "select count(*), bit_xor(hash(row)), sum(hash(row)::hugeint) from {} as row"
 PAGE = """<!doctype html>
@@ -117,17 +121,26 @@ def damage(folder: Path, quick: bool = False) -> list[Difference]:
             found.append(Difference(name, f"is a file, not a link to {link}"))
         elif path.stat().st_size != file["bytes"]:
             found.append(Difference(name, f"has {path.stat().st_size:,} bytes, not {file['bytes']:,}"))
-        elif not quick and _sha256(path) != file["sha256"]:
-            found.append(Difference(name, f"has another content, written {_moment(path.stat().st_mtime)}"))
+        elif not quick and (what := _content(path, file["sha256"])):
+            found.append(Difference(name, what))
     return found
+
+
+def _content(path: Path, sha256: str) -> str:
+    """How a file's content differs from its checksum; empty where it does not."""
+    try:
+        if _sha256(path) == sha256:
+            return ""
+    except OSError as error:  # a bad disk, a file that somebody else owns
+        return f"cannot be read: {error.strerror}"
+    return f"has another content, written {_moment(path.stat().st_mtime)}"
 
 
 def distrust(folder: Path, name: str) -> str:
     """Why one file of a publication is not to be read, as a sentence; empty where it is what its checksum says."""
     sealed = state.read_json(folder / CHECKSUMS).get("files", {})
-    if not sealed or _sha256(folder / name) == sealed.get(name, {}).get("sha256"):
-        return ""
-    return f"{name} is not what was published."
+    wrong = _content(folder / name, sealed.get(name, {}).get("sha256", "")) if sealed else ""
+    return f"{name} {wrong}." if wrong else ""
 
 
 def disagreement(folder: Path) -> list[Difference]:
@@ -153,7 +166,8 @@ def verify(paths: Paths, number: int, *, thorough: bool = True) -> Verdict:
     since = {one.file: known.get("differs", {}).get(one.file, now) for one in found}
     before = known.get("verified") or known.get("published") or ""
     known |= {"differs": since} | ({} if found or not sealed else {"verified": now})
-    _keep(paths, kept | {str(number): known})
+    with suppress(PermissionError):  # a reader may verify too, where it cannot be kept
+        _keep(paths, kept | {str(number): known})
     seconds = time.monotonic() - started
     files = sum(not path.is_symlink() for path in _below(folder)) - sealed
     return Verdict(number, found, since, before, sealed or bool(known.get("checksums")), files, seconds)
@@ -198,7 +212,11 @@ def _keep(paths: Paths, kept: dict[str, Any]) -> None:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file())
+    return (
+        path
+        for path in sorted(folder.rglob("*"))
+        if (path.is_symlink() or path.is_file()) and path.name not in LEFT_BEHIND and not path.name.startswith(SHADOWS)
+    )
 
 
 def _sha256(path: Path) -> str:

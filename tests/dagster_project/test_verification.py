@@ -108,6 +108,33 @@ def test_files_that_are_missing_added_cut_or_lead_elsewhere_are_named(published)
     assert {one.file for one in verification.damage(folder, quick=True)} == names
 
 
+def test_what_a_file_browser_leaves_behind_is_no_damage_and_what_cannot_be_read_is(published, monkeypatch):
+    folder = published.publications / "3"
+    for name in (".DS_Store", "site/._index.html", "site/Thumbs.db"):
+        (folder / name).write_text("left behind")
+    assert differing(published) == set()
+    original = verification._sha256
+
+    def bad_disk(path: Path) -> str:
+        if path.name == "index.html":
+            raise OSError(5, "Input/output error")
+        return original(path)
+
+    monkeypatch.setattr(verification, "_sha256", bad_disk)
+    found = verification.verify(published, 3, thorough=False)
+    assert [(one.file, one.what) for one in found.differences] == [
+        ("site/index.html", "cannot be read: Input/output error")
+    ]
+
+
+def test_whoever_may_only_read_verifies_too(published, monkeypatch):
+    def refused(path: Path, content: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(verification.state, "write", refused)
+    assert cli.main(["verify"]) == 0
+
+
 def test_what_was_changed_together_with_its_checksums_is_found_too(published):
     folder = published.publications / "3"
     (folder / "site" / "index.html").write_text("other")
