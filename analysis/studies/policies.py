@@ -126,7 +126,7 @@ def _as_text(value: object) -> str:
 
 def rows(path: Path) -> list[dict[str, str]]:
     """The rows of a list that `scopes` has checked, with the year of approval, and its ``month`` or an empty text."""
-    return [{**row, **_when(row["adoption"])} for _, row in numbered(path)[1]]
+    return [{**row, **_when(row["adoption"])} if "adoption" in row else row for _, row in numbered(path)[1]]
 
 
 def _when(adoption: str) -> dict[str, str]:
