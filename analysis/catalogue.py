@@ -9,7 +9,7 @@ formula is written is decided in `analysis.formulas`; nothing here opens a datab
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -166,6 +166,13 @@ class Catalogue:
             One sentence, to be put behind file, line and key.
         """
         return parse(text, self.names, itself=itself)
+
+    def with_indicators(self, names: Iterable[str]) -> Catalogue:
+        """The catalogue with further indicators as columns by themselves, for formulas of studies that name them."""
+        new = {name: _lone(self.indicators[name]) for name in sorted({*names} & {*self.indicators} - {*self.columns})}
+        every = list(self.columns.items())
+        last = max(at for at, (_, column) in enumerate(every) if column.formula) + 1
+        return replace(self, columns=dict([*every[:last], *new.items(), *every[last:]])) if new else self
 
     def indicators_table(self) -> pd.DataFrame:
         """One row an indicator, as the warehouse loads it; what is not stated is missing."""

@@ -5,7 +5,8 @@ A name that stands twice is an error that names both places. What such a file ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,25 @@ def study_files(paths: Paths) -> dict[str, Path]:
 
 
 def catalogue(paths: Paths) -> Catalogue:
-    """Indicators and the columns of panels.city_year, own ones among them."""
+    """Indicators and the columns of panels.city_year, own ones among them, and the indicators that a study names."""
     from analysis import catalogue as reading
 
-    return reading.load(paths.own)
+    found = reading.load(paths.own)
+    return found.with_indicators(name for path in study_files(paths).values() for name in _names_in_formulas(path))
+
+
+def _names_in_formulas(path: Path) -> Iterator[str]:
+    """What the formulas of a study name; faults of its file are told where it is read."""
+    from analysis.documents import DocumentError, read
+    from analysis.formulas import FormulaError, parse
+
+    with suppress(DocumentError, FormulaError, OSError, UnicodeDecodeError):
+        if "formula" in path.read_text(encoding="utf-8"):
+            written = read(path).value
+            variables = written.get("variables") if isinstance(written, dict) else None
+            for variable in variables if isinstance(variables, list) else ():
+                text = variable.get("formula") if isinstance(variable, dict) else None
+                yield from parse(text).names if isinstance(text, str) else ()
 
 
 def known(paths: Paths) -> Known:

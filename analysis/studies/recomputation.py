@@ -100,7 +100,8 @@ def _study(name: str, files: Mapping[str, bytes]) -> Study:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
         source = next((root / path for path in files if path.startswith("source/")), None)
-        drawn = catalogue.load(root / "data" / "own").drawn
+        known = catalogue.load(root / "data" / "own")
+        drawn = known.with_indicators(known.indicators).drawn
         return spec.load(root / "study" / f"{name}.yaml", spec.known(root / "data", columns_drawn=drawn), source)
 
 

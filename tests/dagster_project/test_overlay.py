@@ -113,3 +113,17 @@ def test_the_environment_names_the_own_folder_and_the_studies(tmp_path, monkeypa
     monkeypatch.setenv("PILOTCITY_STUDIES", "b,a")
     found = Paths.from_environment()
     assert (found.own, found.studies) == (tmp_path, ("a", "b"))
+
+
+def test_an_indicator_that_a_formula_of_a_study_names_becomes_a_column(paths) -> None:
+    assert "deposits" not in overlay.catalogue(paths).columns
+    path = own_study(paths, "market")
+    text = path.read_text(encoding="utf-8")
+    changed = text.replace("from: financial_depth", "formula: deposits / loans")
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+    found = overlay.catalogue(paths)
+    assert {"deposits", "loans"} <= set(found.drawn)
+    assert found.columns["deposits"].unit == "10,000 yuan"
+    (study,) = [study for study in overlay.studies(paths) if study.name == "market"]
+    assert {"deposits", "loans"} <= {name for variable in study.variables for name in variable.uses}
