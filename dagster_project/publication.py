@@ -223,9 +223,9 @@ def _comment(connection: duckdb.DuckDBPyConnection, candidate: Path) -> None:
     if "definition" not in dictionary:
         return
     for (panel, column), text in comments(dictionary).items():
-        # a comment takes no parameter, so quotes are doubled
-        quoted = text.replace("'", "''")
-        connection.execute(f'comment on column published.panels."{panel}"."{column}" is \'{quoted}\'')
+        # a comment takes no parameter, so quotes are doubled; a column of a file may be called anything
+        quoted, named = text.replace("'", "''"), column.replace('"', '""')
+        connection.execute(f'comment on column published.panels."{panel}"."{named}" is \'{quoted}\'')
 
 
 def connect_published(paths: Paths) -> duckdb.DuckDBPyConnection:

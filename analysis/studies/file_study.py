@@ -37,7 +37,7 @@ from analysis.studies.written import (
 )
 
 #: Columns of data/reference/cities.csv that estimators read by their names.
-RESERVED = ("city_code", "year", "adoption")
+RESERVED = ("city_code", "year")
 #: Keys whose texts are for people: a column's name in them is no reference to it.
 PROSE = frozenset({"title", "label", "note", "heading", "paper", "treatment_label", "panel", "study", "unit"})
 ALL = "all"
@@ -188,7 +188,7 @@ def load(
     said = validate(_Panel, document).panel
     panel, table, years = _panel(document, said, names, source)
     known = _known(names, panel, table)
-    inside = _renamed(document, panel.aliases)
+    inside = _renamed(document, panel.aliases, {panel.unit: "unit", panel.time: "time"})
     columns = [panel.aliases.get(name, name) for name in _columns(panel, table)]
     keys = (panel.unit, panel.time, "adoption", *((panel.place,) if panel.place else ()))
     units = [file_panel.unit_text(value) for value in table.frame[panel.unit].dropna().unique()]
@@ -365,14 +365,17 @@ def _variable(
     )
 
 
-def _renamed(document: Document, aliases: Mapping[str, str]) -> Document:
-    """The document with columns under the names that estimators take, where the file's own are taken by keys."""
-    if not aliases:
-        return document
+def _renamed(document: Document, aliases: Mapping[str, str], keys: Mapping[str, str]) -> Document:
+    """The document with columns under the names that estimators take, where the file's own are taken by keys.
+
+    Effects and clusters may name the file's key columns, which are "unit" and "time" there.
+    """
     lines: dict[Location, int] = {}
 
     def walk(value: Any, here: Location, there: Location, prose: bool) -> Any:
         lines[there] = document.lines[here]
+        if not prose and isinstance(value, str) and any(key in ("fixed_effects", "cluster") for key in here):
+            return keys.get(value, aliases.get(value, value))
         if isinstance(value, dict):
             names = {key: key if prose else aliases.get(key, key) for key in value}
             return {

@@ -160,6 +160,20 @@ def test_a_column_called_like_a_key_of_cities_is_used_as_the_files_own(tmp_path,
     assert table.clusters == 4
 
 
+def test_effects_and_clusters_may_name_the_files_key_columns(tmp_path, names) -> None:
+    write(counties(), tmp_path / "panels" / "counties.csv")
+    found = study(tmp_path, names, fixed_effects="[county, year]", cluster="county")
+    assert (found.fixed_effects, found.cluster) == (("unit", "time"), ("unit",))
+
+
+def test_a_column_of_the_file_called_adoption_gives_way_to_the_panels_own(tmp_path, names) -> None:
+    write(counties().assign(adoption=7.5), tmp_path / "panels" / "counties.csv")
+    found = study(tmp_path, names)
+    panel = assemble(found, names.places).panel
+    assert set(panel["adoption"].dropna()) == {2014.0}
+    assert set(keyed(found, panel)["adoption"].dropna()) == {2014.0}
+
+
 def test_every_name_of_a_column_is_taken_as_it_is(tmp_path, names) -> None:
     renamed = {"county": "县 (code)", "year": "年份", "did": "did 1", "x": "log(人均GDP)", "y": "y: 万元"}
     write(counties().rename(columns=renamed), tmp_path / "panels" / "counties.csv")
