@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.commands.read import relative_name
-from dagster_project.paths import CATALOGUE, REFERENCE, Paths, shown
+from dagster_project.paths import CATALOGUE, DBT_PROJECT, REFERENCE, Paths, shown
 
 if TYPE_CHECKING:
     from dagster_project.ingest.drafting import Catalogue, Draft
@@ -57,6 +57,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         _say(file, made)
         if made.tables:
             _write(paths.own, source, file, made)
+        if made.pilots:
+            _write_pilots(paths, source, file, made.pilots)
     return failed
 
 
@@ -141,6 +143,50 @@ def _write(own: Path, source: str, file: Path, made: Draft) -> None:
     print(f"  written: {shown(path)}")
     used = {column["indicator"] for table in made.tables for column in table["columns"]}
     _add_indicators(own / "indicators.csv", {name: row for name, row in made.indicators.items() if name in used})
+
+
+def _write_pilots(paths: Paths, source: str, file: Path, pilots: list[dict[str, Any]]) -> None:
+    """A policy list of the cities that a list of pilots names, by code; whatever is wrong with it is said at once."""
+    import pandas as pd
+
+    from dagster_project import overlay
+    from dagster_project.ingest import staging, tables
+
+    path = paths.own / "policies" / f"{source}.csv"
+    if path.exists():
+        print(f"  {shown(path)} is there already and was left alone.")
+        return
+    texts = ["code", "city", "province", "year", "sheet"]
+    cells = pd.DataFrame(pilots).reindex(columns=["row", "batch", *texts]).fillna("")
+    fixed = {"source": source, "file": file.name, "column": "A", "header": "", "block": "A1", "fault": ""}
+    cells = cells.assign(**fixed, indicator="pilot", unit="as written", value="1")
+    listed = overlay.catalogue(paths).indicators_table()
+    listed.loc[len(listed), ["indicator", "unit"]] = ["pilot", "as written"]
+    judged = staging.judged(DBT_PROJECT, cells, tables.of_staging(listed, []))
+    found = cells.merge(judged[["sheet", "row", "city_code", "year", "rule", "message"]], on=["sheet", "row"])
+    for message in found["message"].dropna():
+        print(f"  {message}")
+    roster = tables.committed(REFERENCE / "cities.csv").set_index("city_code")["name_zh"]
+    good = found[found["rule"].isna()]
+    for row in good[~good["city_code"].isin(roster.index)].itertuples():
+        print(f"  row {row.row}: {row.city} ({row.city_code}) is no city of the roster; left out of the list.")
+    good = good[good["city_code"].isin(roster.index)].sort_values(["city_code", "year_y", "row"], kind="stable")
+    event = good.groupby("city_code").cumcount()
+    rows = pd.DataFrame(
+        {
+            "city_code": good["city_code"],
+            "name_zh": good["city_code"].map(roster),
+            "adoption": good["year_y"],
+            "batch": good["batch"],
+            "scope": ["whole city" if number == 0 else f"event {number + 1}" for number in event],
+            "source": f"{file.name}, as adopted",
+            "certainty": "to be checked",
+            "note": "",
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows.to_csv(path, index=False)
+    print(f"  a policy list of {rows['city_code'].nunique()} cities: {shown(path)}")
 
 
 def _ordered(table: dict[str, Any]) -> dict[str, Any]:

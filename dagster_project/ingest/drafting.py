@@ -23,6 +23,11 @@ from dagster_project.ingest.files import Sheet
 from dagster_project.ingest.layout import PLACE_HEADERS, Grid, clean
 
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+#: A year in a header with what belongs to it: 年, or the part of the year, which staging must see.
+YEAR_LABEL = re.compile(
+    r"(?<!\d)(?:19|20)\d\d(?!\d)(?:年度?)?"
+    r"(?:\d{1,2}[-—–~至]\d{1,2}月|\d{1,2}月|[-./]\d{1,2}(?!\d)|第?[一二三四1-4]季度?|前[二三]季度|[上下]半年|[-_]?[QqHhMm]\d{1,2})?"
+)
 #: A cell that is a year or looks like one to its writer, parts of years among them: staging tells which it is.
 YEAR_CELL = re.compile(r"(?:截至)?(?:19|20)\d\d(?:\.0+)?(?:$|\s*年|[-/.]\d|\s*[QqHhMm]\d|[-–—~至到](?:19|20)\d\d)")
 NUMBER = re.compile(r"[-+−]?\s?(?:\d[\d, ]*)?\.?\d+(?:[eE][-+]?\d+)?")
@@ -209,6 +214,8 @@ class Draft:
     indicators: dict[str, dict[str, str]] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: Rows of lists of pilots: sheet, row from 1, code, city, province, year and batch as written.
+    pilots: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -234,7 +241,12 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
         found = _tables(sheet, grid, known, made)
         titled = len(found) > 1
         for table in found:
-            _add(_described(table, sheet, source, file, known, made, unit, titled), made)
+            seen: set[tuple[str, ...]] = set()
+            for left, right in _segments(table):
+                if (headers := tuple(header for header in table.headers[left:right] if header)) in seen:
+                    continue  # of equal blocks beside each other one stands for all
+                seen.add(headers)
+                _add(_described(table, (left, right), sheet, source, file, known, made, unit, titled), made)
     return made
 
 
@@ -368,6 +380,8 @@ def _head(grid: Grid, first: int, anchor: int) -> list[int]:
 
 def _is_header(row: Sequence[str], anchor: int) -> bool:
     filled = [(index, cell) for index, cell in enumerate(row) if cell]
+    if any(re.match(r"[（(]?(?:计量)?单位\s*[:：]", cell) for _, cell in filled) and len(filled) <= 2:
+        return False  # the unit of a title
     if not filled or (len(filled) == 1 and filled[0][0] == 0 and clean(filled[0][1]) not in PLACE_HEADERS):
         return False  # blank, or a title
     if len({cell for _, cell in filled}) == 1 and len(filled) > 2:
@@ -438,8 +452,23 @@ def _number(text: str, units: frozenset[str]) -> float | None:
         return None
 
 
+def _segments(table: _Found) -> list[tuple[int, int]]:
+    """Columns of the blocks beside each other: each begins where the place's header does."""
+    head = table.headers[table.anchor] if table.anchor < len(table.headers) else ""
+    again = [index for index, header in enumerate(table.headers) if header and header == head]
+    return layout.split(table.headers, again) if len(again) > 1 else [(0, len(table.headers))]
+
+
 def _described(
-    table: _Found, sheet: Sheet, source: str, file: str, known: Catalogue, made: Draft, noted: str, titled: bool
+    table: _Found,
+    span: tuple[int, int],
+    sheet: Sheet,
+    source: str,
+    file: str,
+    known: Catalogue,
+    made: Draft,
+    noted: str,
+    titled: bool,
 ) -> dict[str, Any] | None:
     """A table as an entry of a contract, or None where it has no column of values."""
     place = f"sheet {table.sheet!r}" if table.sheet else "the file"
@@ -450,14 +479,12 @@ def _described(
         for index, header in enumerate(table.headers)
         if header or any(index < len(row) and row[index] for row in rows)
     ]
-    head = next((column for column in columns if column.index == table.anchor), None)
-    if head is None or not head.header:
+    columns = [column for column in columns if span[0] <= column.index < span[1]]
+    name = table.headers[table.anchor] if table.anchor < len(table.headers) else ""
+    head = next((column for column in columns if column.header == name), None)
+    if head is None or not name:
         made.notes.append(f"{place}: the column of places has no header; nothing of it is drafted.")
         return None
-    # of blocks beside each other the first stands for all
-    again = [column.index for column in columns if column.header == head.header and column.names]
-    starts = layout._split(table.headers, again) if len(again) > 1 else [(0, len(table.headers))]
-    columns = [column for column in columns if starts[0][0] <= column.index < starts[0][1]]
     keys: dict[str, Any] = {}
     is_code = not head.names and head.codes
     keys["code" if is_code else "city"] = {"header": head.header}
@@ -525,6 +552,8 @@ def _described(
             made.notes.append(f"{what}: years of an event, no indicator; left out.")
         else:
             values.append(column)
+    if not values and year is None:
+        made.pilots.extend(_pilots(table, rest, keys, known))
     if not values:
         made.notes.append(f"{place}: places, but no column of values; nothing of it is drafted.")
         return None
@@ -569,6 +598,26 @@ class _Said:
     titled: bool
 
 
+def _pilots(
+    table: _Found, columns: Sequence[_Column], keys: Mapping[str, Any], known: Catalogue
+) -> list[dict[str, Any]]:
+    """The rows of a list of pilots: places, each with the year of an event and perhaps its batch."""
+    dated = next((c for c in columns if c.filled and c.years == c.filled and EVENT.search(c.header)), None)
+    if dated is None:
+        return []
+    batch = next((c for c in columns if re.search(r"(?i)batch|批次", c.header)), None)
+    places = {name: table.headers.index(key["header"]) for name, key in keys.items() if key.get("header")}
+    found = []
+    for number in range(table.first, table.bottom):
+        row = table.grid[number]
+        told = {name: row[index] if index < len(row) else "" for name, index in places.items()}
+        if any(told.values()):
+            year = row[dated.index] if dated.index < len(row) else ""
+            said = row[batch.index] if batch and batch.index < len(row) else ""
+            found.append({"sheet": table.sheet, "row": number + 1, "year": year, "batch": said, **told})
+    return found
+
+
 def _year_column(columns: Sequence[_Column]) -> _Column | None:
     """The column of years: by its header alone, else by its header and its cells, unless it dates an event."""
     for column in columns:
@@ -591,9 +640,11 @@ def _municipal(column: _Column) -> int:
 
 def _counts_rows(column: _Column) -> bool:
     numbers = [cell for cell in column.cells if cell]
-    return len(numbers) > 3 and numbers == [
-        str(number) for number in range(int_or(numbers[0]), int_or(numbers[0]) + len(numbers))
-    ]
+    return (
+        len(numbers) > 3
+        and numbers[0] in ("0", "1")
+        and numbers == [str(number) for number in range(int_or(numbers[0]), int_or(numbers[0]) + len(numbers))]
+    )
 
 
 def int_or(text: str) -> int:
@@ -620,8 +671,8 @@ def _year_in(header: str) -> str:
 
 
 def _template(header: str) -> str:
-    """A header with {year} in the place of its year and of 年 behind it, if that is part of the label."""
-    return re.sub(r"(?<!\d)(?:19|20)\d\d(?!\d)(?:年度?)?", "{year}", header, count=1)
+    """A header with {year} in the place of its year, and of what says that only a part of the year is meant."""
+    return YEAR_LABEL.sub("{year}", header, count=1)
 
 
 def _year_from_names(table: _Found, file: str, keys: dict[str, Any], made: Draft, place: str) -> None:
@@ -696,7 +747,7 @@ def _value_columns(values: Sequence[_Column], across: bool, said: _Said) -> list
                 f"{said.place}: {len(alike)} columns are headed {header} and nothing tells them apart; they are set "
                 "aside until `position` says which is which."
             )
-        bare = header.replace("{year}", "").strip("/_-()（） ") if across else header
+        bare = header.replace("{year}", "").strip("/_- ") if across else header
         title = _subject(said)
         subject = (
             bare
@@ -754,12 +805,16 @@ def _measured(
     subject, _ = split_unit(clean(subject), said.units)
     subject = UNIT_IN_HEADER.sub(lambda found: "" if found["unit"] == printed else found.group(), subject).strip("/")
     unit, stated = _unit(header, printed, alike, said, unit_header, row_units)
-    if re.search(r"[\u3400-\u9fff]{2}", subject):  # the English beside the Chinese
-        subject = re.sub(r"(?<=[\u3400-\u9fff)])\s*[A-Za-z][A-Za-z\s,.'-]{2,}(?:\([^()]*\))?$", "", subject)
     parts = [part for part in subject.split("/") if part not in WHOLE_CITY]
     urban = any(part in URBAN for part in parts)
     name = "".join(part for part in parts if part not in URBAN) or subject
-    indicator = known.indicators.get(plain(name), "") or known.indicators.get(plain(parts[0] if parts else name), "")
+    # the English beside the Chinese says the same
+    chinese = re.sub(r"(?<=[\u3400-\u9fff]{3})\s*[A-Za-z][A-Za-z\s,.'-]{2,}(?:\([^()]*\))?$", "", name)
+    indicator = (
+        known.indicators.get(plain(name), "")
+        or known.indicators.get(plain(chinese), "")
+        or known.indicators.get(plain(parts[0] if parts else name), "")
+    )
     factor = known.units.get(unit, {}).get(known.canonical.get(indicator, ""))
     place = f"{said.place}, column {header}"
     if indicator and not urban and factor is not None:

@@ -241,13 +241,13 @@ def side_by_side(table: Table, spread: Sequence[str]) -> list[tuple[int, int]]:
             for alias in map(clean, place.aliases):
                 at = [index for index, header in enumerate(spread) if header == alias]
                 if len(at) > 1:
-                    return _split(spread, at)
+                    return split(spread, at)
                 if at:
                     break
     return [(0, len(spread))]
 
 
-def _split(spread: Sequence[str], at: Sequence[int]) -> list[tuple[int, int]]:
+def split(spread: Sequence[str], at: Sequence[int]) -> list[tuple[int, int]]:
     """Columns of blocks whose places stand in columns ``at``; what stands left of all of them alike belongs to each."""
     lead = 0
     while lead < at[0] and spread[at[0] - lead - 1] and len({spread[index - lead - 1] for index in at}) == 1:

@@ -213,6 +213,21 @@ def test_lists_and_attributes_are_no_values_of_a_city_and_year(cells, cases, nam
     assert "nothing of it is drafted" in found.attrs["said"]
 
 
+def test_a_list_of_pilots_by_name_becomes_a_policy_list_by_code(cells, cases, tmp_path):
+    found = cells(cases("intake/pilots_by_name.xlsx"))
+    assert "大兴安岭地区 (232700) is no city of the roster" in found.attrs["said"]
+    (path,) = (tmp_path / "own" / "policies").iterdir()
+    columns = ["city_code", "adoption", "batch"]
+    assert pd.read_csv(path, dtype=str)[columns].to_numpy().tolist() == [
+        ["130100", "2012", "第二批"],
+        ["320500", "2012", "第二批"],
+    ]
+    from analysis.studies import policies
+
+    cities = {"130100": "石家庄市", "320500": "苏州市"}
+    assert policies.faults(path, cities) == []
+
+
 def test_places_of_another_kind_never_reach_a_city_of_the_roster(cells, cases, roster):
     found = cells(cases("strangers/58tongcheng_city_avg_price_annual_2010-2024.csv"))
     printed = pd.read_csv(cases("strangers/58tongcheng_city_avg_price_annual_2010-2024.csv"))
