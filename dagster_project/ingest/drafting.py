@@ -26,7 +26,7 @@ YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 #: A year in a header with what belongs to it: 年, or the part of the year, which staging must see.
 YEAR_LABEL = re.compile(
     r"(?<!\d)(?:19|20)\d\d(?!\d)(?:年度?)?"
-    r"(?:\d{1,2}[-—–~至]\d{1,2}月|\d{1,2}月|[-./]\d{1,2}(?!\d)|第?[一二三四1-4]季度?|前[二三]季度|[上下]半年|[-_]?[QqHhMm]\d{1,2})?"
+    r"(?:\d{1,2}[-—–~至]\d{1,2}月|\d{1,2}月|[-./]\d{1,2}(?:[-./]\d{1,2}日?)?(?!\d)|第?[一二三四1-4]季度?|前[二三]季度|[上下]半年|[-_]?[QqHhMm]\d{1,2})?"
 )
 #: A cell that is a year or looks like one to its writer, parts of years among them: staging tells which it is.
 YEAR_CELL = re.compile(r"(?:截至)?(?:19|20)\d\d(?:\.0+)?(?:$|\s*年|[-/.]\d|\s*[QqHhMm]\d|[-–—~至到](?:19|20)\d\d)")
@@ -238,6 +238,10 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
     grids = [(sheet, [list(row) for row in sheet.rows()]) for sheet in sheets]
     unit = _noted_unit([grid for _, grid in grids], known)
     for sheet, grid in grids:
+        across = _cities_across(sheet.name, grid, source, known, made)
+        if across is not None:
+            _add(across, made)
+            continue
         found = _tables(sheet, grid, known, made)
         titled = len(found) > 1
         for table in found:
@@ -248,6 +252,38 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
                 seen.add(headers)
                 _add(_described(table, (left, right), sheet, source, file, known, made, unit, titled), made)
     return made
+
+
+def _cities_across(sheet: str, grid: Grid, source: str, known: Catalogue, made: Draft) -> dict[str, Any] | None:
+    """A table whose header names places and whose rows are years, or None."""
+    units = frozenset(known.units)
+    for number, row in enumerate(grid[:6]):
+        texts = [cell for cell in row if cell]
+        places = [cell for cell in texts if not PLAIN.fullmatch(cell) and known.place(cell)]
+        if len(places) < 2 or len(places) < 0.8 * (len(texts) - 1):
+            continue
+        below = [line for line in grid[number + 1 :] if any(line)]
+        first = next((index for index, cell in enumerate(row) if cell), 0)
+        years = [line[first] for line in below if first < len(line) and line[first]]
+        if not row[first] or known.place(row[first]) or not years:
+            return None
+        if sum(bool(YEAR_CELL.match(cell)) for cell in years) < 0.8 * len(years):
+            return None
+        headers = layout.headers(grid, [number], ())
+        columns = [
+            _Column.of(index, header, [line[index] if index < len(line) else "" for line in below], known, units)
+            for index, header in enumerate(headers)
+            if header and index != first
+        ]
+        table = _Found(sheet, grid, [number], number + 1, len(grid), headers, layout.title(grid, [number]), first)
+        said = _Said(source, f"sheet {sheet!r}" if sheet else "the file", table, known, made, units, "", False)
+        measured = _measured("{city}", _subject(said) or source, columns, said)
+        return {
+            "sheets": [_escaped(sheet)],
+            "keys": {"city": {"from": "header"}, "year": {"header": headers[first]}},
+            "columns": [{"header": "{city}", **measured}],
+        }
+    return None
 
 
 def _alike(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from lxml import etree
-
 #: "%" for a number shown as a percentage, else the formula that has no stored result, or the error that it shows.
 Mark = str
 #: By sheet: (row, column), from 0.
@@ -54,9 +52,16 @@ def _is_percent(code: str) -> bool:
 
 
 def _of_xlsx(archive: zipfile.ZipFile, names: set[str]) -> Marks:
+    styles = archive.read("xl/styles.xml") if "xl/styles.xml" in names else b""
+    sheets = [name for name in names if name.startswith("xl/worksheets/")]
+    # most workbooks have none of these, and looking for them takes less than parsing
+    if not re.search(rb'numFmtId="(?:9|10)"|formatCode="[^"]*%', styles) and not any(
+        b"<f" in content or b't="e"' in content for content in map(archive.read, sheets)
+    ):
+        return {}
     percent = _percent_styles(archive) if "xl/styles.xml" in names else set()
-    book = etree.fromstring(archive.read("xl/workbook.xml"), _parser())
-    relations = etree.fromstring(archive.read("xl/_rels/workbook.xml.rels"), _parser())
+    book = _lxml().fromstring(archive.read("xl/workbook.xml"), _parser())
+    relations = _lxml().fromstring(archive.read("xl/_rels/workbook.xml.rels"), _parser())
     target = {one.get("Id"): one.get("Target") for one in relations}
     unsure_of_zero = any(one.get("fullCalcOnLoad") in ("1", "true") for one in book.iter("{*}calcPr"))
     found: Marks = {}
@@ -81,7 +86,7 @@ def _of_xlsx(archive: zipfile.ZipFile, names: set[str]) -> Marks:
 
 def _percent_styles(archive: zipfile.ZipFile) -> set[int]:
     """Numbers of the cell styles that show a number as a percentage."""
-    styles = etree.fromstring(archive.read("xl/styles.xml"), _parser())
+    styles = _lxml().fromstring(archive.read("xl/styles.xml"), _parser())
     formats = {int(one.get("numFmtId")) for one in styles.iter("{*}numFmt") if _is_percent(one.get("formatCode", ""))}
     cell_styles = next(styles.iter("{*}cellXfs"), None)
     if cell_styles is None:
@@ -95,8 +100,8 @@ def _cells(stream: IO[bytes], percent: set[int], unsure_of_zero: bool) -> Any:
     """Marks of one sheet; a zero that the program asks to be computed anew at opening was never computed."""
     row = -1
     column = -1
-    for event, element in etree.iterparse(stream, events=("start", "end"), tag=("{*}row", "{*}c"), **SAFE):
-        name = etree.QName(element).localname
+    for event, element in _lxml().iterparse(stream, events=("start", "end"), tag=("{*}row", "{*}c"), **SAFE):
+        name = element.tag.rsplit("}", 1)[-1]
         if name == "row":
             if event == "start":
                 row, column = int(element.get("r", row + 2)) - 1, -1
@@ -129,7 +134,7 @@ def _column(place: str) -> int:
 def _of_ods(archive: zipfile.ZipFile) -> Marks:
     found: Marks = {}
     with archive.open("content.xml") as stream:
-        for _, table in etree.iterparse(stream, tag="{*}table", **SAFE):
+        for _, table in _lxml().iterparse(stream, tag="{*}table", **SAFE):
             marked = found.setdefault(_attribute(table, "name"), {})
             row = 0
             for line in table.iter("{*}table-row"):
@@ -148,7 +153,7 @@ def _of_ods(archive: zipfile.ZipFile) -> Marks:
 
 
 def _attribute(element: Any, name: str) -> str:
-    return next((value for key, value in element.attrib.items() if etree.QName(key).localname == name), "")
+    return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == name), "")
 
 
 def _of_xls(path: Path) -> Marks:
@@ -179,5 +184,12 @@ def _of_xls(path: Path) -> Marks:
 SAFE: dict[str, Any] = {"resolve_entities": False, "no_network": True, "huge_tree": True}
 
 
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(**SAFE)
+def _parser() -> Any:
+    return _lxml().XMLParser(**SAFE)
+
+
+def _lxml() -> Any:
+    """Imported where a workbook asks for it: most do not."""
+    from lxml import etree
+
+    return etree
