@@ -116,7 +116,10 @@ def _panel_columns(study: Study) -> Iterable[Column]:
     yield "city_code", "varchar", "Six-digit GB/T 2260 code as of 2021."
     yield "year", "integer", "Year that the values describe."
     yield "adoption", "integer", "First year of the city's pilot; missing for never."
-    yield study.treatment, "integer", f"{study.treatment_label.en}: 1 from the first treated year on, else 0."
+    treated = "1 from the first treated year on (to the last, where the list says one), else 0."
+    intense = f"{study.intensity} of the policy's entries that are in force, else 0."
+    kind, means = ("double", intense) if study.intensity else ("integer", treated)
+    yield study.treatment, kind, f"{study.treatment_label.en}: {means}"
     for policy in study.policies:
         yield (
             policy.name,

@@ -144,7 +144,9 @@ class Trace:
             lines = ["first treated year"]
             mine = [row for row in mine if row["is_treatment"]]
         else:
-            lines = ["1 from the first treated year on, else 0"]
+            lines = [
+                "of entries in force, from the first treated year to the last where the list says one: 1, or their sum"
+            ]
             mine = [row for row in mine if row["column_name"] == column]
         if not mine:
             lines.append("the policy's list in data/policies does not have this city")

@@ -169,7 +169,7 @@ def _told(panel: str, column: str, study: Study | None, origin: Origin) -> dict[
         return _of_city_year(column, origin)
     if column == study.treatment:
         label = study.treatment_label
-        made = "1 from the first treated year on, else 0."
+        made = "1 from the first treated year on (to the last, where the list says one), else 0."
         return _row(label.en, label.zh, "0 or 1", made, (f"data/policies/{study.policy}.csv",), origin) | {
             "role": "treatment"
         }

@@ -30,6 +30,11 @@ def model_frame(study: Study, model: Model, panel: pd.DataFrame, cities: pd.Data
     why = missing(study, needed, frame)
     if why:
         return why
+    if METHODS[model.method].stays and not _stays(frame, model.treatment):
+        return (
+            f"{model.treatment!r} is not 0 before a first year and 1 from it on: it ends in some city, or has an "
+            f"intensity. {model.method!r} needs one that stays; two_way takes any, switching one that ends."
+        )
     frame = _with_products(study, model, _with_treatments(model, frame))
     frame = _select(frame, model.sample)
     if frame.empty:
@@ -127,6 +132,13 @@ def _with_treatments(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
         product = frame[model.treatment].astype(float) * frame[model.interaction.group]
         made = {**made, model.interaction.name: product}
     return frame.assign(**made)
+
+
+def _stays(frame: pd.DataFrame, treatment: str) -> bool:
+    """Whether a treatment is 0 before a first year and 1 from it on, as far as it has values."""
+    held = frame[treatment].notna()
+    since = (frame[TIME] >= frame[ADOPTION].astype(float)).astype(float)
+    return bool((frame.loc[held, treatment].astype(float) == since[held]).all())
 
 
 def _with_products(study: Study, model: Model, frame: pd.DataFrame) -> pd.DataFrame:

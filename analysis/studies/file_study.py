@@ -100,6 +100,7 @@ class WrittenFileStudy(WrittenStudy):
     policy: Absent = ""
     policy_scope: Absent = ()
     last_month: Absent = 12
+    intensity: Absent = None
     other_panels: Absent = Field(default_factory=dict)
     efficiency: Absent = Field(default_factory=dict)
     policies: Absent = Field(default=(), validate_default=False)

@@ -12,6 +12,8 @@ from analysis.studies.reading import nearest
 
 #: Columns that a list needs; others are kept as they are.
 REQUIRED = ("city_code", "adoption", "scope", "source", "certainty")
+#: Columns of numbers that say no intensity.
+NOT_INTENSITIES = ("city_code", "adoption", "adoption_alternative", "until", "batch")
 CERTAINTY = ("printed in the paper", "public record", "to be checked")
 EARLIEST, LATEST = 1949, 2100
 #: A year, a month or a date: 2013, 2013-07, 2013/7/15, 2013年7月15日, 2013-07-15 00:00:00.
@@ -49,15 +51,18 @@ def faults(path: Path, cities: Mapping[str, str]) -> list[tuple[int, str, str]]:
         close = nearest(column, columns)
         hint = f"; the nearest there is {close!r}" if close else ""
         found.append((1, column, f"the column {column!r} is missing{hint}."))
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str], tuple[int, str]] = {}
     for line, row in entries if not absent else ():
         fault = _fault(row, cities)
         key = (row["city_code"], row["scope"] or "")
-        if not fault and key in seen:
-            fault = "city_code", f"{key[0]} stands in line {seen[key]} already with the scope {key[1]!r}."
+        earlier, ended = seen.get(key, (0, ""))
+        # a city may come again in a scope once it has left it
+        if not fault and earlier and not "" < ended < (row["adoption"] or ""):
+            fault = "city_code", f"{key[0]} stands in line {earlier} already with the scope {key[1]!r}."
         if fault:
             found.append((line, *fault))
-        seen.setdefault(key, line)
+        if key not in seen or not fault:
+            seen[key] = (line, row.get("until") or "")
     return found
 
 
@@ -126,12 +131,20 @@ def _as_text(value: object) -> str:
 
 def rows(path: Path) -> list[dict[str, str]]:
     """The rows of a list that `scopes` has checked, with the year of approval, and its ``month`` or an empty text."""
-    return [{**row, **_when(row["adoption"])} if "adoption" in row else row for _, row in numbered(path)[1]]
+    found = []
+    for _, row in numbered(path)[1]:
+        read = WHEN.fullmatch(row.get("adoption", ""))
+        when = {"adoption": read["year"], "month": read["month"] or ""} if read else {"month": ""}
+        found.append({**row, **when, "until": row.get("until") or ""})
+    return found
 
 
-def _when(adoption: str) -> dict[str, str]:
-    read = WHEN.fullmatch(adoption)
-    return {"adoption": read["year"], "month": read["month"] or ""} if read else {"month": ""}
+def numbers(path: Path) -> frozenset[str]:
+    """Columns of a list that `scopes` has checked in which every row has a number: intensities."""
+    columns, entries = numbered(path)
+    number = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+    own = (column for column in columns if column not in NOT_INTENSITIES)
+    return frozenset(column for column in own if all(number.fullmatch(row[column] or "") for _, row in entries))
 
 
 def to_check(path: Path) -> dict[str, tuple[int, int]]:
@@ -155,6 +168,9 @@ def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[st
         return "city_code", f"{code!r} is no city of data/reference/cities.csv{about}"
     if not (read := WHEN.fullmatch(adoption)) or not EARLIEST <= int(read["year"]) <= LATEST:
         return "adoption", f"{adoption!r} is not a year, as in 2013, or a month or date, as in 2013-07."
+    until = row.get("until") or ""
+    if until and not (re.fullmatch(r"\d{4}", until) and int(read["year"]) <= int(until) <= LATEST):
+        return "until", f"{until!r} is no year from {read['year']} on, the last in which the policy was in force."
     if read["month"] and not 1 <= int(read["month"]) <= 12:
         return "adoption", f"{adoption!r} has no month from 1 to 12."
     if certainty not in CERTAINTY:

@@ -332,7 +332,8 @@ class Study:
     ``to_check`` is how many entries of its own policy list that count are still to be checked, and how many count.
     ``panel`` is the file that its panel comes from, None for one from the warehouse; with it there is no ``policy`` and
     no sample of ``cities``. ``cities`` is a 0/1 column of cities.csv, empty where ``city_codes`` lists the sample.
-    Approvals after ``last_month`` count from the next year.
+    Approvals after ``last_month`` count from the next year. ``intensity`` is the column of the policy list that is
+    summed over the entries in force, "count" for their number, or empty: 1 while any is in force.
     """
 
     name: str
@@ -362,6 +363,7 @@ class Study:
     panel: FilePanel | None = None
     city_codes: tuple[str, ...] = ()
     last_month: int = 12
+    intensity: str = ""
 
     def takes(self, cities: pd.DataFrame) -> pd.Series:
         """Which rows of cities.csv are in the sample."""
@@ -432,6 +434,7 @@ class Known:
     to_check : list in data/policies -> scope -> entries still to be checked, and all entries.
     places : code or name -> code of the city that it stands for.
     roster : city code -> its row of cities.csv.
+    policy_numbers : list in data/policies -> its columns of numbers, which may be intensities.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -444,6 +447,7 @@ class Known:
     to_check: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     roster: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    policy_numbers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def city_numbers(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from analysis import catalogue as variables
 from analysis.documents import Document, DocumentError, read, validate
 from analysis.studies import file_panel, file_study
 from analysis.studies.exhibits import read_exhibits
-from analysis.studies.policies import scopes, to_check
+from analysis.studies.policies import numbers, scopes, to_check
 from analysis.studies.records import Known, Study, by_year, lagged
 from analysis.studies.standard import STANDARD, expanded
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
@@ -61,6 +61,7 @@ def known(
         to_check=unchecked,
         places=file_panel.places(data / "reference"),
         roster={row["city_code"]: row for row in rows},
+        policy_numbers={name: numbers(path) for name, path in lists.items()},
     )
 
 
@@ -112,7 +113,7 @@ def load(path: Path, names: Known | None = None, source: Path | None = None) -> 
 
 def _from_warehouse(document: Document, path: Path, names: Known) -> tuple[WrittenStudy, Study]:
     """A study whose panel the warehouse makes, as it is written and as a record without its exhibits."""
-    own = ("columns", "city_columns", "flags", "cities", "policies", "city_values", "city_numbers")
+    own = ("columns", "city_columns", "flags", "cities", "policies", "city_values", "city_numbers", "policy_numbers")
     context = {key: getattr(names, key) for key in own}
     written = validate(WrittenStudy, document, context)
     return written, _study(written, path, names)
@@ -154,6 +155,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         to_check=_to_check(written.policy, written.policy_scope, names),
         city_codes=codes,
         last_month=written.last_month,
+        intensity=written.intensity or "",
     )
 
 
@@ -206,9 +208,17 @@ def studies_table(studies: Collection[Study]) -> pd.DataFrame:
     rows = []
     for s, panel in _panels(studies):
         own = (panel, s.policy, s.treatment, s.cities or None, *s.other_panels.get(panel, s.years))
-        rows.append((*own, SEPARATOR.join(s.policy_scope) or None, ",".join(s.city_codes) or None, s.last_month))
-    table = pd.DataFrame(rows, columns=[*columns, "city_codes", "last_month"])
-    texts = dict.fromkeys(("cities", "policy_scope", "city_codes"), "str")
+        rows.append(
+            (
+                *own,
+                SEPARATOR.join(s.policy_scope) or None,
+                ",".join(s.city_codes) or None,
+                s.last_month,
+                s.intensity or None,
+            )
+        )
+    table = pd.DataFrame(rows, columns=[*columns, "city_codes", "last_month", "intensity"])
+    texts = dict.fromkeys(("cities", "policy_scope", "city_codes", "intensity"), "str")
     return table.astype({"first_year": "int64", "last_year": "int64", "last_month": "int64", **texts})
 
 

@@ -36,6 +36,7 @@ from analysis.documents import (
     Text,
     Word,
     describe,
+    fault,
     faults,
     hint,
 )
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 #: Columns every study panel has, and tables that stand beside study panels: no variable or study may take their names.
 PANEL_COLUMNS = (UNIT, TIME, ADOPTION, "name_zh", "name_en", *FLAGS)
 PANEL_TABLES = ("city_year", "cities", "data_dictionary", "caliber_changes", "publication")
+#: The intensity that is the number of entries in force.
+COUNT = "count"
 VARIABLE = "a variable of this study"
 TAKEN = "{!r} is the name of something the warehouse makes itself; choose another."
 
@@ -555,6 +558,10 @@ class WrittenStudy(Strict):
         description="An approval after this month counts from the next year; the list then holds months or dates.",
     )
     treatment: ColumnName = Field(description="Name of the 0/1 column: 1 from a city's year of adoption on.")
+    intensity: Text | None = Field(
+        default=None,
+        description="In the place of 0 and 1, over entries in force: the sum of a column of the list, or `count`.",
+    )
     treatment_label: BothLanguages | None = Field(default=None, description="What tables call it.")
     sample: Sample = Field(description="Cities and years of the panel.")
     other_panels: dict[str, Years] = Field(
@@ -603,6 +610,15 @@ class WrittenStudy(Strict):
             said = f"the panel's name must be {study}_ and lower-case letters, as in {study}_long"
             raise faults({(name,): said for name in wrong})
         return panels
+
+    @field_validator("intensity")
+    @classmethod
+    def _list_has_it(cls, column: str | None, info: ValidationInfo) -> str | None:
+        held = _context(info).get("policy_numbers", {}).get(info.data.get("policy"))
+        if column is not None and column != COUNT and held is not None and column not in held:
+            where = f"'count' or a column of numbers of data/policies/{info.data['policy']}.csv"
+            raise fault(f"{column!r} is not {where}{hint(column, [COUNT, *held])}")
+        return column
 
     @field_validator("efficiency")
     @classmethod

@@ -1,6 +1,7 @@
 {#
     A study's panel, as its YAML says (loaded into raw.studies and raw.study_variables): its cities and years, first treated
-    year (the next one for approvals after the study's last month), treatment, and its variables drawn from city_year or made of it by a formula (over all years of city_year), then, in
+    year (the next one for approvals after the study's last month), treatment (1 while an entry of the list is in force, or
+    the sum of an intensity over those that are), and its variables drawn from city_year or made of it by a formula (over all years of city_year), then, in
     this order and within the study's years: interpolated; logged (ln x, ln(1 + x) or asinh x); differenced or turned into
     growth; lagged; winsorised; standardised. Each interpolated variable has a flag <name>__imputed: of a difference, whether
     either year was filled in. Other policies of the study (raw.study_policies) are 0/1 columns.
@@ -19,11 +20,11 @@
 {%- set others_table = source('raw', 'study_policies') -%}
 {%- set efficiency_table = source('raw', 'study_efficiency') -%}
 {%- if execute -%}
-    {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope, city_codes, last_month from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
+    {%- set about = run_query("select policy, treatment, cities, first_year, last_year, policy_scope, city_codes, last_month, intensity from " ~ studies ~ " where study = '" ~ study ~ "'").rows -%}
     {%- if about | length == 0 -%}
         {{ exceptions.raise_compiler_error("No study is named " ~ study ~ ": analysis/studies has no " ~ study ~ ".yaml") }}
     {%- endif -%}
-    {%- set policy, treatment, sample, first_year, last_year, scope, codes, last_month = about[0].values() -%}
+    {%- set policy, treatment, sample, first_year, last_year, scope, codes, last_month, intensity = about[0].values() -%}
     {%- set first_treated = "adoption::integer + (coalesce(month::integer, 1) > " ~ last_month ~ ")::integer" -%}
     {%- set others = run_query("select name, policy, scopes from " ~ others_table ~ " where study = '" ~ study ~ "' order by position").rows -%}
     {%- set scored = run_query("select name, score, frontier from " ~ efficiency_table ~ " where study = '" ~ study ~ "' order by name").rows -%}
@@ -40,27 +41,21 @@
         {%- do made.append(variable) -%}
     {%- endfor -%}
     {%- set made_names = made | map(attribute='name') | list -%}
-with adoption as (
-    select city_code, min({{ first_treated }}) as adoption
+with events as (
+    select
+        city_code,
+        {{ first_treated }} as first_year,
+        coalesce(until::integer, 9999) as until_year,
+        {% if intensity and intensity != 'count' %}try_cast("{{ intensity | replace('"', '""') }}" as double){% else %}1{% endif %}::double as amount
     from {{ policies }}
     where policy = {{ quoted(policy) }}
     {%- if scope %} and scope in ({{ quoted_words(scope) }}){% endif %}
-    group by city_code
 ),
 
-{% if others -%}
-other_policies as (
-    select
-        city_code,
-        {% for other in others -%}
-        min({{ first_treated }}) filter (where policy = {{ quoted(other['policy']) }}
-            {%- if other['scopes'] %} and scope in ({{ quoted_words(other['scopes']) }}){% endif %}) as "{{ other['name'] }}"{{ "," if not loop.last }}
-        {% endfor %}
-    from {{ policies }}
-    group by city_code
+adoption as (
+    select city_code, min(first_year) as adoption from events group by city_code
 ),
 
-{% endif -%}
 {% if scored -%}
 scores as (
     select
@@ -95,6 +90,30 @@ grid as (
     where {% if codes %}list_contains(string_split('{{ codes }}', ','), cities.city_code){% else %}cities.{{ sample }} = '1'{% endif %}
 ),
 
+-- what of the policy is in force, summed in order of size so that the order of the rows changes nothing
+in_force as (
+    select grid.city_code, grid.year, sum(events.amount order by events.amount) as amount
+    from grid
+    inner join events on grid.city_code = events.city_code and grid.year between events.first_year and events.until_year
+    group by grid.city_code, grid.year
+),
+
+{% if others -%}
+other_policies as (
+    select
+        grid.city_code,
+        grid.year,
+        {% for other in others -%}
+        count(*) filter (where entries.policy = {{ quoted(other['policy']) }}
+            {%- if other['scopes'] %} and scope in ({{ quoted_words(other['scopes']) }}){% endif %}) > 0 as "{{ other['name'] }}"{{ "," if not loop.last }}
+        {% endfor %}
+    from grid
+    inner join (select *, {{ first_treated }} as first_year, coalesce(until::integer, 9999) as until_year from {{ policies }}) as entries
+        on grid.city_code = entries.city_code and grid.year between entries.first_year and entries.until_year
+    group by grid.city_code, grid.year
+),
+
+{% endif -%}
 measured as (
     select
         grid.city_code,
@@ -262,9 +281,9 @@ final as (
         winsorised.city_code,
         winsorised.year,
         winsorised.adoption,
-        (winsorised.adoption is not null and winsorised.year >= winsorised.adoption)::integer as "{{ treatment }}",
+        {% if intensity %}coalesce(in_force.amount, 0){% else %}(in_force.city_code is not null)::integer{% endif %} as "{{ treatment }}",
         {% for other in others -%}
-        coalesce(winsorised.year >= other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
+        coalesce(other_policies."{{ other['name'] }}", false)::integer as "{{ other['name'] }}",
         {% endfor -%}
         winsorised.borders_merged,
         winsorised.borders_changed,
@@ -280,12 +299,13 @@ final as (
         {% endif -%}
         {%- endfor %}
     from winsorised
+    left join in_force on winsorised.city_code = in_force.city_code and winsorised.year = in_force.year
     {%- if scaled %}
     cross join means
     cross join deviations
     {%- endif %}
     {%- if others %}
-    left join other_policies on winsorised.city_code = other_policies.city_code
+    left join other_policies on winsorised.city_code = other_policies.city_code and winsorised.year = other_policies.year
     {%- endif %}
 )
 

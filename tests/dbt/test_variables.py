@@ -184,7 +184,11 @@ def panels(without_files):
     built.write("raw.study_variables", spec.variables_table(studies))
     built.write("raw.studies", spec.studies_table(studies))
     lists = built.query("select * from raw.policies order by policy, city_code, scope")
-    built.write("raw.policies", lists.assign(month=[("3", "9", None)[at % 3] for at in range(len(lists))]))
+    rows = range(len(lists))
+    lists["month"] = [("3", "9", None)[at % 3] for at in rows]
+    lists["until"] = [("2015", None, None, None)[at % 4] for at in rows]
+    lists["dose"] = [str(at % 5 / 4) for at in rows]
+    built.write("raw.policies", lists)
     models.write(built.paths, catalogue.load(), studies)
     wanted = {name: (study, years) for study in studies for name, years in panels_of(study).items()}
     scores = pd.concat(
@@ -218,7 +222,7 @@ def limited(study: spec.Study) -> spec.Study:
         replace(filled, name="index", source="index", formula="entropy_index(urban_share, fdi_share)", uses=OWN_INDEX),
     )
     codes = tuple(code for code in spec.known().roster if code < "400000")
-    study = replace(study, cities="", city_codes=codes, last_month=6)
+    study = replace(study, cities="", city_codes=codes, last_month=6, intensity="dose")
     return replace(study, variables=(*(replace(each, max_gap=1) for each in study.variables), *more))
 
 
@@ -236,12 +240,19 @@ def panels_of(study: spec.Study) -> dict[str, tuple[int, int]]:
     return {study.name: study.years, **study.other_panels}
 
 
-def adopted(built, study: spec.Study, policy: str, scopes: tuple[str, ...]) -> pd.Series:
-    """City -> first treated year of a policy: the year after approvals that came too late in theirs."""
-    pilots = built.query(f"select city_code, adoption, month, scope from raw.policies where policy = '{policy}'")
+def entries(built, study: spec.Study, policy: str, scopes: tuple[str, ...]) -> pd.DataFrame:
+    """Entries of a list that count, with first and last treated year: the next one for approvals late in a year."""
+    pilots = built.query(f"select * from raw.policies where policy = '{policy}'")
     late = pilots.month.astype(float) > study.last_month
-    pilots = pilots.assign(year=pilots.adoption.astype(float) + late)
-    return pilots[pilots.scope.isin(scopes) | (not scopes)].groupby("city_code").year.min()
+    pilots = pilots.assign(year=pilots.adoption.astype(float) + late, last=pilots.until.astype(float).fillna(9999))
+    return pilots[pilots.scope.isin(scopes) | (not scopes)]
+
+
+def in_force(rows: pd.DataFrame, pilots: pd.DataFrame, weight: pd.Series) -> np.ndarray:
+    """For each city and year the sum of a weight over the entries that are in force."""
+    both = rows.reset_index().merge(pilots.assign(weight=weight), on="city_code", suffixes=("", " of entry"))
+    both = both[both["year"].between(both["year of entry"], both["last"])]
+    return both.groupby("index").weight.sum().reindex(rows.index, fill_value=0.0).to_numpy()
 
 
 def expected_panel(
@@ -259,11 +270,16 @@ def expected_panel(
                 mine[["city_code", "year", "score"]].rename(columns={"score": own}), on=["city_code", "year"]
             )
     expected = panel[["city_code", "year"]].reset_index(drop=True)
-    expected["adoption"] = expected.city_code.map(adopted(built, study, study.policy, study.policy_scope))
-    expected[study.treatment] = (expected.year >= expected.adoption).astype(int)
+    own = entries(built, study, study.policy, study.policy_scope)
+    expected["adoption"] = expected.city_code.map(own.groupby("city_code").year.min())
+    keys = expected[["city_code", "year"]]
+    if study.intensity:
+        expected[study.treatment] = in_force(keys, own, own[study.intensity].astype(float))
+    else:
+        expected[study.treatment] = (in_force(keys, own, pd.Series(1.0, own.index)) > 0).astype(int)
     for other in study.policies:
-        began = expected.city_code.map(adopted(built, study, other.policy, other.scope))
-        expected[other.name] = (expected.year >= began).astype(int)
+        others = entries(built, study, other.policy, other.scope)
+        expected[other.name] = (in_force(keys, others, pd.Series(1.0, others.index)) > 0).astype(int)
     for flag in BORDERS:
         expected[flag] = panel[flag].to_numpy()
     for variable in study.variables:

@@ -135,6 +135,7 @@ class Method:
     estimand : what it estimates of the treatment's effect.
     is_regression : whether it ends in one regression of the outcome on the treatment.
     whole_sample : whether it uses every complete row, so that its number of rows follows from the sample.
+    stays : whether it needs a treatment that is 0 before a first year and 1 from it on.
     repeats : the method whose estimate it repeats with another inference, or None.
     estimators : its lines in a table of estimators, and ``explained``, a sentence below it.
     """
@@ -152,6 +153,7 @@ class Method:
     estimand: Estimand = "other"
     is_regression: bool = False
     whole_sample: bool = False
+    stays: bool = False
     repeats: str | None = None
     estimators: tuple[EstimatorLine, ...] = ()
     explained: str = ""

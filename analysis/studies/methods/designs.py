@@ -167,6 +167,7 @@ DESIGNS: dict[str, Method] = {
         estimand="treated",
         estimators=(_line("extended_two_way", "Extended two-way (Wooldridge)", "扩展双向固定效应"),),
         explained="Extended two-way: an effect for each cohort and year, averaged over treated rows.",
+        stays=True,
     ),
     "stacked": Method(
         _stacked,
@@ -175,6 +176,7 @@ DESIGNS: dict[str, Method] = {
         _WINDOW,
         estimators=(_line("stacked", "Stacked", "堆叠双重差分"),),
         explained="Stacked: the mean of the years that every cohort has after its start.",
+        stays=True,
     ),
     "local_projections": Method(
         _local_projections,
@@ -183,6 +185,7 @@ DESIGNS: dict[str, Method] = {
         _WINDOW,
         estimators=(_line("local_projections", "Local projections", "局部投影双重差分"),),
         explained="Local projections: the mean of the years that every cohort has after its start.",
+        stays=True,
     ),
     "switching": Method(_switching, _average_row, _average_facts, {"horizons": integer(1, 100)}),
     "double_machine_learning": Method(

@@ -234,6 +234,7 @@ DIAGNOSTICS: dict[str, Method] = {
             "lags": integer(0, 50),
             "bin_ends": boolean,
         },
+        stays=True,
     ),
     "placebo": Method(
         _placebo,
@@ -242,7 +243,7 @@ DIAGNOSTICS: dict[str, Method] = {
         {"draws": integer(1, 100_000), "seed": integer(0, 2**31)},
         clustered=False,
     ),
-    "bacon": Method(_bacon, _bacon_rows, sample_facts, clustered=False),
+    "bacon": Method(_bacon, _bacon_rows, sample_facts, clustered=False, stays=True),
     "balance": Method(
         _balance,
         _balance_rows,
@@ -263,5 +264,6 @@ DIAGNOSTICS: dict[str, Method] = {
             "relative": numbers(0, 100),
             "smoothness": numbers(0, 100),
         },
+        stays=True,
     ),
 }

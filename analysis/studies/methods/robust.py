@@ -141,6 +141,7 @@ ROBUST: dict[str, Method] = {
             ),
         ),
         explained="Callaway-Sant'Anna: against cities not yet treated, averaged over treated cells by cohort share.",
+        stays=True,
     ),
     "sun_abraham": Method(
         _sun_abraham,
@@ -148,6 +149,7 @@ ROBUST: dict[str, Method] = {
         regression_facts,
         estimand="treated",
         estimators=(EstimatorLine("sun_abraham", Label("Sun-Abraham", "Sun-Abraham")),),
+        stays=True,
     ),
     "imputation": Method(
         _imputation,
@@ -155,6 +157,7 @@ ROBUST: dict[str, Method] = {
         _staggered_facts,
         estimand="treated",
         estimators=(EstimatorLine("imputation", Label("Imputation (Borusyak-Jaravel-Spiess)", "插补法")),),
+        stays=True,
     ),
     "synthetic": Method(
         _synthetic,
@@ -164,5 +167,6 @@ ROBUST: dict[str, Method] = {
         clustered=False,
         estimand="treated",
         estimators=(EstimatorLine("synthetic", Label("Synthetic difference-in-differences", "合成双重差分")),),
+        stays=True,
     ),
 }

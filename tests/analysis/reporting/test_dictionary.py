@@ -84,7 +84,8 @@ def test_sources_are_found_through_the_formulas_down_to_the_contracts(dictionary
 def test_a_definition_says_what_was_done_to_the_values(study, panel, dictionary) -> None:
     assert row(dictionary, "trial", "y")["definition"] == "Imports and exports over GDP."
     assert row(dictionary, "trial", "x__imputed")["definition"] == "Whether x was filled in."
-    assert row(dictionary, "trial", "did")["definition"] == "1 from the first treated year on, else 0."
+    made = "1 from the first treated year on (to the last, where the list says one), else 0."
+    assert row(dictionary, "trial", "did")["definition"] == made
 
 
 def test_completing_twice_changes_nothing(study, panel, dictionary) -> None:

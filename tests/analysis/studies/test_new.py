@@ -97,6 +97,7 @@ def test_an_approval_is_a_year_a_month_or_a_date(tmp_path: Path) -> None:
 
 
 HEADER = "city_code,name_zh,name_en,adoption,scope,source,certainty\n"
+UNTIL = HEADER.replace("\n", ",until\n")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,8 @@ HEADER = "city_code,name_zh,name_en,adoption,scope,source,certainty\n"
         (HEADER + "13010,石家庄市,,2014,whole city,a,to be checked\n", "the code of 石家庄市 is 130100"),
         (HEADER + "130100,,,2014年,whole city,a,to be checked\n", "line 2, column 'adoption': '2014年' is not a year"),
         (HEADER + "130100,,,2014-13,whole city,a,to be checked\n", "'2014-13' has no month from 1 to 12"),
+        (UNTIL + "130100,,,2014,a,b,to be checked,2012\n", "'2012' is no year from 2014 on"),
+        (UNTIL + "130100,,,2014,a,b,to be checked,\n130100,,,2018,a,b,to be checked,\n", "stands in line 2 already"),
         (HEADER + "130100,,,2014,whole city,a,sure\n", "column 'certainty': 'sure' is not one of"),
         (HEADER + "130100,,,2014,whole city,,to be checked\n", "column 'source': say who announced it"),
         (

@@ -19,6 +19,7 @@ NAMES = Known(
     flags=("panel_286",),
     cities=frozenset({"110000", "310000"}),
     policies={"pilots": frozenset({"whole city", "province"})},
+    policy_numbers={"pilots": frozenset({"dose"})},
 )
 STUDY = """\
 study: trial
@@ -114,6 +115,7 @@ def test_the_warehouse_gets_one_row_a_variable_with_defaults_filled_in(write) ->
         "policy_scope": "whole city",
         "city_codes": None,
         "last_month": 12,
+        "intensity": None,
     }
 
 
@@ -246,6 +248,11 @@ def test_a_column_may_leave_out_years_or_cities_whose_borders_moved(write) -> No
         (FROM, "formula: open * 2", "line 11.*formula of 'open' refers to itself"),
         (FROM, f"{FROM}, log1p: true, asinh: true", "line 11.*at most one of log, log1p, asinh"),
         (FROM, f"{FROM}, log: true, growth: true", "line 11.*growth of a logarithm means nothing"),
+        (
+            "treatment: pilot",
+            "treatment: pilot\nintensity: dos",
+            "line 6, key 'intensity': 'dos' is not 'count' or a column .*'dose'",
+        ),
         (CITIES, "cities: [110001]", "line 6, key 'sample.cities'.*'110001' is not a city"),
         (CITIES, "cities: al", "line 6, key 'sample.cities'.*nearest is 'all'"),
         (CITIES, "where: {regoin: east}", "line 6, key 'sample.where.regoin'.*'region'"),
