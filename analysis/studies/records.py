@@ -60,6 +60,11 @@ class Variable:
         return self.scale == "log"
 
     @property
+    def keeps_values(self) -> bool:
+        """Whether its values are among those of its column, or between them."""
+        return self.scale == self.change == "none" and not self.standardise and self.formula is None
+
+    @property
     def written(self) -> str:
         """What it is made of, with what is done to its values in symbols."""
         text = self.formula or self.source

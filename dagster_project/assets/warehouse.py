@@ -180,9 +180,11 @@ def _study_check(
 
         cities, treated = promised(paths, study)
         measured = [v.name for v in study.variables if v.name in frame and frame[v.name].notna().any()]
-        # what is filled in or winsorised stays between the values that were measured; a logarithm does not
+        # what is filled in, lagged or winsorised stays between the values that were measured; nothing else does
         drawn = {
-            v.name: catalogue.columns[v.source] for v in study.variables if v.source in catalogue.columns and not v.log
+            v.name: catalogue.columns[v.source]
+            for v in study.variables
+            if v.source in catalogue.columns and v.keeps_values
         }
         bounds = {name: column.bounds for name, column in drawn.items() if name in measured and column.bounds}
         return panels.study_panel(
