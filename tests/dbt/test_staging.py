@@ -437,12 +437,10 @@ def test_the_columns_described_are_the_columns_there_are(world):
     from dagster_project.paths import DBT_PROJECT
 
     #: models of which only the columns they add, or none, are described: the others are named by data
-    partly = {
-        "int_city_wide",
-        "int_quantities",
-        "stg_yearbook_judged",
-        *world.query("select study from raw.studies").study,
-    }
+    partly = {"int_city_wide", "int_quantities", "stg_yearbook_judged"}
+    partly |= set(world.query("select study from raw.studies").study)
+    #: what is published of these has further columns, which the code that adds them knows
+    added = {"data_dictionary"}
     there = (
         world.query("select table_name, column_name from information_schema.columns").groupby("table_name").column_name
     )
