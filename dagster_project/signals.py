@@ -73,6 +73,10 @@ def end_with_parent() -> None:
     if parent is None:
         return
 
+    # a parent that ignored the signal has handed that on
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
     def watch() -> None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -170,7 +170,7 @@ def blocks(table: Table, grid: Grid, merged: Merged, sheet: str, file: str, unit
 def title(grid: Grid, head: Sequence[int], left: int = 0, right: int | None = None) -> str:
     """What stands above a header, in at most three rows of text, up to the numbers of another table."""
     found: list[str] = []
-    for row in range(head[0] - 1, max(-1, head[0] - 4), -1):
+    for row in range(min(head[0], len(grid)) - 1, max(-1, head[0] - 4), -1):
         cells = [cell for cell in grid[row][left:right] if cell]
         if any(NUMBER.fullmatch(cell.strip()) for cell in cells) or (not cells and found):
             break

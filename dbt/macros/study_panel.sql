@@ -87,7 +87,7 @@ grid as (
     from {{ cities }} as cities
     cross join (select unnest(generate_series({{ first_year }}, {{ last_year }}))::integer as year) as years
     left join adoption on cities.city_code = adoption.city_code
-    where {% if codes %}list_contains(string_split('{{ codes }}', ','), cities.city_code){% else %}cities.{{ sample }} = '1'{% endif %}
+    where {% if codes %}list_contains(string_split({{ quoted(codes) }}, ','), cities.city_code){% else %}cities.{{ sample }} = '1'{% endif %}
 ),
 
 -- what of the policy is in force, summed in order of size so that the order of the rows changes nothing

@@ -10,7 +10,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.test_utils import create_run_for_test
 
-from dagster_project import runs, schedules
+from dagster_project import executor, schedules
 
 pytestmark = pytest.mark.xdist_group("definitions")
 
@@ -126,7 +126,7 @@ def test_a_source_that_was_looked_at_and_has_not_changed_is_followed_by_nothing(
 def test_a_whole_refresh_is_followed_by_nothing_even_when_it_failed_on_its_way(daemon):
     graph = daemon.definitions.resolve_asset_graph()
     everything = {asset.to_user_string() for asset in graph.get_all_asset_keys()}
-    daemon.run(everything, tags=runs.WHOLE)
+    daemon.run(everything, tags=executor.WHOLE)
     assert daemon.tick() == set()
     half = {name for name in everything if name.startswith(("raw/", "staging/"))}
     daemon.run(half, selected=everything)
