@@ -6,6 +6,7 @@ the models to estimate once the study above it is known.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, ClassVar
@@ -78,6 +79,7 @@ class WrittenExhibit(Strict):
             info.context["method"] = stated if isinstance(stated, str) else cls.method_of_columns
         return value
 
+    @abstractmethod
     def exhibit(self, common: Exhibit, study: Study) -> Exhibit:
         """What every exhibit has, with what this one adds.
 
@@ -86,7 +88,6 @@ class WrittenExhibit(Strict):
         ValidationError
             Of `documents.faults`: what only the whole study shows to be wrong, by location in the exhibit.
         """
-        raise NotImplementedError
 
 
 Condition = Annotated[
