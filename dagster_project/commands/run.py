@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from dagster_project.paths import Paths, names, shown
+from dagster_project.progress import Progress, Screen
 from dagster_project.raw_folder import look
 
 #: The exit code of a command that Ctrl-C ended.
@@ -22,16 +23,23 @@ HELP = "raw files to report; says so when nothing has changed"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="run even when nothing has changed")
     parser.add_argument("--studies", metavar="A,B", help="compute these alone; PILOTCITY_STUDIES for good")
+    parser.add_argument("--verbose", action="store_true", help="print dbt's own lines and every detail")
 
 
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Everything from raw files to the published report, with one line a step."""
-    from dagster_project.fingerprint import changed
-
     if options.studies is not None:
         paths = replace(paths, studies=names(options.studies))
     if not paths.is_sample and not paths.raw.is_dir():
         raise FileNotFoundError(f"The raw folder {paths.raw} does not exist; PILOTCITY_RAW names it.")
+    with Screen(verbose=options.verbose) as screen:
+        screen.doing("comparing files, code and lists with the last publication")
+        return _refreshed(paths, options, screen)
+
+
+def _refreshed(paths: Paths, options: argparse.Namespace, screen: Screen) -> int:
+    from dagster_project.fingerprint import changed
+
     damage = _damage(paths)
     if damage:
         print(damage, flush=True)
@@ -51,7 +59,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         repaired = publication.repair(paths)
         if repaired:
             print(repaired, flush=True)
-        return _run(paths)
+        return _run(paths, screen)
 
 
 def _damage(paths: Paths) -> str:
@@ -112,7 +120,7 @@ def _not_written(paths: Paths, error: Exception) -> tuple[str, str]:
     return "", ""
 
 
-def _run(paths: Paths) -> int:
+def _run(paths: Paths, screen: Screen) -> int:
     from dagster_project import overlay
 
     started = time.monotonic()
@@ -123,9 +131,10 @@ def _run(paths: Paths) -> int:
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
     for sentence in look(paths.raw).sentences:
         print(f"  {sentence}", flush=True)
+    screen.doing("reading contracts, studies and models")
     import dagster as dg
 
-    from dagster_project import executor, status
+    from dagster_project import executor, outcome, status
     from dagster_project.resources import prepare_instance
 
     prepare_instance(paths)
@@ -133,12 +142,12 @@ def _run(paths: Paths) -> int:
         said = executor.prepare(paths, instance)
         if said:
             print(f"  {said}", flush=True)
-        progress = _execute(paths, instance)
+        progress = _execute(paths, instance, screen)
         # a damage that shows only when a table is read: the rest of a warehouse can be read, so it was opened
         said = executor.set_aside_if_damaged(paths, "\n".join(progress.failures))
         if said:
             print(f"  {said}", flush=True)
-            progress = _execute(paths, instance)
+            progress = _execute(paths, instance, screen)
     seconds = time.monotonic() - started
     if progress.stopped:
         print(
@@ -155,18 +164,20 @@ def _run(paths: Paths) -> int:
             print(f"  {message}", file=sys.stderr)
         return 1
     for message in progress.warnings:
-        print(f"  warning: {message}")
-    print(f"Published in {seconds:.0f} s. Report: {shown(paths.reports / 'index.html')}")
+        screen.say(f"  warning: {message}", "warning")
+    screen.say(f"Published in {seconds:.0f} s. Report: {shown(paths.reports / 'index.html')}", "good")
+    for line, style in outcome.lines(paths, len(progress.warnings)):
+        screen.say(line, style)
     return 0
 
 
-def _execute(paths: Paths, instance: Any) -> Progress:
+def _execute(paths: Paths, instance: Any, screen: Screen) -> Progress:
     from dagster_project.definitions import REFRESH, build
     from dagster_project.executor import PID_TAG, WHOLE, this_process
 
     job = build(paths).resolve_job_def(REFRESH)
     run_id = str(uuid.uuid4())
-    progress = Progress(len(list(job.nodes)))
+    progress = Progress(screen, [node.name for node in job.nodes], paths.home)
     instance.add_event_listener(run_id, progress)
     result = job.execute_in_process(
         instance=instance,
@@ -176,44 +187,5 @@ def _execute(paths: Paths, instance: Any) -> Progress:
         tags=WHOLE | {PID_TAG: this_process()},
     )
     progress.success = result.success
+    progress.remember()
     return progress
-
-
-class Progress:
-    """Prints one line a finished step; collects what failed and what warns."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.done, self.success = steps, 0, False
-        self.stopped = False
-        self.failures: list[str] = []
-        self.warnings: list[str] = []
-        self.since: dict[str, float] = {}
-
-    def __call__(self, entry: Any) -> None:
-        event = entry.dagster_event
-        if event is None:
-            # what sources say of their files; dbt prints its own progress
-            if 20 <= entry.level < 40 and entry.user_message and (entry.step_key or "").startswith("raw__"):
-                self.say(f"          {entry.user_message}")
-            return
-        name = event.event_type_value
-        if name == "STEP_START":
-            self.since[event.step_key] = time.monotonic()
-        elif name in ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"):
-            self.done += 1
-            seconds = time.monotonic() - self.since.get(event.step_key, time.monotonic())
-            verdict = {"STEP_SUCCESS": "", "STEP_FAILURE": "  FAILED", "STEP_SKIPPED": "  skipped"}[name]
-            self.say(f"  [{self.done:>3}/{self.steps}] {event.step_key:<52} {seconds:6.1f} s{verdict}")
-            if name == "STEP_FAILURE":
-                error = event.event_specific_data.error
-                cause = (error.cause or error) if error else None
-                self.stopped |= cause is not None and cause.cls_name == "DagsterExecutionInterruptedError"
-                self.failures.append(f"{event.step_key}: {cause.message.strip() if cause else 'unknown error'}")
-        elif name == "ASSET_CHECK_EVALUATION":
-            check = event.event_specific_data
-            if not check.passed:
-                text = f"{'/'.join(check.asset_key.path)}, {check.check_name}: {check.description or 'does not hold'}"
-                (self.failures if check.severity.value == "ERROR" else self.warnings).append(text)
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
