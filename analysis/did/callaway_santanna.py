@@ -1,7 +1,7 @@
 """Group-time average treatment effects of Callaway and Sant'Anna (2021), their averages, and their inference.
 
-Each cell compares one cohort with its controls over two times; nothing is pooled. Regressions with cohort-time dummies
-are in `sun_abraham`, imputation in `imputation`.
+Each cell compares one cohort with its controls over two times (`_comparison`); nothing is pooled. Regressions with
+cohort-time dummies are in `sun_abraham`, imputation in `imputation`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from analysis.did._comparison import NotIdentifiedError, change_of_sections, change_of_units
 from analysis.did._staggered import (
     NO_NEVER_TREATED,
     CohortPanel,
@@ -26,15 +27,10 @@ from analysis.did._staggered import (
     reasons_in_short,
     unit_clusters,
 )
+from analysis.did.adoption import one_adoption
 from analysis.did.regression import ANALYTIC, FREQUENCY, group_sums
 from analysis.estimation_sample import codes_of
-from analysis.fixed_effects import COLLINEAR
 from analysis.results import CannotEstimate, inference_table
-
-#: Above this propensity no control resembles the treated unit; the cell is refused, as the R package did refuses it.
-HIGHEST_PROPENSITY = 0.999
-#: Controls above this propensity get no weight, as in the R package DRDID.
-TRIM_CONTROLS = 0.995
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,36 @@ class _Wide:
     times: np.ndarray
     weight: np.ndarray
 
+    def compare(
+        self, now: int, before: int, cohort: np.ndarray, others: np.ndarray, method: str
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """Who is compared (units,), the effect, and the influence of those on it."""
+        change = self.y[:, now] - self.y[:, before]
+        use = (cohort | others) & np.isfinite(change)
+        return use, *change_of_units(change[use], cohort[use], self.x[use, before], self.weight[use], method)
+
+
+@dataclass(frozen=True)
+class _Sections:
+    """Repeated cross-sections: y (rows,), x (rows, controls), the place of each row's time in ``times``; and weights,
+    one on average.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    when: np.ndarray
+    cohort: np.ndarray
+    times: np.ndarray
+    weight: np.ndarray
+
+    def compare(
+        self, now: int, before: int, cohort: np.ndarray, others: np.ndarray, method: str
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """As that of `_Wide`, where the rows are the units."""
+        use = (cohort | others) & ((self.when == now) | (self.when == before))
+        after = self.when[use] == now
+        return use, *change_of_sections(self.y[use], after, cohort[use], self.x[use], self.weight[use], method)
+
 
 @dataclass(frozen=True)
 class _Cells:
@@ -100,9 +126,10 @@ def callaway_santanna(
     aggregation: str = "simple",
     draws: int = 0,
     seed: int = 0,
-    cluster: str = "unit",
+    cluster: str | None = "unit",
     weights: str | None = None,
     weights_type: str = ANALYTIC,
+    panel: bool = True,
 ) -> GroupTimeEffects:
     """Effects of each cohort at each time against units not treated, and their averages (Callaway and Sant'Anna 2021).
 
@@ -135,7 +162,11 @@ def callaway_santanna(
         "group" or "calendar". All four are in ``.overall``.
     cluster
         "unit", or a column that holds whole units, such as the city of firms: a cluster's influence is the sum of its
-        units', without small-sample factors.
+        units', without small-sample factors. In repeated cross-sections also None: rows are independent, did's default.
+    panel
+        False: repeated cross-sections, in which each row is seen once, such as persons or transactions. ``unit`` is
+        then where adoption is decided (a city), may have many rows a time, and clusters by default. A cell compares
+        four groups of rows, with covariates at each row's own values; shares of cohorts are shares of rows.
     weights, weights_type
         Column with one weight a unit, as ``weightsname`` of did: cells, propensities, regressions and cohort shares are
         weighted. "frequency" weights are whole numbers of units that share one cluster; only ``n`` differs.
@@ -150,19 +181,32 @@ def callaway_santanna(
         effect.
     """
     _check_options(control, method, base_period, anticipation, aggregation)
-    keys = [] if cluster in ("unit", unit) else [cluster]
-    panel = cohort_panel(
-        data, y, adoption, controls, unit=unit, time=time, keys=keys, weights=weights, weights_type=weights_type
+    member = unit
+    if not panel:
+        one_adoption(data, adoption, unit=unit, time=time)
+        member = "row"
+        while member in data.columns:
+            member += "_"
+        data = data.assign(**{member: np.arange(len(data))})
+    elif cluster is None:
+        raise ValueError("cluster=None is for repeated cross-sections: rows of one unit are not independent.")
+    keys = list(dict.fromkeys(([] if panel else [unit]) + ([] if cluster in (None, "unit", unit) else [str(cluster)])))
+    sample = cohort_panel(
+        data, y, adoption, controls, unit=member, time=time, keys=keys, weights=weights, weights_type=weights_type
     )
-    if control == "never" and np.isfinite(panel.cohort).all():
+    if control == "never" and np.isfinite(sample.cohort).all():
         raise CannotEstimate(
             NO_NEVER_TREATED.format(
                 adoption=adoption, estimator="control='never'", instead="use control='not_yet', or add such units"
             )
         )
-    panel = _without_always_treated(panel, unit, anticipation)
-    wide = _wide(panel, y, controls, unit, weights)
-    groups = unit_clusters(panel, cluster, unit)
+    sample = _without_always_treated(sample, unit, anticipation)
+    wide = _wide(sample, y, controls, unit, weights) if panel else _sections(sample, y, controls, weights)
+    above = unit if cluster == "unit" else cluster or member
+    if panel or above not in (unit, member):
+        groups = unit_clusters(sample, above, member)
+    else:
+        groups = codes_of(sample.data[above])
     covariance = partial(_clustered, groups=groups)
     cells = _group_time(wide, control, method, base_period, anticipation)
     if not np.isfinite(cells.effect[cells.time >= cells.cohort]).any():
@@ -187,12 +231,12 @@ def callaway_santanna(
         table=tables["table"],
         event=tables["dynamic"],
         covariance=labelled_covariance(averages["dynamic"][0], covariance(averages["dynamic"][2])),
-        n=int(panel.data[weights].sum()) if weights_type == FREQUENCY and weights else len(panel.data),
-        units=len(wide.y),
+        n=int(sample.data[weights].sum()) if weights_type == FREQUENCY and weights else len(sample.data),
+        units=int(sample.data[unit].nunique()),
         degrees_of_freedom=np.inf,
         base=-1 - anticipation if base_period == "universal" else None,
         not_identified=cells.reasons,
-        notes=(*panel.notes, *few_clusters(groups, cluster), *reasons_in_short(cells.reasons)),
+        notes=(*sample.notes, *few_clusters(groups, str(above)), *reasons_in_short(cells.reasons)),
         overall=overall,
         group=tables["group"],
         calendar=tables["calendar"],
@@ -241,7 +285,14 @@ def _wide(panel: CohortPanel, y: str, controls: Sequence[str], unit: str, weight
     return _Wide(outcome, x, cohort, times, weight / weight.mean())
 
 
-def _group_time(wide: _Wide, control: str, method: str, base_period: str, anticipation: int) -> _Cells:
+def _sections(panel: CohortPanel, y: str, controls: Sequence[str], weights: str | None) -> _Sections:
+    times, when = np.unique(panel.time, return_inverse=True)
+    weight = np.ones(len(when)) if weights is None else panel.data[weights].to_numpy()
+    x = panel.data[list(controls)].to_numpy(dtype=float)
+    return _Sections(panel.data[y].to_numpy(), x, when, panel.cohort, times, weight / weight.mean())
+
+
+def _group_time(wide: _Wide | _Sections, control: str, method: str, base_period: str, anticipation: int) -> _Cells:
     keys, effects, influences, reasons = [], [], [], {}
     units = len(wide.y)
     for cohort in np.unique(wide.cohort[np.isfinite(wide.cohort)]):
@@ -255,15 +306,13 @@ def _group_time(wide: _Wide, control: str, method: str, base_period: str, antici
             latest = wide.times[max(now, before)] + anticipation
             others = np.isinf(wide.cohort) if control == "never" else wide.cohort > latest
             treated, untreated = wide.cohort == cohort, others & (wide.cohort != cohort)
-            change = wide.y[:, now] - wide.y[:, before]
-            use = (treated | untreated) & np.isfinite(change)
             key = (float(cohort), float(wide.times[now]))
             keys.append(key)
             influence = np.zeros(units)
             try:
-                effect, influence[use] = _cell(change[use], treated[use], wide.x[use, before], wide.weight[use], method)
-                influence *= units / use.sum()
-            except _NotIdentifiedError as reason:
+                use, effect, moved = wide.compare(now, before, treated, untreated, method)
+                influence[use] = moved * (units / use.sum())
+            except NotIdentifiedError as reason:
                 effect, reasons[key] = np.nan, str(reason)
                 influence[:] = np.nan
             effects.append(effect)
@@ -272,90 +321,9 @@ def _group_time(wide: _Wide, control: str, method: str, base_period: str, antici
     return _Cells(cohorts, times, np.array(effects), np.stack(influences, axis=1), reasons)
 
 
-class _NotIdentifiedError(Exception):
-    """A cell that has no effect; the message says why."""
-
-
-def _cell(
-    change: np.ndarray, treated: np.ndarray, x: np.ndarray, weights: np.ndarray, method: str
-) -> tuple[float, np.ndarray]:
-    """Effect of one cell and its influence (n,), from changes (n,), a mask (n,), covariates (n, k), weights (n,)."""
-    if not treated.any():
-        raise _NotIdentifiedError("no unit of the cohort is observed at both times.")
-    if treated.all():
-        raise _NotIdentifiedError("no control is observed, untreated, at both times.")
-    spread = x.std(axis=0)
-    spread[spread == 0] = 1.0
-    design = np.column_stack([np.ones(len(x)), (x - x.mean(axis=0)) / spread])  # units of covariates cannot matter
-    d = treated.astype(float)
-    weight, score = (1 - d, None) if method == "reg" else _odds(design, d, weights)
-    residual, regression = (change, None) if method == "ipw" else _controls_regression(design, change, d, weights)
-    return _normalised_difference(residual, weights * d, weights * weight, design, score, regression)
-
-
-def _odds(design: np.ndarray, d: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (n,) of controls, propensity odds by logit, and the logit's asymptotic representation (n, k)."""
-    beta = np.zeros(design.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -700, 700)))
-        hessian = design.T @ (design * (weights * p * (1 - p))[:, None])
-        if np.linalg.cond(hessian) > 1e14:
-            break
-        step = np.linalg.solve(hessian, design.T @ (weights * (d - p)))
-        beta += step
-        if np.abs(step).max() < 1e-12 * (1 + np.abs(beta).max()):
-            break
-    p = 1 / (1 + np.exp(-np.clip(design @ beta, -700, 700)))
-    hessian = design.T @ (design * (weights * p * (1 - p))[:, None])
-    if p.max() >= HIGHEST_PROPENSITY or np.linalg.cond(hessian) > 1e14:
-        raise _NotIdentifiedError("the covariates tell treated units from controls almost perfectly (no overlap).")
-    p = np.minimum(p, 1 - 1e-6)
-    weight = np.where(p < TRIM_CONTROLS, p * (1 - d) / (1 - p), 0.0)
-    representation = ((weights * (d - p))[:, None] * design) @ np.linalg.inv(hessian) * len(d)
-    return weight, representation
-
-
-def _controls_regression(
-    design: np.ndarray, change: np.ndarray, d: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Change less what controls' regression predicts (n,), and that regression's asymptotic representation (n, k)."""
-    kept, given = design[d == 0], weights[d == 0][:, None]
-    if np.linalg.matrix_rank(kept, tol=COLLINEAR * np.sqrt(len(kept))) < design.shape[1]:
-        raise _NotIdentifiedError("the covariates are collinear, or more than the controls, among the controls.")
-    inverse = np.linalg.inv(kept.T @ (given * kept))
-    residual = change - design @ (inverse @ (kept.T @ (weights * change)[d == 0]))
-    representation = (weights * (1 - d) * residual)[:, None] * design @ inverse * len(d)
-    return residual, representation
-
-
-def _normalised_difference(
-    residual: np.ndarray,
-    d: np.ndarray,
-    weight: np.ndarray,
-    design: np.ndarray,
-    score: np.ndarray | None,
-    regression: np.ndarray | None,
-) -> tuple[float, np.ndarray]:
-    """Mean of the treated (weights ``d``) less that of controls (``weight``), and its influence, nuisances included.
-
-    Without a propensity (outcome regression) controls' residuals have mean zero and only the regression matters.
-    """
-    mean_treated = (d * residual).mean() / d.mean()
-    influence = d * (residual - mean_treated) / d.mean()
-    mean_control = 0.0
-    if score is not None:
-        mean_control = (weight * residual).mean() / weight.mean()
-        own = weight * (residual - mean_control)
-        influence = influence - (own + score @ (own[:, None] * design).mean(axis=0)) / weight.mean()
-    if regression is not None:
-        slope = (d[:, None] * design).mean(axis=0) / d.mean()
-        if score is not None:
-            slope = slope - (weight[:, None] * design).mean(axis=0) / weight.mean()
-        influence = influence - regression @ slope
-    return float(mean_treated - mean_control), influence
-
-
-def _average(name: str, cells: _Cells, wide: _Wide) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
+def _average(
+    name: str, cells: _Cells, wide: _Wide | _Sections
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
     """Labels, effects (labels,) and influence (units, labels) of an aggregation, then its overall effect and influence.
 
     Callaway and Sant'Anna (2021), table 1: within a label cells are weighted by cohort share; across labels equally for
@@ -387,7 +355,7 @@ def _mean(cells: _Cells, rows: np.ndarray) -> tuple[float, np.ndarray]:
     return float(cells.effect[rows].mean()), cells.influence[:, rows].mean(axis=1)
 
 
-def _share_weighted(cells: _Cells, rows: np.ndarray, wide: _Wide) -> tuple[float, np.ndarray]:
+def _share_weighted(cells: _Cells, rows: np.ndarray, wide: _Wide | _Sections) -> tuple[float, np.ndarray]:
     """Mean of cells by cohort share, with the influence of estimating the shares."""
     if not rows.any():
         return np.nan, np.full(len(wide.cohort), np.nan)

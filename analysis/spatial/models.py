@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.estimation_sample import label
 from analysis.results import CannotEstimate, Estimate, inference_table
+from analysis.spatial.baltagi import error_components
 from analysis.spatial.determinant import Method, Spectrum
 from analysis.spatial.effects import Effects, Multiplier, band_effects, summarise_effects
 from analysis.spatial.layout import Layout, arrange
@@ -42,6 +43,7 @@ STRUCTURES: dict[str, tuple[Literal["none", "fixed", "random"], bool]] = {
     "random": ("random", False),
     "random-time": ("random", True),
 }
+RandomEffects = Literal["kkp", "baltagi"]
 LAG_MODELS, ERROR_MODELS, DURBIN_MODELS = ("sar", "sdm", "sac"), ("sem", "sac"), ("sdm", "slx")
 
 
@@ -199,6 +201,7 @@ def panel(
     lagged: Sequence[str] | None = None,
     error_weights: Weights | None = None,
     log_determinant: Method = "auto",
+    random_effects: RandomEffects = "kkp",
 ) -> SpatialEstimate:
     """Fit a spatial panel model by maximum likelihood with the exact log-determinant.
 
@@ -213,9 +216,10 @@ def panel(
     spatialreg.
 
     Random unit effects in a model of the error are Kapoor, Kelejian and Prucha's (2007): they pass through the spatial
-    filter as the innovations do (splm's ``spatial.error="kkp"``). Baltagi's, outside the filter (``"b"``), are not
-    offered. Errors of slopes and constant allow for the estimated spatial parameter, with random effects too: those of
-    generalised least squares at that parameter are too small (half of the true spread for a constant in SAR).
+    filter as the innovations do (splm's ``spatial.error="kkp"``). ``random_effects="baltagi"`` puts them beside it
+    (Baltagi, Song and Koh 2003; splm's ``"b"``), for SEM with ``effects="random"``. Errors of slopes and constant allow
+    for the estimated spatial parameter, with random effects too: those of generalised least squares at that parameter
+    are too small (half of the true spread for a constant in SAR).
 
     Parameters
     ----------
@@ -236,6 +240,8 @@ def panel(
         clusters - 1 degrees of freedom.
     log_determinant
         ``"eigenvalues"``, ``"lu"`` (sparse) or ``"auto"``: the first up to 4,000 units.
+    random_effects
+        ``"kkp"`` or ``"baltagi"``, as said above.
 
     Raises
     ------
@@ -245,6 +251,7 @@ def panel(
     """
     x = [x] if isinstance(x, str) else list(x)
     _check_options(model, effects, bias_correction, y, x, lagged)
+    _check_random_effects(random_effects, model, effects, cluster)
     columns = [y, *x]
     layout = arrange(data, columns, weights, unit=unit, time=time)
     if error_weights is not None and error_weights.index.tolist() != weights.index.tolist():
@@ -258,6 +265,8 @@ def panel(
     likelihood = Likelihood(problem)
     _check_outcome(likelihood, y)
     _check_spatial(likelihood, y)
+    if random_effects == "baltagi":
+        return _report_components(problem, [terms[i] for i in kept], terms, why, x, weights)
     point = maximise(likelihood)
     if bias_correction == "direct":
         point = direct_correction(likelihood, point)
@@ -303,6 +312,16 @@ def _check_options(
     strangers = [name for name in lagged or () if name not in x]
     if strangers:
         raise ValueError(f"lagged names {strangers[0]!r}, which is not in x: add it to x.")
+
+
+def _check_random_effects(kind: str, model: str, effects: str, cluster: str | None) -> None:
+    if kind not in ("kkp", "baltagi"):
+        raise ValueError(f'random_effects is {kind!r}: choose "kkp" or "baltagi".')
+    if kind == "baltagi" and (model != "sem" or effects != "random" or cluster is not None):
+        raise ValueError(
+            'random_effects="baltagi" is offered for model="sem" with effects="random" and without clusters; write '
+            "time effects as columns of x."
+        )
 
 
 def _design(
@@ -478,6 +497,44 @@ def _report(fit: _Fit) -> SpatialEstimate:
     )
 
 
+def _report_components(
+    problem: Problem, names: list[str], terms: list[str], why: dict[str, str], x: list[str], weights: Weights
+) -> SpatialEstimate:
+    """A fit with random effects beside the filter of the error."""
+    fit = error_components(problem)
+    named = pd.Index([*names, "lambda"], name="term")
+    table = inference_table(list(named), np.array([*fit.beta, fit.lam]), fit.covariance, np.inf)
+    predicted = problem.x @ fit.beta
+    total = float(np.sum((problem.y - problem.y.mean()) ** 2))
+    y, fitted = (part - part.mean(axis=1, keepdims=True) for part in (problem.y, predicted))
+    size = float(np.sum(y**2) * np.sum(fitted**2))
+    return SpatialEstimate(
+        table=table.reindex(pd.Index([*terms, "lambda"], name="term")),
+        n=problem.y.size,
+        clusters=None,
+        r2=1 - fit.residual_sum / total,
+        r2_within=float(np.sum(y * fitted)) ** 2 / size if size > 0 else 0.0,
+        degrees_of_freedom=np.inf,
+        constant=float((problem.y - predicted).mean()),
+        covariance=pd.DataFrame(fit.covariance, index=named, columns=list(named)),
+        not_identified=why,
+        notes=(
+            *weights.notes,
+            "Random unit effects stand beside the spatial filter of the error (Baltagi, Song and Koh 2003).",
+        ),
+        model="sem",
+        effects_structure="random",
+        bias_correction=None,
+        rho=fit.lam,
+        error_parameter=fit.lam,
+        sigma2=fit.sigma2,
+        loglik=fit.loglik,
+        unit_variance=fit.unit_variance,
+        x=tuple(x),
+        weights=weights,
+    )
+
+
 def point_degrees(likelihood: Likelihood) -> float:
     """Residual degrees of freedom of least squares after the effects."""
     problem = likelihood.problem
@@ -538,7 +595,7 @@ def _notes(fit: _Fit) -> tuple[str, ...]:
     if problem.units == "random" and problem.error:
         notes.append(
             "Random unit effects pass through the spatial filter of the error (Kapoor, Kelejian and Prucha 2007), not "
-            "beside it as in Baltagi, Song and Koh (2003)."
+            "beside it as in Baltagi, Song and Koh (2003), which random_effects='baltagi' gives."
         )
     for name, matrix, value in (("rho", problem.lag, point.rho), ("lambda", problem.error, point.lam)):
         if matrix is None:
