@@ -92,7 +92,7 @@ def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefiniti
         *exports.export_assets(paths, loaded),
         reports.data_docs(paths, loaded),
         reports.site(paths, loaded),
-        publish.published(paths),
+        publish.published(paths, loaded),
     ]
 
 

@@ -16,30 +16,12 @@ from typing import TYPE_CHECKING
 from dagster_project import state, status, verification
 from dagster_project.fingerprint import fingerprint
 from dagster_project.paths import REFERENCE, Paths
-from dagster_project.verification import DATABASE, DATABASE_SCHEMAS
+from dagster_project.verification import DATABASE
 
 if TYPE_CHECKING:
     import duckdb
 
 KEPT = 5
-#: Version of the storage format that 1.x clients of DuckDB read too.
-STORAGE = "v1.0.0"
-#: Column of panels.cities -> what it is.
-CITIES = {
-    "city_code": "six digits of GB/T 2260 at the end of 2021",
-    "name_zh": "name in Chinese",
-    "name_en": "romanised name, which several cities may share",
-    "province_code": "six digits of the province",
-    "province_zh": "province in Chinese",
-    "province_en": "province, romanised",
-    "region": "east, central or west: the division of 31 provinces into three",
-    "level": "municipality, sub-provincial, provincial capital (not sub-provincial) or prefecture",
-    "provincial_capital": "1 where the city is the capital of its province",
-    "longitude": "degrees east",
-    "latitude": "degrees north",
-    "panel_286": "1 in the usual yearbook sample of 286 cities",
-    "panel_281": "1 in the sample of 281 cities",
-}
 #: What assets of one run hand each other inside the candidate; readers never see it.
 WORK = ".work"
 
@@ -178,54 +160,6 @@ def write_cities(candidate: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     cities.to_parquet(target, index=False)
     return len(cities)
-
-
-def write_database(candidate: Path) -> Path:
-    """A fresh DuckDB file from the candidate's Parquet, readable by clients from 1.0 on."""
-    import duckdb
-
-    path = candidate / DATABASE
-    path.unlink(missing_ok=True)
-    # blocks from memory of their own start as zeros, so the gaps inside a block hold nothing of this process
-    with duckdb.connect(config={"threads": 1, "block_allocator_memory": "1GB"}) as connection:
-        # what DuckDB's compression of numbers writes differs from process to process
-        connection.execute("set force_compression = 'uncompressed'")
-        connection.execute(f"attach '{path}' as published (storage_version '{STORAGE}')")
-        for schema in DATABASE_SCHEMAS:
-            connection.execute(f"create schema published.{schema}")
-            for parquet in sorted((candidate / "data" / schema).glob("*.parquet")):
-                connection.execute(
-                    f"create table published.{schema}.\"{parquet.stem}\" as from read_parquet('{parquet}')"
-                )
-        _comment(connection, candidate)
-        about = json.loads((candidate / "publication.json").read_text())
-        connection.execute(
-            "create table published.panels.publication as select * from (values "
-            "($version, $is_sample::boolean, $raw_sha256, $code_sha256, $lock_sha256)) "
-            "t(version, is_sample, raw_sha256, code_sha256, lock_sha256)",
-            {key: about[key] for key in ("version", "is_sample", "raw_sha256", "code_sha256", "lock_sha256")},
-        )
-        connection.execute("detach published")
-    return path
-
-
-def _comment(connection: duckdb.DuckDBPyConnection, candidate: Path) -> None:
-    """Say of every column of a panel, in the database itself, what the data dictionary says of it."""
-    import pandas as pd
-
-    from analysis.reporting.dictionary import comments
-
-    if (candidate / "data" / "panels" / "cities.parquet").exists():
-        for column, text in CITIES.items():
-            connection.execute(f"comment on column published.panels.cities.{column} is '{text}'")
-    path = candidate / "data" / "panels" / "data_dictionary.parquet"
-    dictionary = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    if "definition" not in dictionary:
-        return
-    for (panel, column), text in comments(dictionary).items():
-        # a comment takes no parameter, so quotes are doubled; a column of a file may be called anything
-        quoted, named = text.replace("'", "''"), column.replace('"', '""')
-        connection.execute(f'comment on column published.panels."{panel}"."{named}" is \'{quoted}\'')
 
 
 def connect_published(paths: Paths) -> duckdb.DuckDBPyConnection:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import file_panels, publication, state
+from dagster_project import database, file_panels, publication, state
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, exhibit_key, this_run
 from dagster_project.checks import checks_table
@@ -106,7 +106,7 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     return asset
 
 
-def published(paths: Paths) -> dg.AssetsDefinition:
+def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["publication", "published"],
         deps=[ESTIMATES, SITE],
@@ -120,8 +120,8 @@ def published(paths: Paths) -> dg.AssetsDefinition:
     )
     def asset() -> dg.MaterializeResult:
         folder = candidate_of_this_run(paths)
-        database = publication.write_database(folder)
-        size = database.stat().st_size
+        written = database.write(folder, database.described(paths, studies))
+        size = written.stat().st_size
         number = publication.publish(paths)
         return dg.MaterializeResult(
             metadata={

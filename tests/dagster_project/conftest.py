@@ -10,7 +10,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from dagster_project import definitions, publication
+from dagster_project import database, definitions, publication
 from dagster_project.paths import Paths
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c", "lock_sha256": "l"}
@@ -41,7 +41,7 @@ def candidate(paths: Paths) -> Callable[[int], Path]:
         panel.to_parquet(folder / "data" / "panels" / "city_year.parquet", index=False)
         (folder / "site").mkdir()
         (folder / "site" / "index.html").write_text(f"publication {number}")
-        publication.write_database(folder)
+        database.write(folder)
         return folder
 
     return make

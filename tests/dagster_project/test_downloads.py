@@ -14,7 +14,7 @@ from analysis.reporting.archive import unpack
 from analysis.studies import spec
 from analysis.studies.new import new_study
 from analysis.studies.run import run_study
-from dagster_project import cli, downloads, publication
+from dagster_project import cli, database, downloads
 from dagster_project.paths import Paths
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c" * 64, "lock_sha256": "l"}
@@ -146,7 +146,7 @@ def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None
     table.assign(
         definition=table["definition"].where(table["column_name"] != "secondary", "A city's \"own\"; it's so.")
     ).to_parquet(path)
-    with duckdb.connect(str(publication.write_database(candidate)), read_only=True) as connection:
+    with duckdb.connect(str(database.write(candidate)), read_only=True) as connection:
         found = dict(
             connection.execute(
                 "select column_name, comment from duckdb_columns() where table_name = 'carbon_market'"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dagster_project import publication
+from dagster_project import database, publication
 from dagster_project.commands import trace
 from dagster_project.paths import ROOT, Paths
 
@@ -56,7 +56,7 @@ def test_the_database_is_written_for_clients_from_1_0_on(candidate):
 def test_the_same_parquet_gives_the_same_database_to_the_byte(candidate):
     folder = candidate(1)
     first = (folder / "pilotcity.duckdb").read_bytes()
-    assert publication.write_database(folder).read_bytes() == first
+    assert database.write(folder).read_bytes() == first
 
 
 def test_every_process_writes_the_same_database_to_the_byte(candidate):
@@ -66,10 +66,7 @@ def test_every_process_writes_the_same_database_to_the_byte(candidate):
     # texts of many lengths: their blocks have gaps, which must not hold what the process had in that memory before
     texts = {f"text{n}": [f"城市{k:x}" * (k % (7 + n) + 1) for k in range(len(panel))] for n in range(12)}
     panel.mask(rng.random(panel.shape) < 0.1).assign(**texts).to_parquet(folder / "data" / "panels" / "big.parquet")
-    program = (
-        "import sys, pathlib; from dagster_project import publication; "
-        "publication.write_database(pathlib.Path(sys.argv[1]))"
-    )
+    program = "import sys, pathlib; from dagster_project import database; database.write(pathlib.Path(sys.argv[1]))"
     written = set()
     for _ in range(3):
         subprocess.run([sys.executable, "-c", program, str(folder)], cwd=ROOT, check=True)
@@ -278,7 +275,7 @@ def test_a_publication_of_an_earlier_version_is_named_when_trace_reads_it(tmp_pa
 def test_cities_are_a_table_to_join_whose_columns_say_what_they_are(paths, candidate) -> None:
     folder = candidate(1)
     assert publication.write_cities(folder) == 297
-    with duckdb.connect(str(publication.write_database(folder)), read_only=True) as connection:
+    with duckdb.connect(str(database.write(folder)), read_only=True) as connection:
         joined = connection.execute(
             "select name_zh, province_en from panels.city_year join panels.cities using (city_code) order by city_code"
         ).fetchall()

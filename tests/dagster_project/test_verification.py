@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dagster_project import cli, fingerprint, publication, sensors, status, verification
+from dagster_project import cli, database, fingerprint, publication, sensors, status, verification
 from dagster_project.paths import Paths
 
 #: One-byte changes: in CI, and in `make torture`.
@@ -40,7 +40,7 @@ def published(paths: Paths, candidate, monkeypatch) -> Paths:
         (folder / "site" / "exports").mkdir()
         (folder / "site" / "exports" / "a.csv").write_text("x\n1\n")
         (folder / "exports").symlink_to("site/exports")
-        publication.write_database(folder)
+        database.write(folder)
         publication.publish(paths)
     monkeypatch.setenv("PILOTCITY_DATA", str(paths.data))
     monkeypatch.delenv("PILOTCITY_RAW", raising=False)
