@@ -145,10 +145,12 @@ def rows(lines: Iterable[Line], delimiter: str = ",") -> Iterator[Row]:
                 yield Row(number, at, text.split(delimiter) if text else [])
                 continue
             cells, pulled, fault = _quoted(line, ahead, delimiter)
-            if not fault and len(pulled) > 1 and _swallowed(pulled, len(cells), usual, delimiter):
+            if not fault and len(pulled) > 1 and _swallowed(pulled, cells, usual, delimiter):
                 last = number + len(pulled) - 1
                 fault = f"{_opens(text, delimiter)} that closes only in row {last}; the rows between are read as rows"
                 closing[at + len(pulled) - 1] = number
+            elif not fault and closing and (crossed := closing.keys() & set(range(at + 1, at + len(pulled)))):
+                fault = f"{_opens(text, delimiter)} across the quote that closes what row {closing[min(crossed)]} opens"
             if not fault:
                 yield Row(number, at, cells)
                 continue
@@ -221,16 +223,20 @@ def _opens(text: str, delimiter: str) -> str:
     return f'opens a quote (") in column {column}'
 
 
-def _swallowed(pulled: list[Line], width: int, usual: int, delimiter: str) -> bool:
-    """Whether a row of several lines has more cells than rows have, or two of its lines look like rows themselves: then
-    its quote is a stray one.
+def _swallowed(pulled: list[Line], cells: list[str], usual: int, delimiter: str) -> bool:
+    """Whether a row of several lines has more cells than rows have, or lines of it look like rows themselves: then its
+    quote is a stray one.
 
-    Lines of a cell are prose: of a row of k cells none has k - 1 delimiters but the one that holds all its other cells.
+    Lines of a cell are prose: of a row of k cells none has k - 1 delimiters but the one that holds all its other cells,
+    and that one none within a cell that goes on in another line.
     """
+    width = len(cells)
     if width - 1 > usual > 0:
         return True
     enough = max(min(width - 1, usual or width - 1), 1)
-    return sum(line.text.count(delimiter) >= enough for line in pulled) > 1
+    like_rows = sum(line.text.count(delimiter) >= enough for line in pulled)
+    within = any(delimiter in cell and not {"\n", "\r"}.isdisjoint(cell) for cell in cells)
+    return like_rows > 1 or (like_rows == 1 and enough > 1 and within)
 
 
 def _usual_delimiters(sample: list[Line], delimiter: str) -> int:

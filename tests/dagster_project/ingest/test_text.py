@@ -117,6 +117,13 @@ def tried(times: int, seed: int) -> tuple[int, int]:
     return read, aside
 
 
+def test_no_row_is_read_across_the_line_in_which_a_stray_quote_closes():
+    lines = ["市,甲,乙", '石家庄,1,"2', '3","4', '5""', '唐山,""6""",7', "秦皇岛,8,9"]
+    first, *_, last = got = rows("\n".join(lines))
+    assert (first.cells, last.cells) == (["市", "甲", "乙"], ["秦皇岛", "8", "9"])
+    assert not any("唐山" in "".join(row.cells) and not row.fault for row in got)
+
+
 def test_rows_written_are_rows_read_and_rows_set_aside_whatever_the_damage():
     read, aside = tried(FEW, seed=14)
     assert aside > FEW
