@@ -122,8 +122,10 @@ def write(candidate: Path, about: Mapping[str, About] | None = None) -> Path:
             {key: publication[key] for key in PUBLICATION},
         )
         said = declared() if about is None else about
+        connection.execute("begin")
         _comment(connection, candidate, said, sample=bool(publication["is_sample"]))
         _name_cities(connection)
+        connection.execute("commit")
         connection.execute("use memory")
         connection.execute("detach published")
     return path

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from dagster_project import answers
 from dagster_project.paths import Paths
 from dagster_project.publication import connect_published
 
-HELP = "a SQL prompt on the published data"
+HELP = "a SQL prompt on the published data, with .tables, .describe and .export"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,34 +17,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Read queries until Ctrl-D; each ends with a semicolon."""
-    import contextlib
+    from dagster_project.prompt import Prompt, talk
 
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  line editing for input()
     with connect_published(paths) as connection:
-        about = connection.execute("select version, is_sample from panels.publication").fetchall()[0]
+        (version,) = answers.ask(connection, "select version from panels.publication")["version"]
+        sample = " - SAMPLE DATA" if answers.is_sample(connection) else ""
         print(
-            f"Publication {about[0]}{' - SAMPLE DATA' if about[1] else ''}. End a query with ; and leave with Ctrl-D."
+            f"Publication {version}{sample}. End a query with ; and leave with Ctrl-D; .help says what else there is."
         )
-        print(
-            "Tables: "
-            + ", ".join(
-                f"{s}.{t}"
-                for s, t in connection.execute(
-                    "select table_schema, table_name from information_schema.tables order by all"
-                ).fetchall()
-            )
-        )
-        lines: list[str] = []
-        while True:
-            try:
-                lines.append(input("sql> " if not lines else "...> "))
-            except (EOFError, KeyboardInterrupt):
-                print()
-                return 0
-            if lines[-1].rstrip().endswith(";"):
-                text, lines = "\n".join(lines), []
-                try:
-                    print(connection.execute(text).df().to_string(index=False, max_rows=60, max_colwidth=60))
-                except Exception as error:  # whatever the query did wrong, the prompt stays
-                    print(error)
+        print(f"Tables: {', '.join(answers.tables(connection))}")
+        talk(Prompt(connection), paths.home / "sql_history")
+    return 0
