@@ -60,6 +60,11 @@ def audit_page(
             for severity in SEVERITIES
             if audit.by_severity(severity)
         ],
+        "contents": [
+            *([("replication", "What is reproduced", 0)] if replication.lines else []),
+            *((severity, _HEADINGS[severity], 0) for severity in SEVERITIES if audit.by_severity(severity)),
+            ("silent", "Rules that found nothing", 0),
+        ],
         "silent": [rule.title for rule in _rules(audit.silent)],
         "not_run": [(why, [rule.title for rule in _rules(codes)]) for why, codes in audit.why_not_run().items()],
         "exact": _listing(replication.of(EXACT, MISSED), "Follows from lists and timing, on any data", columns),

@@ -1,14 +1,17 @@
 """Figures as journals print them: SVG and PNG with the same bytes for the same numbers, readable in grey.
 
-Drawn without pyplot, so nothing here touches a display or state that other code shares. Labels are English: no font
-for Chinese is needed.
+Drawn without pyplot, so nothing here touches a display or state that other code shares. Words of an SVG are text,
+drawn in English and turned into Chinese here; a PNG is in English.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
-from analysis.printing.canvas import STYLE, contents
+from analysis.printing.canvas import FONTS, STYLE, SVG, contents
 from analysis.printing.table import SAMPLE, display_name
 from analysis.studies.kinds import KINDS
 from analysis.studies.records import Model, Study
@@ -76,3 +79,51 @@ def write_figure(result: ExhibitResult, study: Study, folder: Path) -> dict[str,
     for suffix, path in paths.items():
         path.write_bytes(drawn[suffix])
     return paths
+
+
+def in_chinese(svg: bytes, words: Callable[[str], str]) -> bytes:
+    """An SVG with its words in Chinese, as far as ``words`` knows them."""
+    root = ElementTree.fromstring(svg)
+    for element in _with_words(root):
+        element.text = words(str(element.text))
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def inline(svg: bytes, words: Callable[[str], str], name: str) -> str:
+    """An SVG to stand within a page in both languages: what is not referred to has no id, and the others are its own.
+
+    ``name`` is unique on the page.
+    """
+    root = ElementTree.fromstring(svg)
+    refers = {found for element in root.iter() for value in element.attrib.values() for found in _referred(value)}
+    for element in root.iter():
+        if element.get("id") not in refers:
+            element.attrib.pop("id", None)
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, f"{name}-{value}")
+            elif _referred(value):
+                element.set(key, value.replace("#", f"#{name}-", 1))
+    for general in (*root.findall(f"{{{SVG}}}title"), *root.findall(f"{{{SVG}}}defs")):
+        root.remove(general)
+    for element in _with_words(root):
+        english = str(element.text)
+        chinese = words(english)
+        if chinese != english:
+            element.attrib |= {"data-of": "text", "data-en": english, "data-zh": chinese}
+    for side in ("width", "height", "version"):
+        root.attrib.pop(side, None)
+    root.set("class", "drawing")
+    # the page says it once
+    return ElementTree.tostring(root, encoding="unicode").replace(f"font-family: {FONTS}; ", "")
+
+
+def _with_words(root: ElementTree.Element) -> list[ElementTree.Element]:
+    """Elements whose text has words: numbers are the same in every language."""
+    tags = {f"{{{SVG}}}{tag}" for tag in ("text", "tspan", "title")}
+    return [element for element in root.iter() if element.tag in tags and re.search("[A-Za-z]", element.text or "")]
+
+
+def _referred(value: str) -> list[str]:
+    """The ids that an attribute refers to."""
+    return [first or second for first, second in re.findall(r"^#([\w-]+)$|url\(#([^)]+)\)", value)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,25 @@ LONG = 28
 
 @dataclass(frozen=True)
 class Listing:
-    """A plain table of a frame: headings, the class of each column ("number", "long" or ""), and rows of text."""
+    """A plain table of a frame: headings, the class of each column ("number", "long" or ""), rows of text, and for
+    each cell the page that it leads to ("" for none)."""
 
     caption: str
     headers: tuple[str, ...]
     classes: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    links: tuple[tuple[str, ...], ...]
 
 
-def listing(frame: pd.DataFrame, caption: str) -> Listing:
+#: (column, its value, the row's values by column) -> the page that a cell leads to, or "".
+Leads = Callable[[str, Any, dict[str, Any]], str]
+
+
+def _nowhere(column: str, value: Any, row: dict[str, Any]) -> str:
+    return ""
+
+
+def listing(frame: pd.DataFrame, caption: str, leads: Leads = _nowhere) -> Listing:
     """A data frame as it is shown: numbers with separators, hashes cut to 12 characters, nothing for missing."""
     headers = tuple(str(column).replace("_", " ").strip() for column in frame.columns)
     rows = tuple(
@@ -35,7 +46,11 @@ def listing(frame: pd.DataFrame, caption: str) -> Listing:
         "number" if _is_number(frame[column]) else "long" if any(len(row[index]) > LONG for row in rows) else ""
         for index, column in enumerate(frame.columns)
     )
-    return Listing(caption, headers, classes, rows)
+    links = tuple(
+        tuple(leads(str(column), value, row) for column, value in row.items())
+        for row in ({str(key): value for key, value in record.items()} for record in frame.to_dict("records"))
+    )
+    return Listing(caption, headers, classes, rows, links)
 
 
 def _is_number(column: pd.Series) -> bool:

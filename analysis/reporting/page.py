@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
+#: Scripts that several pages share; they lie beside the pages, in assets/.
+ASSETS = ("report.js",)
 
 
 @cache

@@ -13,23 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from analysis.names import ADOPTION, IMPUTED, UNIT
 from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates
+from analysis.reporting.argument import PARTS, baseline, effects, part
 from analysis.reporting.audit_page import audit_page, page_name
-from analysis.reporting.figures import describe, write_figure
+from analysis.reporting.figures import describe, in_chinese, inline, write_figure
 from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.listing import Listing, listing, show
-from analysis.reporting.page import render
+from analysis.reporting.overview import overview
+from analysis.reporting.page import ASSETS, TEMPLATES, render
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
-from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, year_map
-from analysis.studies.compare import compare
+from analysis.reporting.year_map import HEIGHT, WIDTH, YearMap, picture, year_map
 from analysis.studies.file_panel import keyed
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Study
-from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
+from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, ExhibitResult
 from analysis.studies.run import run_study
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5
+#: Bytes up to which a picture stands within the page, where its marks say their values.
+INLINE = 60_000
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def build(
         + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")]
         + [("help.html", "Help")] * bool(helps),
     }
-    pages = {"index.html": _index(studies, warehouse, publication)}
+    pages: dict[str, dict[str, Any]] = {"index.html": overview(studies, warehouse, publication)}
     for report in studies:
         pages[f"{report.study.name}.html"] = _study(report, output)
         if report.audit is not None and report.replication is not None:
@@ -207,11 +211,20 @@ def build(
     # a panel from a file is no sample, whatever the warehouse beside it was made from
     real = [report.study for report in studies if not report.is_sample]
     from_files = {page for study in real for page in (f"{study.name}.html", page_name(study))}
+    (output / "assets").mkdir(exist_ok=True)
+    for name in ASSETS:
+        (output / "assets" / name).write_bytes((TEMPLATES / name).read_bytes())
+    for report in studies:
+        if report.map is not None:
+            folder = output / "files" / report.study.name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "pilots.svg").write_text(picture(report.map), encoding="utf-8", newline="")
     for name, values in pages.items():
         template = values.get("template", name)
         said = own.get(name, words)
         mine = shared | {"is_sample": shared["is_sample"] and name not in from_files}
-        text = render(template, **(mine | values | _title(values["title"], said, mine)), page=name, words=said)
+        shown = {"contents": []} | mine | values | _title(values["title"], said, mine)
+        text = render(template, **shown, page=name, words=said)
         (output / name).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -238,61 +251,6 @@ def _not_computed(studies: Sequence[StudyReport]) -> pd.DataFrame:
     return rows[columns]
 
 
-def _index(
-    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any]
-) -> dict[str, Any]:
-    cards = []
-    for report in studies:
-        estimates = [result.estimates for result in report.results.values()]
-        complete = sum((e["status"] == OK).all() for e in estimates)
-        cards.append(
-            {
-                "page": f"{report.study.name}.html",
-                "title": report.study.title,
-                "facts": _facts(report),
-                "complete": complete,
-                "exhibits": len(estimates),
-                "effects": _headline(report),
-            }
-        )
-    rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
-    details = {key: value for key, value in publication.items() if key not in ("version", "refreshed")}
-    return {
-        "title": "City pilot policies: results",
-        "cards": cards,
-        "files": len(warehouse.files),
-        "rejects": f"{len(warehouse.rejects):,}",
-        "rules": rules,
-        "checks": len(warehouse.checks),
-        "details": {str(key).replace("_", " ").capitalize(): show(str(key), value) for key, value in details.items()},
-    }
-
-
-def _headline(report: StudyReport) -> Listing | None:
-    """The treatment's effect in the study's first regression table."""
-    tables = [result for result in report.results.values() if result.kind == "regression"]
-    if not tables:
-        return None
-    result = tables[0]
-    printed = published(report.study.name, report.study.file.parent / "published").table
-    table = compare(result.estimates, printed)
-    rows = table[table["term"] == report.study.treatment]
-    outcomes = {model.label: model.outcome for model in result.specification.models}
-    frame = pd.DataFrame(
-        {
-            "column": rows["model"],
-            "outcome": [outcomes[label] for label in rows["model"]],
-            "effect": rows["estimate"],
-            "standard error": rows["se"],
-            "N": rows["n"],
-            "published": rows["published_estimate"],
-            "published SE": rows["published_se"],
-            "status": rows["status"],
-        }
-    ).dropna(axis="columns", how="all")
-    return listing(frame, f"{display_name(result.exhibit)}: {report.study.treatment_label.en}")
-
-
 def _facts(report: StudyReport) -> str:
     first, last = report.study.years
     if report.study.panel is not None and not report.study.panel.cities:
@@ -302,41 +260,87 @@ def _facts(report: StudyReport) -> str:
 
 def _study(report: StudyReport, output: Path) -> dict[str, Any]:
     study = report.study
+    missing = _not_computed([report]).drop(columns="study")
+    parts = _parts(report, output)
+    estimates, shown = _all_estimates(report, output), _map(report)
+    contents = _contents(parts)
+    for anchor, words, of, there in (
+        ("all_estimates", "All estimates", "robustness", estimates["all_estimates"]),
+        ("map", "Map", "space", shown["map"]),
+    ):
+        if there:
+            at = [place for place, (anchor_of, _, level) in enumerate(contents) if anchor_of == f"part-{of}" and not level]
+            after = next((i for i in range(at[0] + 1, len(contents)) if not contents[i][2]), len(contents))
+            contents.insert(after, (anchor, words, 1))
+    contents += [("missing", "What is missing", 0)] * bool(len(missing)) + [("variables", "Variables", 0)]
+    contents += [("downloads", "Files of this study", 0)] * bool(report.downloads)
+    return {
+        "title": study.title.en,
+        "template": "study.html",
+        "study": study,
+        "effects": effects(study, report.results),
+        "facts": _facts(report),
+        "specification": "/".join(study.file.parts[-3:]),
+        "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
+        "citation": report.citation,
+        "folder": f"files/{study.name}",
+        **shown,
+        **estimates,
+        "audit": page_name(study) if report.audit is not None else None,
+        "findings": len(report.audit.findings) if report.audit is not None else 0,
+        "parts": parts,
+        "contents": contents,
+        "pages_of": {},
+        "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
+        "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
+    }
+
+
+def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
+    """The exhibits in the order of the argument; within a part, in that of the specification."""
+    study, folder = report.study, Path("files") / report.study.name
     printed = published(study.name, study.file.parent / "published")
-    sections = []
+    words = Chinese(study_labels(study))
+    first = baseline(report.results)
+    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     for name, result in report.results.items():
-        folder = Path("files") / study.name
         paths = write_table(result, study, output / folder, printed=printed, truth=report.truth)
         figure = _figure(report, result, output / folder)
-        sections.append(
+        shown = None
+        if figure:
+            drawn = figure["svg"].read_bytes()
+            figure["svg Chinese"] = output / folder / f"{name}.zh.svg"
+            figure["svg Chinese"].write_bytes(in_chinese(drawn, words))
+            shown = Markup(inline(drawn, words, name)) if len(drawn) < INLINE else None
+        sections[part(result.specification, study, first)].append(
             {
                 "id": name,
                 "name": display_name(name),
                 "title": result.title,
                 "table": exhibit_table(result, study, printed=printed, truth=report.truth),
-                "figure": (folder / figure["svg"].name).as_posix() if figure else None,
+                "figure": bool(figure),
+                "inline": shown,
                 "alt": describe(result) if figure else "",
                 "files": [(_called(key), (folder / path.name).as_posix()) for key, path in (paths | figure).items()],
                 "methods": sorted({model.method for model in result.specification.models}),
             }
         )
-    missing = _not_computed([report]).drop(columns="study")
-    return {
-        "title": study.title.en,
-        "template": "study.html",
-        "study": study,
-        "facts": _facts(report),
-        "specification": "/".join(study.file.parts[-3:]),
-        "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
-        "citation": report.citation,
-        **_map(report),
-        **_all_estimates(report, output),
-        "audit": page_name(study) if report.audit is not None else None,
-        "findings": len(report.audit.findings) if report.audit is not None else 0,
-        "sections": sections,
-        "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
-        "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
-    }
+    # the map and the picture of all estimates stand in parts of their own even where nothing else does
+    more = {"space": report.map is not None, "robustness": bool(report.results)}
+    return [
+        {"id": name, "title": title, "sections": sections[name]}
+        for name, title in PARTS.items()
+        if sections[name] or more.get(name)
+    ]
+
+
+def _contents(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
+    """Anchor, title and depth of every part and exhibit."""
+    found = []
+    for each in parts:
+        found.append((f"part-{each['id']}", str(each["title"]), 0))
+        found += [(s["id"], f"{s['name']}. {s['title'].en}", 1) for s in each["sections"]]
+    return found
 
 
 def _figure(report: StudyReport, result: ExhibitResult, folder: Path) -> dict[str, Path]:
@@ -354,7 +358,11 @@ def _all_estimates(report: StudyReport, output: Path) -> dict[str, Any]:
     study, folder = report.study, Path("files") / report.study.name
     printed = published(study.name, study.file.parent / "published")
     paths, words = all_estimates.write(study, report.results, printed, output / folder, is_sample=report.is_sample)
-    files = [(suffix.upper(), (folder / path.name).as_posix()) for suffix, path in paths.items()]
+    if paths:
+        drawn = in_chinese(paths["svg"].read_bytes(), Chinese(study_labels(study)))
+        paths["svg Chinese"] = output / folder / "all_estimates.zh.svg"
+        paths["svg Chinese"].write_bytes(drawn)
+    files = [(_called(suffix), (folder / path.name).as_posix()) for suffix, path in paths.items()]
     return {"all_estimates": files, "all_estimates_alt": words}
 
 
@@ -407,7 +415,8 @@ def _dictionary(dictionary: pd.DataFrame, studies: Sequence[StudyReport], output
         parts.append({"id": str(name), "title": title, "table": listing(table, title)})
     labels = dict(zip(dictionary["label_en"].astype(str), dictionary["label_zh"].astype(str), strict=True))
     chinese = {english: zh for english, zh in labels.items() if english != zh}
-    return {"title": "Data dictionary", "parts": parts, "labels": chinese}
+    contents = [(part["id"], part["title"], 0) for part in parts]
+    return {"title": "Data dictionary", "parts": parts, "labels": chinese, "contents": contents}
 
 
 def _called(key: str) -> str:
@@ -438,6 +447,14 @@ def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, outpu
         (folder / f"{name}.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
     return {
         "title": "The warehouse",
+        "contents": [
+            ("layers", "Rows", 0),
+            ("checks", "Checks", 0),
+            ("rejects", "Rejects", 0),
+            *([("planted", "Planted faults", 0)] if len(warehouse.planted) else []),
+            ("missing", "What is missing", 0),
+            ("files", "Files", 0),
+        ],
         "layers": listing(warehouse.layers, "Rows by table"),
         "checks": listing(warehouse.checks, "Checks"),
         "planted": listing(warehouse.planted, "Planted faults, by kind of file and rule")

@@ -126,3 +126,18 @@ def _path(points: Iterable[tuple[float, ...]], *, closed: bool) -> str:
     if len(kept) < (3 if closed else 2):
         return ""
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in kept) + ("Z" if closed else "")
+
+
+def picture(shown: YearMap) -> str:
+    """The map of the last year by itself, as an SVG: pilot cities dark, the others of the study light."""
+    last = shown.years[1]
+    paths: dict[str, list[str]] = {"#ffffff": [], "#ececea": [], "#a3a3a3": [], "#2b2b2b": []}
+    for _, path, inside, since in shown.shapes:
+        shade = "#2b2b2b" if since and int(since) <= last else "#a3a3a3" if since else "#ececea"
+        paths[shade if inside else "#ffffff"].append(path)
+    drawn = "".join(f'<path fill="{shade}" d="{"".join(own)}"/>' for shade, own in paths.items() if own)
+    sea = "".join(f'<path fill="none" d="{path}"/>' for path in shown.sea)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">'
+        f'<g stroke="#8c8c8c" stroke-width=".5">{drawn}{sea}</g></svg>'
+    )

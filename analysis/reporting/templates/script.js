@@ -31,6 +31,7 @@
       language = language === "zh" ? "en" : "zh";
       try { localStorage.setItem(key, language); } catch (error) { /* shown all the same */ }
       show();
+      document.dispatchEvent(new Event("language"));
     });
   });
 })();

@@ -54,6 +54,7 @@ class Kind:
     files : a model's result -> files beside the table.
     compute : (study, exhibit, panel) -> results and rows of what needs no model, or None.
     is_effect : whether its columns estimate the study's effect, and so stand among all estimates side by side.
+    part : which part of a study's argument it belongs to, one of `analysis.reporting.argument.PARTS`.
     """
 
     written: type[WrittenExhibit]
@@ -62,3 +63,4 @@ class Kind:
     files: Callable[[Any], list[File]] = _no_files
     compute: Callable[[Study, Exhibit, pd.DataFrame], tuple[dict[str, Any], list[dict]]] | None = None
     is_effect: bool = False
+    part: str = "robustness"

@@ -79,4 +79,4 @@ def _statistic(term: str, value: float) -> str:
     return f"{value:,.0f}" if term == "obs" and np.isfinite(value) else number(value)
 
 
-KIND = Kind(written=Written, layout=_layout, compute=_compute)
+KIND = Kind(written=Written, layout=_layout, compute=_compute, part="data")

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from analysis.documents import Between, faults
+from analysis.printing.canvas import tell
 from analysis.printing.table import Content, Line, number
 from analysis.studies.kinds._columns import Rows, models_across
 from analysis.studies.kinds._kind import Kind, Picture
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from analysis.did.event_study import EventStudy
 
+
+#: Numbers for which an axis has room.
+TICKS = 12
 
 Period = Annotated[int, Between(-50, 50)]
 
@@ -79,12 +83,14 @@ def _panel(axis: Axes, fitted: EventStudy, model: Model) -> None:
     axis.vlines(periods[known], low, high, color="0.45", linewidth=1.6)
     for edge in (low, high):
         axis.plot(periods[known], edge, linestyle="", marker="_", markersize=7, color="0.45", markeredgewidth=1.6)
-    axis.plot(periods[known], estimate, linestyle="", marker="o", markersize=5, color="black")
+    (points,) = axis.plot(periods[known], estimate, linestyle="", marker="o", markersize=5, color="black")
+    said = zip(periods[known], estimate, low, high, strict=True)
+    tell(points, [f"{when}: {number(b)} ({number(least)} to {number(most)})" for when, b, least, most in said])
     axis.plot([fitted.base], [0], linestyle="", marker="o", markersize=6, color="black", markerfacecolor="white")
     axis.annotate("base", (fitted.base, 0), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9)
     missing = periods[~known & ~base]
     axis.plot(missing, np.zeros(len(missing)), linestyle="", marker="x", markersize=6, color="0.35")
-    axis.set_xticks(periods)
+    axis.set_xticks(_apart(periods))
     axis.set_xlim(periods.min() - 0.6, periods.max() + 0.6)
     axis.set_ylabel("Effect, 95% interval")
     if model.options.get("bin_ends", True):
@@ -93,9 +99,17 @@ def _panel(axis: Axes, fitted: EventStudy, model: Model) -> None:
 
 def _mark_binned_ends(axis: Axes, fitted: EventStudy) -> None:
     """Say on the axis that the first and the last period pool everything beyond them."""
-    periods = fitted.table.index.to_list()
+    periods = _apart(fitted.table.index.to_numpy(dtype=int))
     labels = [f"{period}".replace("-", "\u2212") for period in periods]
     axis.set_xticks(periods, [f"\u2264{labels[0]}", *labels[1:-1], f"\u2265{labels[-1]}"])
+
+
+def _apart(periods: np.ndarray) -> list[int]:
+    """The periods that have a number on the axis: the ends, zero, and between them as many as there is room for."""
+    step = -(-len(periods) // TICKS)
+    first, last = int(periods[0]), int(periods[-1])
+    inside = [int(t) for t in periods if t % step == 0 and t - first >= step and last - t >= step]
+    return [first, *inside, last]
 
 
 def _words(fitted: EventStudy) -> str:
@@ -120,4 +134,5 @@ KIND = Kind(
     written=Written,
     layout=_layout,
     picture=Picture(_panel, "Years since adoption", _words),
+    part="trends",
 )

@@ -60,4 +60,4 @@ def _end(value: float) -> str:
     return number(value) or ("∞" if value > 0 else "-∞" if value < 0 else "")
 
 
-KIND = Kind(written=of_one_method("honest"), layout=_layout)
+KIND = Kind(written=of_one_method("honest"), layout=_layout, part="trends")

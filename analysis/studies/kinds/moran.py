@@ -133,4 +133,5 @@ KIND = Kind(
     layout=_layout,
     picture=Picture(_panel, "Standardised value", _words, split=_scatters),
     files=_files,
+    part="space",
 )

@@ -68,4 +68,4 @@ _STRUCTURES = {
 }
 
 
-KIND = Kind(written=of_space("spatial_choice"), layout=_layout)
+KIND = Kind(written=of_space("spatial_choice"), layout=_layout, part="space")

@@ -129,4 +129,5 @@ KIND = Kind(
     layout=_layout,
     picture=Picture(_panel, "Kilometres between cities; below, other cities in the band", _words, wide=1.25),
     files=_files,
+    part="space",
 )

@@ -6,4 +6,4 @@ from analysis.studies.kinds._columns import models_across
 from analysis.studies.kinds._kind import Kind
 from analysis.studies.kinds._space import of_space
 
-KIND = Kind(written=of_space("spatial_panel"), layout=models_across)
+KIND = Kind(written=of_space("spatial_panel"), layout=models_across, part="space")

@@ -94,4 +94,5 @@ KIND = Kind(
     layout=_layout,
     picture=Picture(_panel, "", _words, **MAP),
     files=_files,
+    part="space",
 )

@@ -1,0 +1,142 @@
+"""The first page: each study in a sentence and a picture, whether data and audit stand, and what this publication is.
+
+Studies are estimated elsewhere; what cannot be computed takes one line that says what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.printing.table import display_name
+from analysis.reporting.argument import Effect, effects
+from analysis.reporting.audit_page import page_name
+from analysis.reporting.listing import show
+from analysis.studies.result import NOT_COMPUTED, OK
+
+if TYPE_CHECKING:
+    from analysis.reporting.site import StudyReport, WarehouseReport
+
+#: Pixels of a picture of an interval.
+WIDTH, HEIGHT, EDGE = 260, 26, 8
+#: What of `publication` stands elsewhere.
+ELSEWHERE = ("version", "refreshed", "data_version")
+
+
+@dataclass(frozen=True)
+class Light:
+    """Whether something stands: "good", "look" or "bad", in words, and the page that says more ("" for none)."""
+
+    state: str
+    words: str
+    page: str
+
+
+def overview(
+    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Values of templates/index.html."""
+    found = {report.study.name: effects(report.study, report.results) for report in studies}
+    rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
+    details = {
+        key: value
+        for key, value in publication.items()
+        if key not in ELSEWHERE and not key.endswith("sha256") and isinstance(value, (str, int, float, bool))
+    }
+    return {
+        "title": "City pilot policies: results",
+        "cards": [_card(report, found[report.study.name], warehouse) for report in studies if _any(report)],
+        "waiting": [_waiting(report) for report in studies if not _any(report)],
+        "files": len(warehouse.files),
+        "rejects": f"{len(warehouse.rejects):,}",
+        "rules": rules,
+        "checks": len(warehouse.checks),
+        "details": {str(key).replace("_", " ").capitalize(): show(str(key), value) for key, value in details.items()},
+        "contents": [],
+    }
+
+
+def _any(report: StudyReport) -> bool:
+    """Whether anything of a study could be computed."""
+    return any(result.estimates["status"].eq(OK).any() for result in report.results.values())
+
+
+def _waiting(report: StudyReport) -> dict[str, Any]:
+    """A study that has no number yet, and the first reason why."""
+    frames = [result.estimates for result in report.results.values()]
+    reasons = [reason for frame in frames for reason in frame.loc[frame["status"] == NOT_COMPUTED, "reason"]]
+    return {"page": f"{report.study.name}.html", "title": report.study.title.en, "needs": reasons[0] if reasons else ""}
+
+
+def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseReport) -> dict[str, Any]:
+    study = report.study
+    complete = sum(result.estimates["status"].eq(OK).all() for result in report.results.values())
+    trends = next((name for name, result in report.results.items() if result.kind == "event_study"), None)
+    ends = [end for effect in found for end in (effect.low, effect.high)]
+    return {
+        "name": study.name,
+        "page": f"{study.name}.html",
+        "title": study.title.en,
+        "treatment": study.treatment_label.en,
+        "where": display_name(found[0].exhibit) if found else "",
+        "anchor": found[0].exhibit if found else "",
+        "effects": [(effect, _interval(effect, *_range(effect))) for effect in found],
+        "ends": ends,
+        "trends": trends if trends and report.results[trends].computed else None,
+        "complete": complete,
+        "exhibits": len(report.results),
+        "lights": [_data(report, warehouse.checks), *([_audit(report)] if report.audit is not None else [])],
+        "map": report.map,
+    }
+
+
+def _range(effect: Effect) -> tuple[float, float]:
+    """What the picture of an interval spans: zero and the interval, with some air."""
+    low, high = min(effect.low, 0.0), max(effect.high, 0.0)
+    air = 0.06 * (high - low) or 1.0
+    return low - air, high + air
+
+
+def _interval(effect: Effect, low: float, high: float) -> dict[str, str]:
+    """Places of zero, the interval's ends and the estimate across the picture."""
+    span = high - low
+
+    def place(value: float) -> str:
+        return f"{EDGE + (value - low) / span * (WIDTH - 2 * EDGE):.1f}"
+
+    return {
+        "zero": place(0.0),
+        "low": place(effect.low),
+        "high": place(effect.high),
+        "estimate": place(effect.estimate),
+    }
+
+
+def _data(report: StudyReport, checks: pd.DataFrame) -> Light:
+    """The checks on what a study's panel is made of and on the panel itself."""
+    if "holds" not in checks.columns or "table" not in checks.columns:
+        return Light("good", f"{len(checks)} checks were run on the data.", "warehouse.html#checks")
+    table = checks["table"].astype(str)
+    own = ("panels.city_year", f"panels.{report.study.name}")
+    mine = checks[~table.str.startswith("panels.") | table.str.removesuffix("_drift").isin(own)]
+    failed = int(mine["holds"].eq("NO").sum())
+    warned = int(mine["holds"].eq("no (warning)").sum())
+    if failed:
+        return Light("bad", f"Data: {failed} of {len(mine)} checks failed.", "checks.html")
+    if warned:
+        return Light("look", f"Data: {warned} of {len(mine)} checks warn, none failed.", "checks.html")
+    return Light("good", f"Data: all {len(mine)} checks hold.", "checks.html")
+
+
+def _audit(report: StudyReport) -> Light:
+    assert report.audit is not None
+    count = {severity: len(report.audit.by_severity(severity)) for severity in ("error", "warning")}
+    page = page_name(report.study)
+    if count["error"]:
+        return Light("bad", f"Audit: {count['error']} errors and {count['warning']} warnings of a referee.", page)
+    if count["warning"]:
+        return Light("look", f"Audit: {count['warning']} warnings of a referee, no error.", page)
+    return Light("good", "Audit: a referee would raise nothing.", page)
