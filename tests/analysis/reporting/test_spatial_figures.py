@@ -74,7 +74,7 @@ def test_a_spatial_picture_has_the_same_bytes_each_time_and_is_grey(zones, exhib
 def test_the_moran_scatter_has_a_panel_for_each_matrix(zones, exhibits) -> None:
     one = draw(exhibits["table_9"], zones)["svg"].decode()
     for name in ("distance", "nested", "contiguity"):
-        assert f"<!-- Land green use efficiency (ulgue), {name}, 2023 -->" in one
+        assert f">Land green use efficiency (ulgue), {name}, 2023<" in one
 
 
 def test_the_words_of_a_spatial_picture_carry_its_numbers(exhibits) -> None:
