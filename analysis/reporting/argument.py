@@ -130,4 +130,3 @@ def _interval(result: ExhibitResult, label: str, term: str, estimate: float, se:
         if np.isfinite([low, high]).all():
             return low, high
     return estimate - NORMAL * se, estimate + NORMAL * se
-

@@ -23,7 +23,7 @@ from analysis.reporting.audit_page import audit_page, page_name
 from analysis.reporting.figures import describe, in_chinese, inline, write_figure
 from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
-from analysis.reporting.listing import Listing, listing, show
+from analysis.reporting.listing import listing
 from analysis.reporting.overview import overview
 from analysis.reporting.page import ASSETS, TEMPLATES, render
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
@@ -269,7 +269,9 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         ("map", "Map", "space", shown["map"]),
     ):
         if there:
-            at = [place for place, (anchor_of, _, level) in enumerate(contents) if anchor_of == f"part-{of}" and not level]
+            at = [
+                place for place, (anchor_of, _, level) in enumerate(contents) if anchor_of == f"part-{of}" and not level
+            ]
             after = next((i for i in range(at[0] + 1, len(contents)) if not contents[i][2]), len(contents))
             contents.insert(after, (anchor, words, 1))
     contents += [("missing", "What is missing", 0)] * bool(len(missing)) + [("variables", "Variables", 0)]

@@ -34,8 +34,9 @@ def warehouse(is_sample: bool, rejects: pd.DataFrame | None = None) -> Warehouse
     )
 
 
-@pytest.fixture
-def site(folder: Path, study, panel, results, truth) -> Path:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, study, panel, results, truth) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "site"
     report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
     build(folder, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
     return folder
