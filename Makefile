@@ -73,4 +73,4 @@ lock: $(STAMP) ## write requirements.lock and requirements-spark.lock anew from 
 	@$(COMPILE) --extra spark --constraints requirements.lock -o requirements-spark.lock
 
 clean: ## remove the environment and everything generated
-	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home data/postgres dbt/target dbt/logs
+	rm -rf .venv data/warehouse data/publications data/published data/reports data/sample data/home data/preview data/postgres dbt/target dbt/logs

@@ -26,6 +26,7 @@ COMMANDS = (
     "audit",
     "new-study",
     "check",
+    "preview",
     "schema",
     "replicate",
     "verify",

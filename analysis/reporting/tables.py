@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv as csv_module
 import io
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -96,6 +97,31 @@ def markdown(table: Table) -> str:
             lines.append(f"| *{_md(panel.title)}* |" + " |" * len(heads))
         lines += ["| " + " | ".join(_md(cell) for cell in (line.label, *line.cells)) + " |" for line in panel.lines]
     return "\n".join([*lines, "", *(f"{_md(note)}  " for note in table.notes)]) + "\n"
+
+
+def text(table: Table) -> str:
+    """The table for a terminal: columns of equal width, its caption above and its notes below."""
+    rows = [("", *header) for header in table.headers]
+    rows[0] = (table.first_heading, *table.headers[0])
+    body = [(panel.title, [(line.label, *line.cells) for line in panel.lines]) for panel in table.panels]
+    every = [*rows, *(row for _, lines in body for row in lines)]
+    widths = [max(_width(row[at]) for row in every) for at in range(len(every[0]))]
+
+    def line(row: tuple[str, ...]) -> str:
+        first = row[0] + " " * (widths[0] - _width(row[0]))
+        others = (" " * (width - _width(cell)) + cell for cell, width in zip(row[1:], widths[1:], strict=True))
+        return "  ".join([first, *others]).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [f"{SAMPLE}. {table.caption}" if table.is_sample else table.caption, rule, *map(line, rows), rule]
+    for title, those in body:
+        lines += [*([title] if title else []), *map(line, those)]
+    return "\n".join([*lines, rule, *map(_one_line, table.notes)]) + "\n"
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a Chinese character, none for a mark above one."""
+    return sum(0 if unicodedata.combining(mark) else 1 + (unicodedata.east_asian_width(mark) in "WF") for mark in text)
 
 
 def _md(text: str) -> str:

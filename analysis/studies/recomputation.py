@@ -74,7 +74,7 @@ def recompute(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Reco
     for path in (f"study/{name}.yaml", f"panels/{name}.parquet", "data/reference/cities.csv", "estimates.parquet"):
         if path not in files:
             raise ValueError(f"The archive lacks {path}, without which the study cannot be computed.")
-    study = _study(name, files)
+    study = specification(name, files)
     panels = {path.stem: _frame(files, str(path)) for path in map(Path, files) if path.match("panels/*.parquet")}
     cities = pd.read_csv(io.BytesIO(files["data/reference/cities.csv"]), dtype={"city_code": str})
     own = panels.pop(name)
@@ -90,8 +90,8 @@ def _frame(files: Mapping[str, bytes], path: str) -> pd.DataFrame:
         raise ValueError(f"{path} is no Parquet file that can be read: {error}") from None
 
 
-def _study(name: str, files: Mapping[str, bytes]) -> Study:
-    """The specification, checked against the cities and lists of the archive rather than those at hand."""
+def specification(name: str, files: Mapping[str, bytes]) -> Study:
+    """A study as the files of its archive state it, checked against the cities and lists that are among them."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for path in files:
