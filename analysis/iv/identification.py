@@ -142,6 +142,50 @@ def rank_tests(x: np.ndarray, z: np.ndarray, setting: Setting) -> Rank:
     return Rank(lm, float(stats.chi2.sf(lm, degrees)), wald_f, cragg_donald)
 
 
+#: Shares of the worst-case bias for which `effective_f` has critical values.
+TOLERATED = (0.05, 0.10, 0.20, 0.30)
+
+
+@dataclass(frozen=True)
+class EffectiveF:
+    """Strength of the instruments of one endogenous regressor under any errors.
+
+    ``f``: the statistic. ``critical``: tolerated bias, as a share of the worst case -> what ``f`` must exceed, at 5%.
+    """
+
+    f: float
+    critical: dict[float, float]
+
+
+def effective_f(x: np.ndarray, z: np.ndarray, setting: Setting) -> EffectiveF | None:
+    """Montiel Olea and Pflueger's (2013) effective F; None unless x (n, 1) is one endogenous regressor.
+
+    F = x'Pz x / tr(W2), W2 the covariance of z'x for orthonormal z with the robust or clustered errors of the first
+    stage and the factors of its F (so that with one instrument it is that F, as in Stata's weakivtest). Critical values
+    are those of the simplified procedure of their section 3.1 (bias bounded for every value of the other nuisance
+    parameters, hence valid for two-stage least squares and LIML): the upper 5% point of a noncentral chi-squared with
+    effective degrees of freedom K (1 + 2 b) (their theorem 1.2) and noncentrality K b, over K, b one over the tolerated
+    share.
+    """
+    if x.shape[1] != 1:
+        return None
+    z = np.linalg.qr(z)[0]
+    slope = z.T @ x[:, 0]
+    middle = setting.score_covariance(z, x[:, 0] - z @ slope)
+    trace = float(np.trace(middle))
+    if trace <= 0:
+        return EffectiveF(np.nan, {})
+    instruments = z.shape[1]
+    f = setting.as_f(float(slope @ slope) / trace * instruments, instruments)
+    largest, square = float(np.linalg.eigvalsh(middle)[-1]), float(np.sum(middle**2))
+    critical = {}
+    for share in TOLERATED:
+        b = 1 / share
+        effective = trace**2 * (1 + 2 * b) / (square + 2 * b * trace * largest)
+        critical[share] = float(stats.ncx2.ppf(0.95, effective, effective * b)) / effective
+    return EffectiveF(f, critical)
+
+
 def quadratic_form(vector: np.ndarray, covariance: np.ndarray) -> float:
     """vector' covariance^-1 vector, missing where the covariance is singular."""
     values = np.linalg.eigvalsh(covariance)

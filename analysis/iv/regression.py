@@ -18,8 +18,10 @@ from analysis.estimation_sample import codes_of, effect_columns
 from analysis.fixed_effects import NoEffects, dummies_rank, identified, is_nested, lengths
 from analysis.iv.identification import (
     AndersonRubin,
+    EffectiveF,
     Setting,
     anderson_rubin,
+    effective_f,
     overidentification,
     quadratic_form,
     rank_tests,
@@ -61,6 +63,12 @@ class TwoStage(Estimate):
         identified.
     anderson_rubin
         Test and confidence set that hold with weak instruments; ``.intervals`` may be unbounded or disjoint.
+    effective_f
+        Montiel Olea and Pflueger's effective F with its critical values; None with several endogenous regressors.
+    liml, liml_kappa
+        The same equation by limited information maximum likelihood, which weak instruments bias less: a table like
+        ``.table``, under the same conventions, and its kappa (1 if just identified, where it equals two-stage least
+        squares).
     """
 
     first_stage: dict[str, FirstStage]
@@ -74,6 +82,9 @@ class TwoStage(Estimate):
     j_degrees: int
     j_name: str
     anderson_rubin: AndersonRubin
+    effective_f: EffectiveF | None
+    liml: pd.DataFrame
+    liml_kappa: float
 
     def summary(self) -> str:
         """Estimate and diagnostics as text."""
@@ -83,12 +94,21 @@ class TwoStage(Estimate):
                 super().summary(),
                 f"Kleibergen-Paap rk LM {self.kp_rk_lm:.4f} (p = {self.kp_rk_lm_p:.4g}), "
                 f"rk Wald F {self.kp_rk_wald_f:.4f}, Cragg-Donald F {self.cragg_donald_f:.4f}",
+                self._strength(),
                 f"Stock-Yogo: {critical or 'not tabulated for this number of instruments and endogenous regressors'}",
                 f"{self.j_name} {self.j:.4f} (p = {self.j_p:.4g}, {self.j_degrees} degrees of freedom)",
                 f"Anderson-Rubin chi2 {self.anderson_rubin.chi2:.4f} (p = {self.anderson_rubin.chi2_p:.4g}); "
                 f"{self.anderson_rubin.level:.0%} set: {self.anderson_rubin.describe()}",
+                f"LIML (kappa {self.liml_kappa:.6g}):",
+                self.liml.to_string(float_format=lambda value: f"{value:.6g}"),
             ]
         )
+
+    def _strength(self) -> str:
+        if self.effective_f is None:
+            return "Effective F: made for one endogenous regressor"
+        critical = ", ".join(f"{share:.0%} {value:.2f}" for share, value in self.effective_f.critical.items())
+        return f"Effective F {self.effective_f.f:.4f}; critical values by tolerated bias: {critical}"
 
 
 @dataclass(frozen=True)
@@ -271,6 +291,7 @@ def _estimate(design: Design, arrays: _Arrays, setting: Setting, small: bool) ->
     # Controls out of everything: the diagnostics depend on nothing else (Frisch and Waugh 1933).
     y, x, z = (_partial(arrays.controls, block) for block in (arrays.y, arrays.endogenous, arrays.instruments))
     rank = rank_tests(x, z, setting)
+    kappa, maximum = _maximum_likelihood(arrays, setting, small)
     validity = overidentification(y, x, z, fit.pop("residual"), setting)
     centre, scale = fit["table"].iloc[0][["estimate", "se"]]
     return TwoStage(
@@ -287,6 +308,9 @@ def _estimate(design: Design, arrays: _Arrays, setting: Setting, small: bool) ->
         j_p=validity.p,
         j_degrees=validity.degrees,
         j_name=validity.name,
+        effective_f=effective_f(x, z, setting),
+        liml=maximum,
+        liml_kappa=kappa,
         anderson_rubin=anderson_rubin(y, x, z, setting, around=(centre, scale or 1.0), small=small),
     )
 
@@ -357,6 +381,33 @@ def _two_stage(
     model = IV2SLS(y, q, None, None) if fitted is regressors else IV2SLS(y, None, regressors @ back, q)
     result = model.fit(debiased=False, **options)
     return back @ result.params.to_numpy(), back @ result.cov.to_numpy() @ back.T
+
+
+def _maximum_likelihood(arrays: _Arrays, setting: Setting, small: bool) -> tuple[float, pd.DataFrame]:
+    """kappa and the table of limited information maximum likelihood, by linearmodels.
+
+    Columns are given at unit length, so that units cost no digits; the variance is that of ivreg2's ``liml``, the
+    sandwich around k-class fitted regressors.
+    """
+    from linearmodels.iv import IVLIML
+
+    blocks = (arrays.controls, arrays.endogenous, arrays.instruments)
+    lengths_ = [np.linalg.norm(block, axis=0) for block in blocks]
+    controls, endogenous, instruments = (block / size for block, size in zip(blocks, lengths_, strict=True))
+    options: dict[str, Any] = {"cov_type": "unadjusted" if setting.covariance == "classical" else "robust"}
+    if setting.clusters:
+        options = {"cov_type": "clustered", "clusters": np.column_stack(setting.clusters)}
+    exogenous = controls if controls.shape[1] else None
+    result = IVLIML(arrays.y, exogenous, endogenous, instruments).fit(debiased=False, **options)
+    count = controls.shape[1]
+    order = [*range(count, count + endogenous.shape[1]), *range(count)]
+    size = np.concatenate([lengths_[1], lengths_[0]])
+    factor, freedom = _factor(setting, len(order), small)
+    beta = result.params.to_numpy()[order] / size
+    variance = factor * result.cov.to_numpy()[np.ix_(order, order)] / np.outer(size, size)
+    names = [*arrays.names["endogenous"], *arrays.names["controls"]]
+    kappa = 1.0 if result.kappa is None else float(result.kappa)
+    return kappa, inference_table(names, beta, variance, freedom)
 
 
 def _factor(setting: Setting, terms: int, small: bool) -> tuple[float, float]:

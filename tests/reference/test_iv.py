@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import linearmodels
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,3 +127,69 @@ def test_critical_values_are_the_tables_of_stock_and_yogo(reference):
                     value = expected.iloc[instruments - 1, endogenous - 1]
                     table = critical_values(instruments, endogenous)
                     assert table["critical_value"].get(label, np.nan) == pytest.approx(value, nan_ok=True)
+
+
+HOUSING = Path(linearmodels.__file__).parent / "tests" / "iv" / "results"
+#: ``ivregress liml rent pcturban (hsngval = faminc i.region)`` in Stata, the last with ``vce(cluster division)``:
+#: hsngval, pcturban and the constant as they stand in linearmodels' own results of Stata (stata-iv-housing-results.txt
+#: in its tests).
+STATA_LIML = {
+    ("robust", ()): ([0.00266862318, -0.18273906839, 117.6086951], [3.3551916565, -0.36977655959, 6.2293112858]),
+    ("robust", "division"): ([0.00266862318, -0.18273906839, 117.6086951], [6.3993551579, -0.32748122864, 5.453572617]),
+}
+
+
+@pytest.mark.parametrize("case", STATA_LIML)
+def test_limited_information_maximum_likelihood_is_that_of_stata(case):
+    covariance, cluster = case
+    data = pd.read_csv(HOUSING / "housing.csv", index_col=0)
+    regions = pd.get_dummies(data["region"], drop_first=True, dtype=float)
+    data = data.join(regions).assign(id=np.arange(len(data)), year=1980)
+    found = two_stage(
+        data, "rent", ["hsngval"], ["faminc", *regions], ["pcturban"],
+        unit="id", time="year", fixed_effects=(), cluster=cluster, covariance=covariance,
+    )  # fmt: skip
+    estimate, t = STATA_LIML[case]
+    assert found.liml.index.tolist() == ["hsngval", "pcturban", "const"]
+    np.testing.assert_allclose(found.liml["estimate"], estimate, rtol=1e-6)
+    np.testing.assert_allclose(found.liml["t"], t, rtol=1e-6)
+    assert found.liml_kappa == pytest.approx(1.256906483, rel=1e-7)
+
+
+def test_just_identified_maximum_likelihood_is_two_stage_least_squares():
+    found = fit(card(), "just_id", covariance="robust")
+    assert found.liml_kappa == pytest.approx(1, abs=1e-9)
+    pd.testing.assert_frame_equal(found.liml, found.table.loc[found.liml.index], rtol=1e-7)
+
+
+def test_critical_values_of_the_effective_f_are_those_that_weakivtest_prints_for_one_instrument():
+    """37.418, 23.109, 15.062 and 12.039 for 5, 10, 20 and 30% (Pflueger and Wang 2015, Stata Journal 15, 216-225)."""
+    found = fit(card(), "just_id", covariance="robust")
+    assert found.effective_f.f == pytest.approx(found.kp_rk_wald_f, rel=1e-10)  # one instrument: the robust F
+    critical = found.effective_f.critical
+    np.testing.assert_allclose(
+        list(critical.values()), [37.418, 23.109, 15.062, 12.039], rtol=6e-4
+    )  # theirs for 30% is at b = 3.33
+    assert list(critical) == [0.05, 0.1, 0.2, 0.3]
+
+
+def test_the_effective_f_weighs_instruments_by_their_variance():
+    """From its definition, with instruments that are not orthonormal (Montiel Olea and Pflueger 2013, equation 1.3)."""
+    data = card()
+    found = fit(data, "overid", covariance="robust")
+    controls = np.column_stack([np.ones(len(data)), data[CONTROLS]])
+    x, z = (
+        block - controls @ np.linalg.lstsq(controls, block, rcond=None)[0]
+        for block in (data[["educ"]].to_numpy(float), data[MODELS["overid"]].to_numpy(float))
+    )
+    values, vectors = np.linalg.eigh(z.T @ z)
+    z = z @ vectors @ np.diag(values**-0.5) @ vectors.T
+    residual = x[:, 0] - z @ (z.T @ x[:, 0])
+    f = float(x[:, 0] @ z @ z.T @ x[:, 0]) / np.trace((z * residual[:, None]).T @ (z * residual[:, None]))
+    n = len(data)
+    assert found.effective_f.f == pytest.approx(f * (n - 7) / n, rel=1e-9)
+    several = two_stage(
+        data, "lwage", ["educ", "exper"], ["nearc2", "nearc4"], CONTROLS[2:],
+        unit="id", time="year", fixed_effects=(), cluster=(),
+    )  # fmt: skip
+    assert several.effective_f is None

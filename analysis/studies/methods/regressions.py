@@ -226,13 +226,22 @@ def _two_stage_rows(result: TwoStage | FirstStage, model: Model) -> list[Row]:
     if isinstance(result, FirstStage):
         return [*rows, Row("first_stage_f", result.f, np.nan, result.f_p)]
     size = result.stock_yogo["critical_value"].get("10% maximal IV size", np.nan)
+    maximum = result.liml[["estimate", "se", "p"]].astype(float).loc[model.treatment]
+    strength = []
+    if result.effective_f is not None:
+        strength = [
+            Row("effective_f", result.effective_f.f),
+            Row("effective_f_10pct", result.effective_f.critical.get(0.1, np.nan)),
+        ]
     return [
         *rows,
         Row("kp_rk_lm", result.kp_rk_lm, np.nan, result.kp_rk_lm_p),
         Row("kp_rk_wald_f", result.kp_rk_wald_f),
         Row("cragg_donald_f", result.cragg_donald_f),
         Row("stock_yogo_10pct", float(size)),
+        *strength,
         Row("anderson_rubin", result.anderson_rubin.chi2, np.nan, result.anderson_rubin.chi2_p),
+        Row("liml", *maximum),
     ]
 
 
@@ -297,7 +306,10 @@ REGRESSIONS: dict[str, Method] = {
             "kp_rk_wald_f": "Kleibergen-Paap rk Wald F",
             "cragg_donald_f": "Cragg-Donald F",
             "stock_yogo_10pct": "Stock-Yogo, 10% size",
+            "effective_f": "Effective F (Montiel Olea-Pflueger)",
+            "effective_f_10pct": "its critical value, 10% bias",
             "anderson_rubin": "Anderson-Rubin chi²",
+            "liml": "LIML",
         },
         is_regression=True,
         whole_sample=True,
