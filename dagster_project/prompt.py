@@ -158,7 +158,7 @@ def _terminal(prompt: Prompt, history: Path) -> Callable[[], str]:
     from prompt_toolkit.history import FileHistory
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.lexers import PygmentsLexer
-    from pygments.lexers.sql import SqlLexer
+    from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
 
     words = prompt.words()
     keys = KeyBindings()

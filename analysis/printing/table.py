@@ -39,6 +39,8 @@ class Table:
     panels : blocks of rows.
     notes : sentences below.
     is_sample : whether the numbers come from the sample world; every format then says so.
+    title : the caption without its number, where a document numbers its tables itself.
+    name : study and exhibit, as a text may refer to the table: innovative_clusters:table_4.
     """
 
     caption: str
@@ -47,6 +49,8 @@ class Table:
     panels: tuple[Panel, ...]
     notes: tuple[str, ...]
     is_sample: bool
+    title: str = ""
+    name: str = ""
 
 
 #: Column headings, heading of the first column, panels and notes of a table.

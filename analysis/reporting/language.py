@@ -137,6 +137,7 @@ def translate(table: Table, chinese: Chinese) -> Table:
     return replace(
         table,
         caption=chinese(table.caption),
+        title=chinese(table.title),
         headers=tuple(tuple(map(chinese, header)) for header in table.headers),
         first_heading=chinese(table.first_heading),
         panels=tuple(map(panel, table.panels)),

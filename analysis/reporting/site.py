@@ -306,7 +306,7 @@ def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
     first = baseline(report.results)
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     for name, result in report.results.items():
-        paths = write_table(result, study, output / folder, printed=printed, truth=report.truth)
+        paths = write_table(result, study, output / folder, printed=printed, truth=report.truth, made=report.drawn)
         figure = _figure(report, result, output / folder)
         shown = None
         if figure:

@@ -1,4 +1,5 @@
-"""Tables as journals print them: built once as `Table`, rendered to Markdown, LaTeX, HTML and CSV.
+"""Tables as journals print them: built once as `Table`, rendered to Markdown, HTML and CSV; other formats are in
+`latex` and `office`.
 
 Numbers come from the estimates and the printed figures; nothing is computed here beyond their difference.
 """
@@ -9,7 +10,7 @@ import csv as csv_module
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ import pandas as pd
 from analysis.printing.table import SAMPLE, SAMPLE_NOTE, Table, display_name
 from analysis.reporting.attachments import attachments, parquet
 from analysis.reporting.language import Chinese, study_labels, translate
+from analysis.reporting.latex import latex
+from analysis.reporting.office import docx, xlsx
 from analysis.reporting.page import render
 from analysis.studies.compare import compare
 from analysis.studies.estimation_sample import columns_named, columns_used
@@ -67,6 +70,8 @@ def exhibit_table(
             *(f"Of the paper: {sentence}" for sentence in paper),
         ),
         is_sample=result.is_sample,
+        title=result.title.en,
+        name=f"{result.study}:{result.exhibit}",
     )
 
 
@@ -128,70 +133,6 @@ def _md(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", _one_line(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def latex(table: Table, packages: str = "booktabs") -> str:
-    """The table as a LaTeX float for the booktabs package, plain enough for any class; a comment says what to load."""
-    width = len(table.headers[0])
-    rows = [f"\\caption{{{_tex(table.caption)}}}", f"\\begin{{tabular}}{{l*{{{width}}}{{c}}}}", "\\toprule"]
-    for index, header in enumerate(table.headers):
-        rows.append(_tex_row((table.first_heading if index == 0 else "", *header)))
-    for panel in table.panels:
-        rows.append("\\midrule")
-        if panel.title:
-            rows.append(f"\\multicolumn{{{width + 1}}}{{l}}{{\\textit{{{_tex(panel.title)}}}}} \\\\")
-        rows += [_tex_row((line.label, *line.cells)) for line in panel.lines]
-    notes = [f"{_tex(note)}\\par" for note in table.notes]
-    sample = [f"\\textbf{{{SAMPLE}}}\\par"] if table.is_sample else []
-    return "\n".join(
-        [
-            f"% needs \\usepackage{{{packages}}}",
-            *([f"% {SAMPLE}"] if table.is_sample else []),
-            "\\begin{table}[htbp]",
-            "\\centering",
-            *sample,
-            *rows,
-            "\\bottomrule",
-            "\\end{tabular}",
-            "\\par\\medskip\\begin{minipage}{\\linewidth}\\footnotesize",
-            *notes,
-            "\\end{minipage}",
-            "\\end{table}",
-            "",
-        ]
-    )
-
-
-_TEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "²": "$^2$",
-    "†": "$^\\dagger$",
-}
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in _one_line(text))
-
-
-def _tex_row(cells: Iterable[str]) -> str:
-    shown = []
-    for cell in cells:
-        found = re.fullmatch(r"(-?[\d.,]+(?:e-?\d+)?)(\**)(†?)", cell)
-        if found:
-            value, asterisks, dagger = found.groups()
-            # The comma of thousands would be spaced as punctuation in math mode.
-            cell = value.replace("-", "$-$", 1) if value.startswith("-") else value
-            above = asterisks + ("\\dagger" if dagger else "")
-            shown.append(cell + (f"$^{{{above}}}$" if above else ""))
-        else:
-            # A bracket after \\ would be read as its optional argument.
-            shown.append(_tex(cell).replace("[", "{[}").replace("]", "{]}"))
-    return " & ".join(shown) + " \\\\"
-
-
 def html(table: Table) -> str:
     """The table as an HTML fragment with a caption, scoped headers and its notes."""
     return render("table.html", table=table)
@@ -244,28 +185,39 @@ def write_table(
     *,
     printed: Published,
     truth: pd.DataFrame | None = None,
+    made: Path | None = None,
 ) -> dict[str, Path]:
-    """Write <exhibit>.md, .tex, .html and .csv and what belongs beside them into ``folder``; returns format -> path.
+    """Write <exhibit>.md, .tex, .html, .csv, .docx and .xlsx and what belongs beside them; returns format -> path.
 
-    LaTeX and HTML are written in Chinese too, as <exhibit>.zh.tex and .zh.html under "tex Chinese" and "html Chinese".
+    All but Markdown and CSV are written in Chinese too, as <exhibit>.zh.tex and so on under "tex Chinese". ``made`` is
+    a folder that may hold the same files already: those of the word processor are then taken from there.
     """
     table = exhibit_table(result, study, printed=printed, truth=truth)
     chinese = translate(table, Chinese(study_labels(study)))
-    contents = {
-        "csv": ("csv", csv(result, printed=printed, truth=truth)),
-        "md": ("md", markdown(table)),
-        "tex": ("tex", latex(table)),
-        "html": ("html", html_document(table)),
-        "tex Chinese": ("zh.tex", latex(chinese, packages="booktabs,ctex")),
-        "html Chinese": ("zh.html", html_document(chinese, language="zh-Hans")),
+    contents: dict[str, Callable[[], str | bytes]] = {
+        "csv": lambda: csv(result, printed=printed, truth=truth),
+        "md": lambda: markdown(table),
+        "tex": lambda: latex(table),
+        "html": lambda: html_document(table),
+        "docx": lambda: docx(table),
+        "xlsx": lambda: xlsx(table),
+        "tex Chinese": lambda: latex(chinese, chinese=True),
+        "html Chinese": lambda: html_document(chinese, language="zh-Hans"),
+        "docx Chinese": lambda: docx(chinese),
+        "xlsx Chinese": lambda: xlsx(chinese),
     }
     folder.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for key, (suffix, text) in contents.items():
-        paths[key] = folder / f"{result.exhibit}.{suffix}"
-        paths[key].write_text(text, encoding="utf-8", newline="")
+    for key, content in contents.items():
+        suffix, _, language = key.partition(" ")
+        paths[key] = folder / f"{result.exhibit}.{'zh.' if language else ''}{suffix}"
+        there = made / paths[key].name if made else None
+        if suffix == "docx" and there is not None and there.exists():
+            paths[key].write_bytes(there.read_bytes())
+            continue
+        written = content()
+        paths[key].write_bytes(written.encode() if isinstance(written, str) else written)
     for what, (name, frame) in attachments(result).items():
         paths[what] = folder / name
-        made = parquet(frame) if name.endswith(".parquet") else safe_csv(frame).encode()
-        paths[what].write_bytes(made)
+        paths[what].write_bytes(parquet(frame) if name.endswith(".parquet") else safe_csv(frame).encode())
     return paths

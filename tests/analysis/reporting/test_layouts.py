@@ -5,7 +5,8 @@ import pytest
 
 from analysis.did import two_way, wild_bootstrap
 from analysis.printing.table import Table, display_name, number
-from analysis.reporting.tables import exhibit_table, latex, markdown
+from analysis.reporting.latex import latex
+from analysis.reporting.tables import exhibit_table, markdown
 
 
 @pytest.fixture

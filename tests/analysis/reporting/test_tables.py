@@ -12,11 +12,11 @@ import pytest
 
 from analysis.printing.table import Line, Panel, Table, number
 from analysis.reporting.language import Chinese, study_labels, translate
+from analysis.reporting.latex import latex
 from analysis.reporting.tables import (
     csv,
     exhibit_table,
     html_document,
-    latex,
     markdown,
     safe_csv,
     unverified,
@@ -205,7 +205,11 @@ def test_html_has_a_caption_scoped_headers_and_escaped_text() -> None:
 def test_the_files_are_written_the_same_twice(results, study, printed, truth, tmp_path) -> None:
     first = write_table(results["table_2"], study, tmp_path / "a", printed=printed, truth=truth)
     second = write_table(results["table_2"], study, tmp_path / "b", printed=printed, truth=truth)
-    assert set(first) == {"csv", "md", "tex", "html", "tex Chinese", "html Chinese"}
+    assert set(first) == {
+        "csv",
+        "md",
+        *(f"{name}{language}" for name in ("tex", "html", "docx", "xlsx") for language in ("", " Chinese")),
+    }
     assert all(first[suffix].read_bytes() == second[suffix].read_bytes() for suffix in first)
 
 
