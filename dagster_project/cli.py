@@ -24,6 +24,7 @@ COMMANDS = (
     "adopt",
     "trace",
     "audit",
+    "surface",
     "new-study",
     "check",
     "preview",

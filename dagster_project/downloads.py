@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dagster_project import overlay
+from dagster_project import drawn, overlay
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def export_study(paths: Paths, candidate: Path, study: Study, dictionary: pd.Dat
         "citation.txt": citation(study, about).encode(),
     }
     files = _inputs(paths, study)
+    if drawn.reads(study, [exhibit.name for exhibit in study.exhibits]):
+        panels |= drawn.city_year(candidate, study)
     files |= {f"panels/{name}.parquet": panel_files.parquet(frame, is_sample=sample) for name, frame in panels.items()}
     files |= {f"panels/{study.name}.dta": made["dta"], "CITATION.txt": made["citation.txt"]}
     files |= {"dictionary.csv": safe_csv(own).encode()} | _results(candidate, study.name)
@@ -194,7 +196,7 @@ def _results(candidate: Path, study: str) -> dict[str, bytes]:
     files = {"estimates.parquet": file.getvalue(), "estimates.csv": safe_csv(table).encode()}
     folder = candidate / "exhibits" / study
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_file() and not path.name.endswith(".estimates.parquet"):
+        if path.is_file() and not path.name.endswith((".estimates.parquet", ".surface.parquet")):
             files[f"tables/{path.name}"] = path.read_bytes()
     return files
 

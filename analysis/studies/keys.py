@@ -168,7 +168,7 @@ def _default(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    return ", ".join(value) if isinstance(value, (tuple, list)) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
 def _takes(part: dict[str, Any], models: dict[str, Any]) -> str:

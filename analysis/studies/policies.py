@@ -157,6 +157,17 @@ def to_check(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def doubts(path: Path) -> dict[str, dict[str, tuple[int | None, bool]]]:
+    """Scope -> city -> the other year that a list that `scopes` has checked gives its entry, and whether that entry is
+    still to be checked."""
+    found: dict[str, dict[str, tuple[int | None, bool]]] = {}
+    for row in rows(path):
+        other = WHEN.fullmatch(row.get("adoption_alternative") or "")
+        entry = (int(other["year"]) if other else None, row["certainty"] == "to be checked")
+        found.setdefault(row["scope"], {}).setdefault(row["city_code"], entry)
+    return found
+
+
 def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[str, str] | None:
     """The column and the sentence of what is wrong with a row, or None."""
     code, adoption, certainty = (row[column] or "" for column in ("city_code", "adoption", "certainty"))

@@ -284,6 +284,7 @@ class Exhibit:
     show : terms a table prints one by one; the others are a YES/NO row.
     constant : whether a table prints the constant.
     is_drawn : whether the exhibit has a picture.
+    plan : what its kind has read beside all this, or None.
     """
 
     name: str
@@ -297,6 +298,7 @@ class Exhibit:
     show: tuple[str, ...] = ()
     constant: bool = False
     is_drawn: bool = False
+    plan: Any = None
 
 
 @dataclass(frozen=True)
@@ -338,7 +340,8 @@ class Study:
     ``panel`` is the file that its panel comes from, None for one from the warehouse; with it there is no ``policy`` and
     no sample of ``cities``. ``cities`` is a 0/1 column of cities.csv, empty where ``city_codes`` lists the sample.
     Approvals after ``last_month`` count from the next year. ``intensity`` is the column of the policy list that is
-    summed over the entries in force, "count" for their number, or empty: 1 while any is in force.
+    summed over the entries in force, "count" for their number, or empty: 1 while any is in force. ``doubts`` has for
+    each city of the list its other year of adoption, or None, and whether no entry of it has been checked.
     """
 
     name: str
@@ -369,6 +372,7 @@ class Study:
     city_codes: tuple[str, ...] = ()
     last_month: int = 12
     intensity: str = ""
+    doubts: Mapping[str, tuple[int | None, bool]] = field(default_factory=dict)
 
     def takes(self, cities: pd.DataFrame) -> pd.Series:
         """Which rows of cities.csv are in the sample."""
@@ -440,6 +444,7 @@ class Known:
     places : code or name -> code of the city that it stands for.
     roster : city code -> its row of cities.csv.
     policy_numbers : list in data/policies -> its columns of numbers, which may be intensities.
+    doubts : list in data/policies -> scope -> city -> its other year, and whether it is still to be checked.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -453,6 +458,7 @@ class Known:
     places: Mapping[str, str] = field(default_factory=dict)
     roster: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     policy_numbers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    doubts: Mapping[str, Mapping[str, Mapping[str, tuple[int | None, bool]]]] = field(default_factory=dict)
 
     @property
     def city_numbers(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from analysis.names import ADOPTION, TIME, UNIT
 from analysis.results import CannotEstimate
 from analysis.studies.estimation_sample import columns_used, missing, model_frame
 from analysis.studies.file_panel import keyed
-from analysis.studies.kinds import KINDS
+from analysis.studies.kinds import KINDS, Given
 from analysis.studies.methods import METHODS, Facts, Method, Row
 from analysis.studies.records import Model, Study
 from analysis.studies.result import COLUMNS, NOT_COMPUTED, OK, ExhibitResult, estimate_row
@@ -60,7 +60,8 @@ def run_exhibit(
     cities
         data/reference/cities.csv, needed only where the exhibit selects or groups by its columns.
     panels
-        The study's panels over other years, by name; a model that needs one that is not here is not computed.
+        The study's panels over other years, by name; a model that needs one that is not here is not computed. Also
+        what an exhibit's kind reads beside them, such as ``city_year``.
 
     Raises
     ------
@@ -71,16 +72,17 @@ def run_exhibit(
     """
     exhibit = study.exhibit(name)
     panel = keyed(study, panel)
-    for key, frame in {study.name: panel, **(panels or {})}.items():
+    others = {name: frame for name, frame in (panels or {}).items() if name in study.other_panels}
+    for key, frame in {study.name: panel, **others}.items():
         absent = [column for column in (UNIT, TIME, ADOPTION, study.treatment) if column not in frame.columns]
         if absent:
             raise ValueError(f"The panel of {key!r} has no column {absent[0]!r}; every panel must carry it.")
     models: dict[str, Any] = {}
     rows: list[dict] = []
     if compute := KINDS[exhibit.kind].compute:
-        models, rows = compute(study, exhibit, panel)
-    for model in (*exhibit.models, *exhibit.tests):
-        own = panel if model.panel is None else (panels or {}).get(model.panel)
+        models, rows = compute(study, exhibit, panel, Given(cities, panels or {}))
+    for model in (*exhibit.models, *exhibit.tests) if not compute else ():
+        own = panel if model.panel is None else others.get(model.panel)
         try:
             models[model.label], found = _compute(study, model, own, cities, alone=len(exhibit.models) == 1)
         except Exception as error:

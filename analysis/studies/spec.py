@@ -17,7 +17,7 @@ from analysis import catalogue as variables
 from analysis.documents import Document, DocumentError, read, validate
 from analysis.studies import file_panel, file_study
 from analysis.studies.exhibits import read_exhibits
-from analysis.studies.policies import numbers, scopes, to_check
+from analysis.studies.policies import doubts, numbers, scopes, to_check
 from analysis.studies.records import Known, Study, by_year, lagged
 from analysis.studies.standard import STANDARD, expanded
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
@@ -62,6 +62,7 @@ def known(
         places=file_panel.places(data / "reference"),
         roster={row["city_code"]: row for row in rows},
         policy_numbers={name: numbers(path) for name, path in lists.items()},
+        doubts={name: doubts(path) for name, path in lists.items()},
     )
 
 
@@ -156,6 +157,7 @@ def _study(written: WrittenStudy, path: Path, names: Known) -> Study:
         city_codes=codes,
         last_month=written.last_month,
         intensity=written.intensity or "",
+        doubts=_doubts(written.policy, written.policy_scope, names),
     )
 
 
@@ -163,6 +165,16 @@ def _to_check(policy: str, scope: tuple[str, ...], names: Known) -> tuple[int, i
     """Entries of a list that count and are still to be checked, and all that count."""
     counts = [count for word, count in names.to_check.get(policy, {}).items() if word in scope or not scope]
     return sum(unchecked for unchecked, _ in counts), sum(entries for _, entries in counts)
+
+
+def _doubts(policy: str, scope: tuple[str, ...], names: Known) -> dict[str, tuple[int | None, bool]]:
+    """City -> the other year of its entries that count, and whether none of them has been checked."""
+    found: dict[str, tuple[int | None, bool]] = {}
+    for word, cities in names.doubts.get(policy, {}).items():
+        for code, (year, doubtful) in cities.items() if word in scope or not scope else ():
+            before = found.get(code, (year, doubtful))
+            found[code] = (before[0] if before[0] is not None else year, before[1] and doubtful)
+    return found
 
 
 def variables_table(studies: Collection[Study]) -> pd.DataFrame:

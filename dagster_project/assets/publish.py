@@ -1,5 +1,6 @@
 """Write, audit, publish: the candidate behind the gate, what is added to it, and the swap at the end."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -90,6 +91,8 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         target = folder / "data" / "estimates" / "estimates.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(target, index=False)
+        for name, rows in further_tables(folder, exhibits).items():
+            rows.to_parquet(target.with_name(f"{name}.parquet"), index=False)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": len(table),
@@ -104,6 +107,18 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         )
 
     return asset
+
+
+def further_tables(folder: Path, exhibits: list[tuple[str, str]]) -> dict[str, pd.DataFrame]:
+    """What kinds of exhibit fill beside the estimates: table -> its rows over all exhibits, none where no kind does."""
+    from analysis.studies.kinds import KINDS
+
+    found = {}
+    for name, rows in (kind.fills for kind in KINDS.values() if kind.fills):
+        files = [folder / "exhibits" / study / f"{exhibit}.{name}.parquet" for study, exhibit in exhibits]
+        parts = [pd.read_parquet(file) for file in files if file.exists()]
+        found[name] = pd.concat(parts, ignore_index=True) if parts else rows(None)
+    return found
 
 
 def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:

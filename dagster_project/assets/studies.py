@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import publication
+from dagster_project import drawn, publication
 from dagster_project.assets.common import OWNERS
 from dagster_project.paths import REFERENCE, Paths
 
@@ -71,11 +71,13 @@ def compute(
 def _other_panels(paths: Paths, study: "Study", exhibit: str) -> dict[str, pd.DataFrame]:
     """The panels over other years that the exhibit's models name, as far as the candidate has them."""
     named = {model.panel for model in study.exhibit(exhibit).models if model.panel}
-    if not named:
+    behind = drawn.reads(study, [exhibit])
+    if not named and not behind:
         return {}
     candidate = candidate_of_this_run(paths)
     held = [name for name in sorted(named) if (candidate / "data" / "panels" / f"{name}.parquet").exists()]
-    return {name: read_panel(candidate, name) for name in held}
+    found = {name: read_panel(candidate, name) for name in held}
+    return found | (drawn.city_year(candidate, study) if behind else {})
 
 
 def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
@@ -92,15 +94,23 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
     )
     def asset() -> dg.MaterializeResult:
         from analysis.reporting import figures, tables
+        from analysis.studies.kinds import KINDS
         from analysis.studies.published import published
 
         candidate = candidate_of_this_run(paths)
-        result, truth = compute(paths, study, name, read_panel(candidate, study.name))
         folder = candidate / "exhibits" / study.name
         folder.mkdir(parents=True, exist_ok=True)
+        kind = KINDS[exhibit.kind]
+        if kind.listed:
+            # before the panel, and with it any outcome, is read
+            kind.listed(exhibit).to_csv(folder / f"{name}.specifications.csv", index=False, lineterminator="\n")
+        result, truth = compute(paths, study, name, read_panel(candidate, study.name))
         written = tables.write_table(result, study, folder, printed=published(study.name), truth=truth)
-        drawn = figures.write_figure(result, study, folder) if figure else {}
+        pictures = figures.write_figure(result, study, folder) if figure else {}
         result.estimates.to_parquet(folder / f"{name}.estimates.parquet", index=False)
+        if kind.fills:
+            table, rows = kind.fills
+            rows(result).to_parquet(folder / f"{name}.{table}.parquet", index=False)
         result_file(candidate, study.name, name).write_bytes(pickle.dumps((result, truth)))
         counts = result.estimates["status"].value_counts()
         return dg.MaterializeResult(
@@ -108,7 +118,7 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
                 **({"SAMPLE DATA": "no finding"} if is_sample(paths, study) else {}),
                 **{f"terms {status}": int(count) for status, count in counts.items()},
                 "table": dg.MetadataValue.md(written["md"].read_text(encoding="utf-8")),
-                **({"figure": dg.MetadataValue.md(_inline(drawn["png"]))} if drawn else {}),
+                **({"figure": dg.MetadataValue.md(_inline(pictures["png"]))} if pictures else {}),
             }
         )
 

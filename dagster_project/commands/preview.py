@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_project.drawn import city_year, reads
 from dagster_project.paths import REFERENCE, Paths, shown
 
 if TYPE_CHECKING:
@@ -252,7 +253,9 @@ def _print(paths: Paths, study: Study, exhibit: Exhibit, basis: Basis, cities: p
 
     started = time.process_time()
     is_sample = paths.is_sample and study.panel is None
-    result = run_exhibit(study, exhibit.name, basis.panel, is_sample=is_sample, cities=cities, panels=basis.others)
+    behind = city_year(paths.published, study) if reads(study, [exhibit.name]) else {}
+    panels = basis.others | behind
+    result = run_exhibit(study, exhibit.name, basis.panel, is_sample=is_sample, cities=cities, panels=panels)
     printed = published(study.name, study.file.parent / "published")
     print(f"\n{tables.text(tables.exhibit_table(result, study, printed=printed))}")
     for line in moved(basis.estimates, result.estimates, exhibit):

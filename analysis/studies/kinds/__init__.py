@@ -7,7 +7,7 @@ with an underscore hold what several kinds share.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from analysis.studies.kinds._kind import File, Kind, Picture
+from analysis.studies.kinds._kind import File, Given, Kind, Picture
 
 KINDS: dict[str, Kind] = {
     module.name: import_module(f"{__name__}.{module.name}").KIND
@@ -15,4 +15,4 @@ KINDS: dict[str, Kind] = {
     if not module.name.startswith("_")
 }
 
-__all__ = ["KINDS", "File", "Kind", "Picture"]
+__all__ = ["KINDS", "File", "Given", "Kind", "Picture"]

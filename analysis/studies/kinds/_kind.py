@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 Layout = Callable[[ExhibitResult, Study, pd.DataFrame], Content]
 #: What a file beside the table holds in a few words, "parquet" or "csv", and its rows.
 File = tuple[str, str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an exhibit may read beside its study's panel: data/reference/cities.csv, and further panels by name."""
+
+    cities: pd.DataFrame | None = None
+    panels: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,15 +60,21 @@ class Kind:
     layout : what stands where in its table.
     picture : how a model's result is drawn, or None.
     files : a model's result -> files beside the table.
-    compute : (study, exhibit, panel) -> results and rows of what needs no model, or None.
+    compute : (study, exhibit, panel, what else is given) -> results and rows of what is not computed model by model.
     is_effect : whether its columns estimate the study's effect, and so stand among all estimates side by side.
     part : which part of a study's argument it belongs to, one of `analysis.reporting.argument.PARTS`.
+    reads : panels beside the study's own that it reads where they are at hand.
+    listed : what is written as CSV before any of the study's data are read, or None.
+    fills : a further table of the schema ``estimates``, by name, and a result's rows in it; or None.
     """
 
     written: type[WrittenExhibit]
     layout: Layout
     picture: Picture | None = None
     files: Callable[[Any], list[File]] = _no_files
-    compute: Callable[[Study, Exhibit, pd.DataFrame], tuple[dict[str, Any], list[dict]]] | None = None
+    compute: Callable[[Study, Exhibit, pd.DataFrame, Given], tuple[dict[str, Any], list[dict]]] | None = None
     is_effect: bool = False
     part: str = "robustness"
+    reads: tuple[str, ...] = ()
+    listed: Callable[[Exhibit], pd.DataFrame] | None = None
+    fills: tuple[str, Callable[[ExhibitResult | None], pd.DataFrame]] | None = None

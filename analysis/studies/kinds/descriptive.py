@@ -13,7 +13,7 @@ from analysis.documents import Different, Word
 from analysis.printing.table import Content, Line, Panel, Reasons, number
 from analysis.studies.estimation_sample import missing
 from analysis.studies.kinds._columns import dagger, full_name, rows_of, why_not
-from analysis.studies.kinds._kind import Kind
+from analysis.studies.kinds._kind import Given, Kind
 from analysis.studies.kinds._reading import WrittenExhibit
 from analysis.studies.methods import Row
 from analysis.studies.records import Exhibit, Study
@@ -34,7 +34,7 @@ class Written(WrittenExhibit):
         return replace(common, variables=self.variables)
 
 
-def _compute(study: Study, exhibit: Exhibit, panel: pd.DataFrame) -> tuple[dict[str, Any], list[dict]]:
+def _compute(study: Study, exhibit: Exhibit, panel: pd.DataFrame, given: Given) -> tuple[dict[str, Any], list[dict]]:
     """Observations, mean, standard deviation (n - 1), minimum and maximum of each variable."""
     models: dict[str, Any] = {}
     rows: list[dict] = []
