@@ -65,10 +65,10 @@ def prepare(
             )
     repeated = frame.duplicated([unit, time])
     if repeated.any():
-        first = frame.loc[repeated, [unit, time]].iloc[0]
+        first = int(np.flatnonzero(repeated)[0])
         raise CannotEstimate(
             f"{int(repeated.sum())} rows repeat a {unit!r} and {time!r} already present, "
-            f"the first {label(first[unit])}, {label(first[time])}: keep one row for each."
+            f"the first {label(frame[unit].iloc[first])}, {label(frame[time].iloc[first])}: keep one row for each."
         )
     notes = []
     needed = list(dict.fromkeys([*numeric, *keys]))

@@ -16,6 +16,7 @@ from analysis.did.local_projections import local_projections
 from analysis.did.mediation import Mediation, mediation
 from analysis.did.placebo import Placebo, placebo
 from analysis.did.poisson import poisson
+from analysis.did.randomization import Randomization, randomization
 from analysis.did.regression import two_way
 from analysis.did.sensitivity import Sensitivity, sensitivity
 from analysis.did.stacked import stacked
@@ -34,6 +35,7 @@ __all__ = [
     "LeaveOut",
     "Mediation",
     "Placebo",
+    "Randomization",
     "Sensitivity",
     "TripleDifference",
     "WildBootstrap",
@@ -52,6 +54,7 @@ __all__ = [
     "mediation",
     "placebo",
     "poisson",
+    "randomization",
     "sensitivity",
     "stacked",
     "sun_abraham",

@@ -108,9 +108,10 @@ def adoption_from_treatment(data: pd.DataFrame, treatment: str, *, unit: str, ti
         raise CannotEstimate(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
     left = (frame.groupby(unit, sort=False)[treatment].diff() < 0).to_numpy()
     if left.any():
-        row = frame.loc[left].iloc[0]
+        row = int(np.flatnonzero(left)[0])
+        name, when = frame[unit].iloc[row], frame[time].iloc[row]
         raise CannotEstimate(
-            f"Unit {label(row[unit])} leaves treatment {treatment!r} in {row[time]:g} (one of "
+            f"Unit {label(name)} leaves treatment {treatment!r} in {when:g} (one of "
             f"{frame.loc[left, unit].nunique()} such units): adoption is for treatments that last. "
             "Drop those units, or use two_way, which takes treatments that end."
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.did.regression import cluster_covariance
-from analysis.estimation_sample import codes_of, prepare, require_varying, unit_order
+from analysis.estimation_sample import prepare, require_varying, unit_order
 from analysis.results import CannotEstimate, inference_table
 
 #: Name of a learner -> what it is in words.
@@ -69,7 +69,8 @@ def double_machine_learning(
 
     In first differences, which take the unit's effect out exactly whatever the shape of g in
     y = b treatment + g(controls) + effects (Clarke and Polselli 2025): changes of y and of treatment between one row
-    of a unit and its next are predicted from the controls at both ends, less their means by period; b is the slope of
+    of a unit and its next are predicted from the controls at both ends, less their means over units that are seen in
+    the same two periods; b is the slope of
     the unpredicted change of y on that of treatment. Where the effect grows after adoption, differences see its first
     step alone, as a note says. Predictions come from units in other folds. Errors are clustered by
     unit, with G / (G - 1), and t has G - 1 degrees of freedom. Several learners give a row each; ``.att`` is the
@@ -105,7 +106,15 @@ def double_machine_learning(
     now, before = np.flatnonzero(same), np.flatnonzero(same) - 1
     if not len(now):
         raise CannotEstimate("No unit has two rows, so there is no change to explain.")
-    period = codes_of(frame[time].iloc[now])
+    when = frame[time].to_numpy()
+    _, span, often = np.unique(
+        np.column_stack([when[before], when[now]]), axis=0, return_inverse=True, return_counts=True
+    )
+    shared = often[span.ravel()] > 1
+    alone = int((~shared).sum())
+    now, before, period = now[shared], before[shared], span.ravel()[shared]
+    if not len(now):
+        raise CannotEstimate("No two units change over the same two periods, so there is nothing to compare.")
     order = unit_order(frame, unit, [time, treatment, y, *names])[now]
     units = np.unique(order, return_inverse=True)[1]
     number = int(units.max()) + 1
@@ -143,6 +152,8 @@ def double_machine_learning(
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("learner")
     notes = [*sample.notes, *(f"{name}: {LEARNERS[name]}." for name in learners)]
     notes.append("First differences see the step of the first treated period, not what grows after it.")
+    if alone:
+        notes.append(f"{alone} changes dropped: no other unit is seen in the same two periods and none between.")
     gaps = int((frame[time].to_numpy()[now] - frame[time].to_numpy()[before] > 1).sum())
     if gaps:
         notes.append(f"{gaps} changes span more than one period: rows between them are missing.")

@@ -33,7 +33,8 @@ def stacked(
     """The trimmed average effect on the treated by Wing, Freedman and Hollingsworth (2024).
 
     Each cohort with the whole window of ``before`` and ``after`` periods around its adoption (by default the longest
-    that all cohorts have) is one experiment, compared with units not treated until the window's end. The stack is
+    that all cohorts have) is one experiment, compared with units not treated until the window's end. There are no
+    effects of units, so a unit counts in an experiment if it has a row in every period of the window. The stack is
     regressed on period dummies and their products with treatment, with the paper's corrective weights (its equation 9,
     the aggregate target), so that each effect weighs cohorts by their treated units. Controls enter linearly. Standard
     errors are clustered by the original unit, with Stata's factors G / (G - 1) (n - 1) / (n - k); p uses n - k.
@@ -53,13 +54,16 @@ def stacked(
     panel = cohort_panel(data, y, adoption, controls, unit=unit, time=time, keys=[] if cluster == "unit" else [cluster])
     early, late = window(panel, before, after)
     frame, cohort, when = panel.data, panel.cohort, panel.time
-    pieces, notes, trimmed = [], [], []
+    pieces, notes, trimmed, gaps = [], [], [], 0
     for first in np.unique(cohort[np.isfinite(cohort)]):
         inside = (when >= first - early) & (when <= first + late)
         clean = (cohort == first) | (cohort > first + late)
         piece = frame[inside & clean].assign(
             _cohort=first, _treated=(cohort[inside & clean] == first) * 1.0, _period=when[inside & clean] - first
         )
+        seen = piece.groupby(unit)[unit].transform("size") == early + late + 1
+        gaps += int(piece.loc[~seen, unit].nunique())
+        piece = piece[seen]
         whole = piece["_period"].nunique() == early + late + 1
         if not whole or piece["_treated"].nunique() < 2:
             trimmed.append(first)
@@ -70,6 +74,8 @@ def stacked(
             f"No cohort has {early} periods before and {late} after adoption with units untreated throughout: "
             "ask for a shorter window."
         )
+    if gaps:
+        notes.append(f"{gaps} times a unit was left out of an experiment: it lacks a row in the window.")
     if trimmed:
         named = ", ".join(f"{first:g}" for first in trimmed)
         notes.append(f"Left out for want of the whole window or of clean controls: adoption in {named}.")

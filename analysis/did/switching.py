@@ -55,6 +55,7 @@ def switching(
     other = ~np.isin(value, (0.0, 1.0))
     if other.any():
         raise CannotEstimate(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
+    step = _step(frame[time].to_numpy(), time)
     longest = _horizons(frame, treatment, unit, time)
     if longest < 1:
         raise CannotEstimate(
@@ -76,14 +77,27 @@ def switching(
     found, said = heard(
         lambda: estimator.fit(pd.DataFrame(columns), Y, unit=UNIT, time=TIME, treatment="treatment", **options)
     )
-    effects = {-1: {"effect": 0.0, "se": 0.0}}
-    effects |= {int(step) - 1: row for step, row in (found.event_study_effects or {}).items() if step >= 1}
+    effects = {-step: {"effect": 0.0, "se": 0.0}}
+    effects |= {(int(ahead) - 1) * step: row for ahead, row in (found.event_study_effects or {}).items() if ahead >= 1}
     placebos = found.placebo_event_study or {}
-    effects |= {int(step) - 1: row for step, row in placebos.items() if np.isfinite(row["effect"])}
+    effects |= {(int(behind) - 1) * step: row for behind, row in placebos.items() if np.isfinite(row["effect"])}
     panel = CohortPanel(frame, np.full(len(frame), np.inf), frame[time].to_numpy(), sample.notes)
-    result = by_period(effects, att=found.att, se=found.se, panel=panel, unit=unit, base=-1, freedom=np.inf, notes=said)
+    result = by_period(
+        effects, att=found.att, se=found.se, panel=panel, unit=unit, base=-step, freedom=np.inf, notes=said
+    )
     back = _return(frame, treatment, unit)
     return replace(result, notes=(*result.notes, back)) if back else result
+
+
+def _step(time: np.ndarray, name: str) -> int:
+    """The distance between periods, which must be the same all along: horizons are counted in periods."""
+    steps = np.unique(np.diff(np.unique(time)))
+    if len(steps) > 1:
+        raise CannotEstimate(
+            f"Periods of {name!r} lie {steps.min():g} to {steps.max():g} apart, and effects are counted from period to "
+            "period: keep a span of evenly spaced ones."
+        )
+    return int(steps[0]) if len(steps) and steps[0] == int(steps[0]) else 1
 
 
 def _horizons(frame: pd.DataFrame, treatment: str, unit: str, time: str) -> int:

@@ -111,12 +111,12 @@ def _numbers(data: pd.DataFrame, name: str, unit: str, time: str) -> np.ndarray:
     values = as_number(data[name]).to_numpy()
     bad = ~np.isfinite(values)
     if bad.any():
-        row = data.iloc[int(np.argmax(bad))]
+        row = int(np.argmax(bad))
         raise CannotEstimate(
             f"Spatial models need a balanced panel, and column {name!r} is missing or infinite in {int(bad.sum())} "
             "rows, the first "
-            f"{unit} {row[unit]}, {time} {row[time]}: fill it, or leave the unit or the year out (and rebuild the "
-            "weights)."
+            f"{unit} {data[unit].iloc[row]}, {time} {data[time].iloc[row]}: fill it, or leave the unit or the year out "
+            "(and rebuild the weights)."
         )
     return values
 

@@ -28,9 +28,18 @@ from analysis.studies.methods.base import (
 from analysis.studies.records import Label, Model
 
 if TYPE_CHECKING:
-    from analysis.did import DoubleMachineLearning, LeaveOut, Mediation, Sensitivity
+    from analysis.did import (
+        DoseEffects,
+        DoubleMachineLearning,
+        LeaveOut,
+        Mediation,
+        Randomization,
+        Sensitivity,
+        TripleDifference,
+    )
     from analysis.did._staggered import StaggeredEffects
     from analysis.results import Estimate
+    from analysis.threshold import PanelThreshold
 
 
 def _poisson(panel: pd.DataFrame, model: Model) -> Estimate:
@@ -151,6 +160,106 @@ def _leave_out_rows(result: LeaveOut, model: Model) -> list[Row]:
     return [Row(name, float(row[0]), float(row[1]), float(row[2]), n=float(row[3])) for name, row in rows.items()]
 
 
+def _triple(panel: pd.DataFrame, model: Model) -> TripleDifference:
+    from analysis.did import triple_difference
+
+    eligible = model.options.get("eligible")
+    if eligible is None:
+        raise CannotEstimate(
+            "A triple difference needs to know whom the policy is for: options: {eligible: a 0/1 variable}."
+        )
+    policy = "_policy"
+    frame = panel.assign(**{policy: panel[ADOPTION].notna().astype(float)})
+    controls = [control for control in model.controls if control != eligible]
+    return triple_difference(
+        frame, model.outcome, policy, eligible, model.treatment, controls, unit=UNIT, time=TIME, cluster=model.cluster
+    )
+
+
+def _triple_rows(result: TripleDifference, model: Model) -> list[Row]:
+    return [effect_row(model.treatment, result.att, result.se, result.regression.degrees_of_freedom)]
+
+
+def _dose(panel: pd.DataFrame, model: Model) -> DoseEffects:
+    from analysis.did import dose
+
+    degree = model.options.get("degree", 1)
+    return dose(panel, model.outcome, model.treatment, model.controls, unit=UNIT, time=TIME, degree=degree)
+
+
+def _dose_rows(result: DoseEffects, model: Model) -> list[Row]:
+    """The average effect under the treatment's name, then what one more unit of the dose adds."""
+    return [
+        effect_row(model.treatment, result.att, result.se),
+        effect_row("one more unit of the dose", result.slope, result.slope_se),
+    ]
+
+
+def _threshold(panel: pd.DataFrame, model: Model) -> PanelThreshold:
+    from analysis.threshold import panel_threshold
+
+    decides = model.options.get("threshold")
+    if decides is None:
+        raise CannotEstimate("A panel threshold needs what decides: options: {threshold: a variable}.")
+    return panel_threshold(
+        panel,
+        model.outcome,
+        model.treatment,
+        decides,
+        [control for control in model.controls if control != decides],
+        unit=UNIT,
+        time=TIME,
+        thresholds=model.options.get("thresholds", 1),
+        draws=model.options.get("draws", 300),
+        fixed_effects=model.fixed_effects,
+        cluster=model.cluster,
+    )
+
+
+def _threshold_rows(result: PanelThreshold, model: Model) -> list[Row]:
+    """The effect in each regime, then the thresholds with the bootstrap's p of one more."""
+    regression = result.regression
+    rows = [
+        effect_row(
+            str(term).replace(model.treatment, "regime", 1)
+            if str(term).startswith(f"{model.treatment} [")
+            else str(term),
+            float(line["estimate"]),
+            float(line["se"]),
+            regression.degrees_of_freedom,
+        )
+        for term, line in regression.table.iterrows()
+    ]
+    places = result.thresholds["threshold"].to_numpy(float)
+    return rows + [
+        Row(f"threshold {number}", float(place), p=float(p))
+        for number, (place, p) in enumerate(zip(places, result.p_values, strict=True), start=1)
+    ]
+
+
+def _randomization(panel: pd.DataFrame, model: Model) -> Randomization:
+    from analysis.did import randomization
+
+    estimator, draws = model.options.get("estimator", "callaway_santanna"), model.options.get("draws", 199)
+    options: dict[str, Any] = {"control": "not_yet"} if estimator == "callaway_santanna" else {}
+    return randomization(
+        panel,
+        model.outcome,
+        ADOPTION,
+        model.controls,
+        unit=UNIT,
+        time=TIME,
+        estimator=estimator,
+        draws=draws,
+        **options,
+    )
+
+
+def _randomization_rows(result: Randomization, model: Model) -> list[Row]:
+    """The estimate and its own error, with the p of treatments dealt at random."""
+    return [Row(model.treatment, result.actual.att, result.actual.se, result.p_value)]
+
+
 def _line(word: str, english: str, chinese: str) -> EstimatorLine:
     return EstimatorLine(word, Label(english, chinese), standard=False)
 
@@ -212,6 +321,43 @@ DESIGNS: dict[str, Method] = {
         statistics={
             name: name for name in ("robustness value", "robustness value (5%)", "Oster's delta", "Oster's bound")
         },
+    ),
+    "triple_difference": Method(
+        _triple,
+        _triple_rows,
+        lambda result: estimate_facts(result.regression),
+        {"eligible": column},
+        needs=lambda model: tuple(filter(None, [model.options.get("eligible")])),
+        stays=True,
+    ),
+    "dose": Method(
+        _dose,
+        _dose_rows,
+        sample_facts,
+        {"degree": integer(1, 5)},
+        terms=("one more unit of the dose",),
+    ),
+    "panel_threshold": Method(
+        _threshold,
+        _threshold_rows,
+        lambda result: estimate_facts(result.regression),
+        {"threshold": column, "thresholds": integer(1, 3), "draws": integer(1, 10_000)},
+        needs=lambda model: tuple(filter(None, [model.options.get("threshold")])),
+        terms=("regime [1]", "regime [2]", "regime [3]", "regime [4]"),
+        statistics={f"threshold {number}": f"Threshold {number}" for number in (1, 2, 3)},
+    ),
+    "randomization": Method(
+        _randomization,
+        _randomization_rows,
+        lambda result: Facts(result.n, notes=result.notes, not_identified=result.actual.not_identified),
+        {
+            "estimator": word(
+                "callaway_santanna", "sun_abraham", "imputation", "extended_two_way", "stacked", "local_projections"
+            ),
+            "draws": integer(19, 100_000),
+        },
+        clustered=False,
+        stays=True,
     ),
     "leave_out": Method(
         _leave_out,

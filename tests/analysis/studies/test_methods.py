@@ -349,3 +349,43 @@ def test_lines_that_are_not_standard_stand_in_a_table_of_estimators_only_where_n
     assert lines["imputation"].standard and not lines["stacked"].standard
     shown = KINDS["estimators"].written.model_fields["methods"].default
     assert "imputation" in shown and "stacked" not in shown
+
+
+def test_designs_of_other_questions_are_the_estimators_they_name(study, panel) -> None:
+    from analysis.threshold import panel_threshold
+
+    generator = np.random.default_rng(5)
+    codes = pd.factorize(panel["city_code"])[0]
+    frame = panel.assign(
+        resource=(generator.random(286) < 0.5)[codes].astype(float),
+        strength=np.where(panel["adoption"].notna(), 1 + codes % 5, 0) * (panel["year"] >= 2019),
+    )
+    asked = [
+        model(study, "triple", method="triple_difference", options={"eligible": "resource"}),
+        model(study, "dose", method="dose", treatment="strength", controls=()),
+        model(
+            study, "threshold", method="panel_threshold", treatment="op",
+            controls=("fe",), options={"threshold": "eco", "draws": 2},
+        ),
+        model(study, "dealt", method="randomization", controls=(), options={"estimator": "stacked", "draws": 19}),
+    ]  # fmt: skip
+    runs = {given.label: METHODS[given.method] for given in asked}
+    found = {given.label: runs[given.label].run(frame, given) for given in asked}
+    lines = {
+        given.label: {row.term: row for row in runs[given.label].rows(found[given.label], given)} for given in asked
+    }
+    policy = frame.assign(policy=frame["adoption"].notna().astype(float))
+    triple = did.triple_difference(policy, "ulgue", "policy", "resource", "ai", study.controls, **KEYS)
+    assert (lines["triple"]["ai"].estimate, lines["triple"]["ai"].se) == (triple.att, triple.se)
+    dose = did.dose(frame, "ulgue", "strength", **KEYS)
+    assert lines["dose"]["strength"].estimate == dose.att
+    assert lines["dose"]["one more unit of the dose"].estimate == dose.slope
+    threshold = panel_threshold(
+        frame, "ulgue", "op", "eco", ["fe"], **KEYS, draws=2, fixed_effects=study.fixed_effects, cluster=study.cluster
+    )
+    assert lines["threshold"]["regime [1]"].estimate == threshold.table["estimate"].iloc[0]
+    assert lines["threshold"]["threshold 1"].estimate == threshold.thresholds["threshold"].iloc[0]
+    assert lines["threshold"]["threshold 1"].p == threshold.p_values[0]
+    assert lines["dealt"]["ai"].p == found["dealt"].p_value
+    with pytest.raises(ValueError, match="eligible"):
+        runs["triple"].run(frame, replace(asked[0], options={}))
