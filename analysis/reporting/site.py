@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from analysis.names import ADOPTION, IMPUTED, UNIT
 from analysis.printing.table import SAMPLE, display_name
-from analysis.reporting import all_estimates
+from analysis.reporting import all_estimates, explorer
 from analysis.reporting.argument import PARTS, baseline, effects, part
 from analysis.reporting.audit_page import audit_page, page_name
+from analysis.reporting.explorer import Tables
 from analysis.reporting.figures import describe, in_chinese, inline, write_figure
 from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
@@ -156,6 +157,7 @@ def build(
     publication: Mapping[str, Any],
     dictionary: pd.DataFrame | None = None,
     docs: Path | None = None,
+    tables: Tables | None = None,
 ) -> None:
     """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
@@ -167,6 +169,9 @@ def build(
         ``version`` and ``refreshed`` (text), shown on every page; anything else is listed on the first page.
     dictionary
         As `analysis.reporting.dictionary.complete` makes it; without it there is no page of it.
+    tables
+        Tables of the publication by name (``panels.city_year``, ``lineage.cells``): what the pages of cities and
+        variables are made from; without them there are none, and numbers lead nowhere.
     docs
         The folder of guides in Markdown that become the pages *Help*; without it there are none.
 
@@ -181,6 +186,9 @@ def build(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     helps = guides(docs) if docs is not None else []
+    labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
+    words = Chinese(labels)
+    explored = explorer.write(output, tables, words) if tables is not None else {}
     shared = {
         "is_sample": warehouse.is_sample or any(report.is_sample for report in studies),
         "version": str(publication.get("version", "not published")),
@@ -188,24 +196,27 @@ def build(
         "menu": [("index.html", "Overview")]
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
+        + ([("cities.html", "Cities")] if explored else [])
         + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")]
         + [("help.html", "Help")] * bool(helps),
     }
     pages: dict[str, dict[str, Any]] = {"index.html": overview(studies, warehouse, publication)}
     for report in studies:
-        pages[f"{report.study.name}.html"] = _study(report, output)
+        pages[f"{report.study.name}.html"] = _study(report, output, explored.get(report.study.name, ()))
         if report.audit is not None and report.replication is not None:
             anchors = {exhibit.published or name: name for name, exhibit in _exhibits(report)}
             pages[page_name(report.study)] = audit_page(report.study, report.audit, report.replication, output, anchors)
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
     if dictionary is not None:
-        pages["dictionary.html"] = _dictionary(dictionary, studies, output)
+        pages["dictionary.html"] = _dictionary(dictionary, studies, output, explored)
+    if tables is not None:
+        pages["cities.html"] = _cities(tables, explored)
+        pages["city.html"] = {"template": "explore.html", "title": "City", "kind": "city"}
+        pages["variable.html"] = {"template": "explore.html", "title": "Variable", "kind": "variable"}
     for guide in helps:
         pages[guide.page] = {"template": "help.html", "title": guide.title, "guides": helps, "body": guide.body}
     if helps:
         pages["help.html"] = {"title": "Help", "guides": helps, "body": None}
-    labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
-    words = Chinese(labels)
     own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}
     own |= {name: Chinese(labels | values["labels"]) for name, values in pages.items() if "labels" in values}
     # a panel from a file is no sample, whatever the warehouse beside it was made from
@@ -258,8 +269,36 @@ def _facts(report: StudyReport) -> str:
     return f"{report.cities} cities, {first}-{last}, {report.rows:,} rows, {report.treated_cities} pilot cities"
 
 
-def _study(report: StudyReport, output: Path) -> dict[str, Any]:
+def _cities(tables: Tables, explored: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Every city of the roster, and since when it is a pilot of each study."""
+    frame = tables["panels.city_year"][[UNIT, "name_en", "name_zh", "province_zh", "region"]].drop_duplicates(UNIT)
+    treated = tables["lineage.treatments"]
+    treated = treated[treated["is_treatment"] & treated["counts"]]
+    for study in [name for name in explored if name in set(treated["study"])]:
+        since = treated[treated["study"] == study].groupby("city_code")["adoption"].min()
+        frame = frame.assign(**{f"{study} since year": frame[UNIT].map(since).astype("Int64")})
+    names = {UNIT: "code", "name_en": "city", "name_zh": "Chinese name", "province_zh": "province"}
+    shown = frame.rename(columns=names)[
+        ["city", "Chinese name", "code", *frame.columns[3:].map(lambda c: names.get(c, c))]
+    ]
+
+    def leads(column: str, value: Any, row: dict[str, Any]) -> str:
+        return f"city.html#{row['code']}" if column in ("city", "Chinese name") else ""
+
+    return {"title": "Cities", "cities": listing(shown, "Cities", leads)}
+
+
+def _variable_page(panel: str, column: str, explored: Sequence[str]) -> str:
+    """The page of a panel's column, or "" where it has none."""
+    return f"variable.html#{panel}.{column}" if column in explored else ""
+
+
+def _study(report: StudyReport, output: Path, explored: Sequence[str]) -> dict[str, Any]:
     study = report.study
+
+    def leads(column: str, value: Any, row: dict[str, Any]) -> str:
+        return _variable_page(study.name, row["name"], explored) if column in ("name", "label", "Chinese") else ""
+
     missing = _not_computed([report]).drop(columns="study")
     parts = _parts(report, output)
     estimates, shown = _all_estimates(report, output), _map(report)
@@ -292,9 +331,9 @@ def _study(report: StudyReport, output: Path) -> dict[str, Any]:
         "findings": len(report.audit.findings) if report.audit is not None else 0,
         "parts": parts,
         "contents": contents,
-        "pages_of": {},
+        "pages_of": {name: _variable_page(study.name, name, explored) for name in study.controls if name in explored},
         "missing": listing(missing, "Not computed or not identified, and why") if len(missing) else None,
-        "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel"),
+        "variables": listing(report.variables.rename(columns={"label_zh": "Chinese"}), "Variables of the panel", leads),
     }
 
 
@@ -400,7 +439,12 @@ _DICTIONARY = {
 }
 
 
-def _dictionary(dictionary: pd.DataFrame, studies: Sequence[StudyReport], output: Path) -> dict[str, Any]:
+def _dictionary(
+    dictionary: pd.DataFrame,
+    studies: Sequence[StudyReport],
+    output: Path,
+    explored: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     """A part a panel; the flags of what was filled in stand in the file only."""
     folder = output / "files"
     folder.mkdir(parents=True, exist_ok=True)
@@ -414,7 +458,12 @@ def _dictionary(dictionary: pd.DataFrame, studies: Sequence[StudyReport], output
     for name, rows in shown.groupby("study", sort=False):
         title = titles.get(str(name), f"Panel {name}")
         table = rows[list(_DICTIONARY)].rename(columns=_DICTIONARY)
-        parts.append({"id": str(name), "title": title, "table": listing(table, title)})
+
+        def leads(column: str, value: Any, row: dict[str, Any], panel: str = str(name)) -> str:
+            own = explored.get(panel, ()) if column in ("column", "label") else ()
+            return _variable_page(panel, row["column"], own)
+
+        parts.append({"id": str(name), "title": title, "table": listing(table, title, leads)})
     labels = dict(zip(dictionary["label_en"].astype(str), dictionary["label_zh"].astype(str), strict=True))
     chinese = {english: zh for english, zh in labels.items() if english != zh}
     contents = [(part["id"], part["title"], 0) for part in parts]

@@ -82,6 +82,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             publication={**about, "refreshed": refreshed},
             dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
             docs=DOCS,
+            tables=_tables(candidate),
         )
         return dg.MaterializeResult(
             metadata={
@@ -156,6 +157,17 @@ def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
         is_sample=paths.is_sample,
         planted=_planted(paths, quality["rejects"]),
     )
+
+
+def _tables(candidate: Path) -> dict[str, pd.DataFrame] | None:
+    """Tables behind the pages of cities and variables; None without a warehouse."""
+    data = candidate / "data"
+    if not (data / "lineage" / "cells.parquet").is_file():
+        return None
+    found = (
+        path for schema in ("panels", "lineage", "scores", "quality") for path in (data / schema).glob("*.parquet")
+    )
+    return {f"{path.parent.name}.{path.stem}": pd.read_parquet(path) for path in sorted(found)}
 
 
 def _panel_rows(candidate: Path) -> pd.DataFrame:
