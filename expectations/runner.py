@@ -8,23 +8,23 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-
-from expectations import pages
 
 if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
 #: Failing rows quoted with each outcome.
 QUOTED = 20
+#: Results of a suite that Data Docs show, the latest among them, so that its history can be seen.
+KEPT = 5
+#: The site of Data Docs, as a new store names it.
+SITE = "local_site"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Outcome:
 def validate(
     name: str, frame: pd.DataFrame, rules: Sequence[Rule], *, keys: Sequence[str] = (), store: Path, about: str = ""
 ) -> list[Outcome]:
-    """Check ``frame`` against ``rules``; suite and latest result are kept in ``store`` under ``name`` for Data Docs.
+    """Check ``frame`` against ``rules``; suite and last results are kept in ``store`` under ``name`` for Data Docs.
 
     ``about`` says in a sentence what a row of the frame is and where it comes from.
     """
     context = _context(store)
-    shutil.rmtree(_uncommitted(store) / "validations" / Path(*name.split(".")), ignore_errors=True)
+    _prune(_uncommitted(store) / "validations" / Path(*name.split(".")))
     import great_expectations as gx
 
     expectations = []
@@ -146,25 +146,33 @@ def _keep(store: Path, name: str, about: str, rows: int, outcomes: Sequence[Outc
     )
 
 
-def build_data_docs(store: Path, output: Path, notice: str = "", report: str = "") -> Path:
-    """Write Data Docs of every kept result to ``output``; readable offline. Returns its index page.
+def build_data_docs(store: Path, output: Path, notice: str = "", report: str = "", refreshed: str = "") -> Path:
+    """Write Data Docs of every kept result to ``output``; they open offline as they do online. Returns the index page.
 
-    A first page and one page a suite say in words what was checked and what failed; each leads on to the pages of Great
-    Expectations itself. A ``notice`` stands on top of every page, for example that the data are no real ones;
-    ``report`` is the page, as seen from ``output``, that the first page leads back to.
+    A ``notice`` stands on top of every page, for example that the data are no real ones; ``report`` is the page, as
+    seen from ``output``, that every page leads back to; ``refreshed`` says when the data were.
     """
+    from expectations import data_docs
+
     context = _context(store)
     shutil.rmtree(_uncommitted(store) / "data_docs", ignore_errors=True)
+    site = data_docs.configured(
+        context.variables.data_docs_sites[SITE], notice=notice, report=report, refreshed=refreshed
+    )
+    context.variables.data_docs_sites = {SITE: site}
     built = context.build_data_docs()
     index = Path(next(iter(built.values())).removeprefix("file://"))
     shutil.rmtree(output, ignore_errors=True)
     shutil.copytree(index.parent, output)
-    (output / "index.html").unlink()
-    pages.write(kept(store), output, report)
-    style = (Path(__file__).parent / "data_docs.css").read_text(encoding="utf-8")
-    for page in output.rglob("*.html"):
-        page.write_text(_offline(page.read_text(encoding="utf-8"), style, notice), encoding="utf-8")
+    data_docs.furnish(output)
     return output / "index.html"
+
+
+def _prune(results: Path) -> None:
+    """Leave room for one more result of a suite: a folder a run, by its time."""
+    runs = sorted(results.glob("*/*"), key=lambda folder: folder.name)
+    for run in runs[: max(0, len(runs) - KEPT + 1)]:
+        shutil.rmtree(run)
 
 
 def _uncommitted(store: Path) -> Path:
@@ -206,16 +214,3 @@ def _exception(info: Mapping[str, Any]) -> str | None:
         if found.get("raised_exception"):
             return " ".join(str(found.get("exception_message")).split())
     return None
-
-
-def _offline(page: str, style: str, notice: str) -> str:
-    """A Data Docs page without anything fetched from elsewhere: one vendored style sheet instead."""
-    if notice:
-        page = re.sub(r"(<body[^>]*>)", rf'\1<p class="notice"><strong>{escape(notice)}</strong></p>', page, count=1)
-    page = re.sub(r'<link[^>]+href="https?://[^>]*>(?:</link>)?', "", page)
-    page = re.sub(r'<script[^>]+src="https?://[^>]*>\s*</script>', "", page)
-    page = re.sub(r'<img[^>]+src="https?://[^>]*>', "", page)
-    # the maker's newsletter, tutorials and search, which need scripts and a network
-    page = re.sub(r"<footer\b.*?</footer>", "", page, flags=re.DOTALL)
-    page = re.sub(r"url\(\s*['\"]?https?://[^)]*\)", "none", page)
-    return page.replace("</head>", f"<style>{style}</style></head>", 1)

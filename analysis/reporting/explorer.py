@@ -48,13 +48,13 @@ def write(output: Path, tables: Tables, words: Chinese) -> dict[str, list[str]]:
     columns = {name: [c for c in frame if c not in KEYS and not c.endswith(IMPUTED)] for name, frame in panels.items()}
     files = sorted({*tables["lineage.headers"]["file"], *tables["lineage.records"]["file"]})
     placed = {file: place for place, file in enumerate(files)}
-    _script(folder / "shared.js", "shared", _shared(tables, panels, columns, files, words))
+    script(folder / "shared.js", "shared", _shared(tables, panels, columns, files, words))
     for name, frame in panels.items():
         for column in columns[name]:
-            _script(folder / "columns" / f"{name}.{column}.js", "column", f"{name}.{column}", _column(frame, column))
+            script(folder / "columns" / f"{name}.{column}.js", "column", f"{name}.{column}", _column(frame, column))
     cities = _by_city(tables, panels, columns, placed)
     for code, values in cities.items():
-        _script(folder / "cities" / f"{code}.js", "city", code, values)
+        script(folder / "cities" / f"{code}.js", "city", code, values)
     return columns
 
 
@@ -69,7 +69,8 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{UNIT: frame[UNIT].astype(str)}).sort_values([UNIT, TIME]).reset_index(drop=True)
 
 
-def _script(path: Path, function: str, *values: Any) -> None:
+def script(path: Path, function: str, *values: Any) -> None:
+    """Write a script that hands ``values`` to ``pilotcity.<function>`` of the page that loads it."""
     said = ",".join(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False) for value in values)
     # a text may not end the script that holds it
     path.write_text(f"pilotcity.{function}({said});\n".replace("</", "<\\/"), encoding="utf-8", newline="")

@@ -36,9 +36,9 @@ class Light:
 
 
 def overview(
-    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any]
+    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any], checks: str
 ) -> dict[str, Any]:
-    """Values of templates/index.html."""
+    """Values of templates/index.html; ``checks`` is the page of the data checks."""
     found = {report.study.name: effects(report.study, report.results) for report in studies}
     rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
     details = {
@@ -48,7 +48,7 @@ def overview(
     }
     return {
         "title": "City pilot policies: results",
-        "cards": [_card(report, found[report.study.name], warehouse) for report in studies if _any(report)],
+        "cards": [_card(report, found[report.study.name], warehouse, checks) for report in studies if _any(report)],
         "waiting": [_waiting(report) for report in studies if not _any(report)],
         "files": len(warehouse.files),
         "rejects": f"{len(warehouse.rejects):,}",
@@ -71,7 +71,7 @@ def _waiting(report: StudyReport) -> dict[str, Any]:
     return {"page": f"{report.study.name}.html", "title": report.study.title.en, "needs": reasons[0] if reasons else ""}
 
 
-def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseReport) -> dict[str, Any]:
+def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseReport, page: str) -> dict[str, Any]:
     study = report.study
     complete = sum(result.estimates["status"].eq(OK).all() for result in report.results.values())
     trends = next((name for name, result in report.results.items() if result.kind == "event_study"), None)
@@ -88,7 +88,7 @@ def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseRepo
         "trends": trends if trends and report.results[trends].computed else None,
         "complete": complete,
         "exhibits": len(report.results),
-        "lights": [_data(report, warehouse.checks), *([_audit(report)] if report.audit is not None else [])],
+        "lights": [_data(report, warehouse.checks, page), *([_audit(report)] if report.audit is not None else [])],
         "map": report.map,
     }
 
@@ -115,20 +115,20 @@ def _interval(effect: Effect, low: float, high: float) -> dict[str, str]:
     }
 
 
-def _data(report: StudyReport, checks: pd.DataFrame) -> Light:
+def _data(report: StudyReport, checks: pd.DataFrame, page: str) -> Light:
     """The checks on what a study's panel is made of and on the panel itself."""
     if "holds" not in checks.columns or "table" not in checks.columns:
-        return Light("good", f"{len(checks)} checks were run on the data.", "warehouse.html#checks")
+        return Light("good", f"{len(checks)} checks were run on the data.", page)
     table = checks["table"].astype(str)
     own = ("panels.city_year", f"panels.{report.study.name}")
     mine = checks[~table.str.startswith("panels.") | table.str.removesuffix("_drift").isin(own)]
     failed = int(mine["holds"].eq("NO").sum())
     warned = int(mine["holds"].eq("no (warning)").sum())
     if failed:
-        return Light("bad", f"Data: {failed} of {len(mine)} checks failed.", "checks.html")
+        return Light("bad", f"Data: {failed} of {len(mine)} checks failed.", page)
     if warned:
-        return Light("look", f"Data: {warned} of {len(mine)} checks warn, none failed.", "checks.html")
-    return Light("good", f"Data: all {len(mine)} checks hold.", "checks.html")
+        return Light("look", f"Data: {warned} of {len(mine)} checks warn, none failed.", page)
+    return Light("good", f"Data: all {len(mine)} checks hold.", page)
 
 
 def _audit(report: StudyReport) -> Light:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 #: Scripts that several pages share; they lie beside the pages, in assets/.
-ASSETS = ("report.js", "explore.js")
+ASSETS = ("report.js", "explore.js", "doors.js")
 
 
 @cache

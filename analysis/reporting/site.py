@@ -20,6 +20,8 @@ from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates, explorer
 from analysis.reporting.argument import PARTS, baseline, effects, part
 from analysis.reporting.audit_page import audit_page, page_name
+from analysis.reporting.checks_page import Outcomes, checks_page
+from analysis.reporting.doors import doors
 from analysis.reporting.explorer import Tables
 from analysis.reporting.figures import describe, in_chinese, inline, write_figure
 from analysis.reporting.guides import guides
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 REJECTS_SHOWN = 5
 #: Bytes up to which a picture stands within the page, where its marks say their values.
 INLINE = 60_000
+
+
+#: The pages of the data checks: ours, and Great Expectations' own.
+CHECKS, DATA_DOCS = "checks.html", "data_docs/index.html"
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,7 @@ def build(
     dictionary: pd.DataFrame | None = None,
     docs: Path | None = None,
     tables: Tables | None = None,
+    checks: Outcomes | None = None,
 ) -> None:
     """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
@@ -172,6 +179,8 @@ def build(
     tables
         Tables of the publication by name (``panels.city_year``, ``lineage.cells``): what the pages of cities and
         variables are made from; without them there are none, and numbers lead nowhere.
+    checks
+        What every rule of the data checks found, as `checks_page.checks_page` takes it; None without such a page.
     docs
         The folder of guides in Markdown that become the pages *Help*; without it there are none.
 
@@ -197,10 +206,14 @@ def build(
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
         + ([("cities.html", "Cities")] if explored else [])
-        + [("warehouse.html", "Warehouse"), ("data_docs/index.html", "Data checks")]
+        + [("warehouse.html", "Warehouse"), (CHECKS if checks is not None else DATA_DOCS, "Data checks")]
         + [("help.html", "Help")] * bool(helps),
     }
-    pages: dict[str, dict[str, Any]] = {"index.html": overview(studies, warehouse, publication)}
+    pages: dict[str, dict[str, Any]] = {
+        "index.html": overview(
+            studies, warehouse, publication, CHECKS if checks is not None else "warehouse.html#checks"
+        )
+    }
     for report in studies:
         pages[f"{report.study.name}.html"] = _study(report, output, explored.get(report.study.name, ()))
         if report.audit is not None and report.replication is not None:
@@ -209,6 +222,8 @@ def build(
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
     if dictionary is not None:
         pages["dictionary.html"] = _dictionary(dictionary, studies, output, explored)
+    if checks is not None:
+        pages[CHECKS] = checks_page(checks, tables, explored)
     if tables is not None:
         pages["cities.html"] = _cities(tables, explored)
         pages["city.html"] = {"template": "explore.html", "title": "City", "kind": "city"}
@@ -301,6 +316,10 @@ def _study(report: StudyReport, output: Path, explored: Sequence[str]) -> dict[s
 
     missing = _not_computed([report]).drop(columns="study")
     parts = _parts(report, output)
+    printed = published(study.name, study.file.parent / "published")
+    behind = doors(study, report.results, printed, Chinese(study_labels(study)), explored)
+    (output / explorer.FOLDER).mkdir(parents=True, exist_ok=True)
+    explorer.script(output / explorer.FOLDER / f"estimates_{study.name}.js", "estimates", study.name, behind)
     estimates, shown = _all_estimates(report, output), _map(report)
     contents = _contents(parts)
     for anchor, words, of, there in (

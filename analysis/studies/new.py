@@ -24,7 +24,22 @@ LONGEST = 40
 RESERVED: tuple[str, ...] = (
     *PANEL_TABLES,
     *("raw", "staging", "intermediate", "panels", "scores", "quality", "lineage", "estimates"),
-    *("report", "publication", "index", "warehouse", "dictionary", "data_docs", "files", "exports"),
+    *(
+        "report",
+        "publication",
+        "index",
+        "warehouse",
+        "dictionary",
+        "checks",
+        "city",
+        "cities",
+        "variable",
+        "trace",
+        "assets",
+        "data_docs",
+        "files",
+        "exports",
+    ),
 )
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import pickle
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +48,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 
         folder = candidate_of_this_run(paths) / "site" / "data_docs"
         notice = SAMPLE_NOTE if paths.is_sample else ""
-        index = runner.build_data_docs(paths.expectations_store, folder, notice, report="../index.html")
-        _dated(folder)
+        index = runner.build_data_docs(paths.expectations_store, folder, notice, "../checks.html", _now())
         return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
 
     return asset
@@ -70,6 +68,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     )
     def asset() -> dg.MaterializeResult:
         from analysis.reporting import site as pages
+        from expectations import runner
 
         candidate = candidate_of_this_run(paths)
         folder = candidate / "site"
@@ -83,6 +82,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
             docs=DOCS,
             tables=_tables(candidate),
+            checks=runner.kept(paths.expectations_store),
         )
         return dg.MaterializeResult(
             metadata={
@@ -97,18 +97,6 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _dated(folder: Path) -> None:
-    """Say on each page of the Data Docs when its data were refreshed, and whether a later refresh failed."""
-    for page in folder.rglob("*.html"):
-        up = "../" * (len(page.relative_to(folder).parts) + 1)
-        notice = (
-            f'<object type="text/html" data="{up}refresh_failed.html" aria-label="Whether a later refresh failed" '
-            f'style="width: 100%; height: 6.5rem; vertical-align: top"></object><p>Data last refreshed {_now()}.</p>'
-        )
-        text = page.read_text(encoding="utf-8")
-        page.write_text(re.sub(r"(<body[^>]*>)", rf"\1{notice}", text, count=1), encoding="utf-8")
 
 
 def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport":
