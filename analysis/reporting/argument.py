@@ -13,7 +13,7 @@ import numpy as np
 from analysis.printing.table import number
 from analysis.results import stars
 from analysis.studies.kinds import KINDS
-from analysis.studies.records import Exhibit, Study
+from analysis.studies.records import Exhibit, Model, Study
 from analysis.studies.result import OK, ExhibitResult
 
 #: Parts of the argument in order, by what `Kind.part` says -> heading.
@@ -108,7 +108,7 @@ def effects(study: Study, results: Mapping[str, ExhibitResult]) -> list[Effect]:
     result = results[name]
     rows = result.estimates[result.estimates["status"].eq(OK) & result.estimates["term"].eq(study.treatment)]
     known = rows.set_index("model")
-    chosen = {}
+    chosen: dict[str, Model] = {}
     for model in result.specification.models:
         fuller = model.outcome not in chosen or len(model.controls) >= len(chosen[model.outcome].controls)
         if model.label in known.index and fuller:
@@ -116,7 +116,7 @@ def effects(study: Study, results: Mapping[str, ExhibitResult]) -> list[Effect]:
     units = {variable.name: variable.unit for variable in study.variables}
     found = []
     for outcome, model in chosen.items():
-        estimate, se, p = (float(known.at[model.label, key]) for key in ("estimate", "se", "p"))
+        estimate, se, p = map(float, known.loc[[model.label], ["estimate", "se", "p"]].to_numpy()[0])
         low, high = _interval(result, model.label, study.treatment, estimate, se)
         label, unit = study.label(outcome).en, units.get(outcome, "").replace("_", " ")
         found.append(Effect(name, model.label, study.treatment, label, unit, estimate, se, p, low, high))
@@ -126,7 +126,7 @@ def effects(study: Study, results: Mapping[str, ExhibitResult]) -> list[Effect]:
 def _interval(result: ExhibitResult, label: str, term: str, estimate: float, se: float) -> tuple[float, float]:
     table = getattr(result.computed.get(label), "table", None)
     if table is not None and {"low", "high"} <= set(table.columns) and term in table.index:
-        low, high = (float(table.at[term, side]) for side in ("low", "high"))
+        low, high = map(float, table.loc[[term], ["low", "high"]].to_numpy()[0])
         if np.isfinite([low, high]).all():
             return low, high
     return estimate - NORMAL * se, estimate + NORMAL * se

@@ -105,7 +105,7 @@ def _broken(
     if len(failing):
         panel = suite["name"].removesuffix("_drift").partition(".")[2]
         columns = explored.get(panel, ()) if _layer(suite) == "panels" else ()
-        rows = failing.to_dict("records")
+        rows = [{str(key): value for key, value in row.items()} for row in failing.to_dict("records")]
         places = [_places(row, tables) for row in rows]
         if any(places):
             failing = failing.assign(**{"where it stands": places})
@@ -153,9 +153,10 @@ def _places(row: Mapping[str, Any], tables: Tables | None) -> str:
     if isinstance(row.get("source"), str):
         found = found[found["source"] == row["source"]]
     found = found.sort_values(["file", "sheet", "row", "column"])
+    first = found.head(PLACES)[["file", "sheet", "row", "column", "text"]].astype(str)
     told = [
-        f"{cell.file}, {cell.sheet or ''}, row {cell.row}, column {cell.column}: {cell.text}"
-        for cell in found.head(PLACES).itertuples()
+        f"{file}, {sheet}, row {row}, column {column}: {text}"
+        for file, sheet, row, column, text in first.itertuples(index=False, name=None)
     ]
     more = [f"and {len(found) - PLACES:,} more cells"] if len(found) > PLACES else []
     return "; ".join([*told, *more])

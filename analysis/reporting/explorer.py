@@ -45,7 +45,7 @@ def write(output: Path, tables: Tables, words: Chinese) -> dict[str, list[str]]:
     (folder / "cities").mkdir(parents=True, exist_ok=True)
     (folder / "columns").mkdir(exist_ok=True)
     panels = {name: _ordered(tables[f"panels.{name}"]) for name in _panels(tables)}
-    columns = {name: [c for c in frame if c not in KEYS and not c.endswith(IMPUTED)] for name, frame in panels.items()}
+    columns = {name: _series(frame) for name, frame in panels.items()}
     files = sorted({*tables["lineage.headers"]["file"], *tables["lineage.records"]["file"]})
     placed = {file: place for place, file in enumerate(files)}
     script(folder / "shared.js", "shared", _shared(tables, panels, columns, files, words))
@@ -56,6 +56,11 @@ def write(output: Path, tables: Tables, words: Chinese) -> dict[str, list[str]]:
     for code, values in cities.items():
         script(folder / "cities" / f"{code}.js", "city", code, values)
     return columns
+
+
+def _series(frame: pd.DataFrame) -> list[str]:
+    """The columns of a panel that have a page."""
+    return [name for name in map(str, frame.columns) if name not in KEYS and not name.endswith(IMPUTED)]
 
 
 def _panels(tables: Tables) -> list[str]:

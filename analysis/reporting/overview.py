@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -15,10 +15,8 @@ from analysis.printing.table import display_name
 from analysis.reporting.argument import Effect, effects
 from analysis.reporting.audit_page import page_name
 from analysis.reporting.listing import show
+from analysis.reporting.report import StudyReport, WarehouseReport
 from analysis.studies.result import NOT_COMPUTED, OK
-
-if TYPE_CHECKING:
-    from analysis.reporting.site import StudyReport, WarehouseReport
 
 #: Pixels of a picture of an interval.
 WIDTH, HEIGHT, EDGE = 260, 26, 8
@@ -60,8 +58,9 @@ def overview(
 
 
 def _any(report: StudyReport) -> bool:
-    """Whether anything of a study could be computed."""
-    return any(result.estimates["status"].eq(OK).any() for result in report.results.values())
+    """Whether any exhibit of a study that estimates something has a number."""
+    estimating = [result for result in report.results.values() if result.specification.models]
+    return any(result.estimates["status"].eq(OK).any() for result in estimating)
 
 
 def _waiting(report: StudyReport) -> dict[str, Any]:
