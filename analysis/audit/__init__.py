@@ -10,6 +10,7 @@ from analysis.audit.inputs import Inputs, NotAtHand
 from analysis.audit.replication import Line, Replication, replicate
 from analysis.audit.rule import Found, Rule
 from analysis.results import CannotEstimate
+from analysis.studies.referee import answers
 
 #: Every rule, by what it reads.
 RULES: tuple[Rule, ...] = (
@@ -60,7 +61,7 @@ def audit(inputs: Inputs, rules: Iterable[Rule] = RULES) -> Audit:
     order = [exhibit.published or exhibit.name for exhibit in inputs.study.exhibits]
     place = {name: index for index, name in reversed(list(enumerate(order)))}
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), place.get(f.exhibit, len(place))))
-    return Audit(inputs.study.name, tuple(findings), tuple(silent), not_run, inputs.is_sample)
+    return Audit(inputs.study.name, tuple(findings), tuple(silent), not_run, inputs.is_sample, answers(inputs.study))
 
 
 def _finding(rule: Rule, hit: Found, inputs: Inputs) -> Finding:

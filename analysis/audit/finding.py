@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.studies.referee import IMPOSSIBLE, MISSING, THERE, Answer
+
 #: From what cannot be true as printed, by what threatens the conclusion, to what a reader should know.
 ERROR, WARNING, NOTE = "error", "warning", "note"
 SEVERITIES = (ERROR, WARNING, NOTE)
@@ -52,6 +54,7 @@ class Audit:
     silent : codes of the rules that ran and found nothing.
     not_run : code -> why the rule could not run.
     is_sample : whether the panel came from the sample world.
+    expected : how the study stands with each check that referees ask for.
     """
 
     study: str
@@ -59,6 +62,7 @@ class Audit:
     silent: tuple[str, ...]
     not_run: dict[str, str]
     is_sample: bool
+    expected: tuple[Answer, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -73,6 +77,17 @@ class Audit:
             "findings": [asdict(finding) for finding in self.findings],
             "silent": list(self.silent),
             "not_run": dict(self.not_run),
+            "expected": [
+                {
+                    "check": answer.check.code,
+                    "title": answer.check.title.en,
+                    "state": answer.state,
+                    "where": list(answer.where),
+                    "lines": answer.lines,
+                    "why": answer.why,
+                }
+                for answer in self.expected
+            ],
         }
 
     def why_not_run(self) -> dict[str, list[str]]:
@@ -85,6 +100,26 @@ class Audit:
     def by_severity(self, severity: str) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
+
+    def by_state(self, state: str) -> tuple[Answer, ...]:
+        """The expected checks of one state."""
+        return tuple(answer for answer in self.expected if answer.state == state)
+
+    def _asked(self) -> list[str]:
+        """What a referee will ask for and the study has not, as lines of text."""
+        if not self.expected:
+            return []
+        counts = ", ".join(f"{len(self.by_state(state))} {state}" for state in (THERE, MISSING, IMPOSSIBLE))
+        lines = ["", f"Of {len(self.expected)} checks that referees ask for: {counts}."]
+        for answer in self.by_state(MISSING):
+            lines += [
+                "",
+                f"A referee will ask for: {answer.check.title.en}. {answer.check.asks.en}",
+                answer.lines.rstrip(),
+            ]
+        lines += [""] * bool(self.by_state(IMPOSSIBLE))
+        lines += [f"Not possible: {answer.check.title.en}. {answer.why}" for answer in self.by_state(IMPOSSIBLE)]
+        return lines
 
     def summary(self) -> str:
         """The audit as text, for people."""
@@ -101,4 +136,5 @@ class Audit:
             ]
         lines += ["", f"{len(self.silent)} further rules found nothing."]
         lines += [f"Not run: {', '.join(codes)}. {why}" for why, codes in self.why_not_run().items()]
+        lines += self._asked()
         return "\n".join(lines)

@@ -13,6 +13,7 @@ from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting.listing import Listing, listing
 from analysis.reporting.tables import safe_csv
 from analysis.studies.records import Study
+from analysis.studies.referee import CHECKS, IMPOSSIBLE, MISSING, THERE, Answer
 
 if TYPE_CHECKING:
     from analysis.audit import Rule
@@ -71,8 +72,16 @@ def audit_page(
         "missed": len(replication.of(MISSED)),
         "estimated": _listing(replication.of(ESTIMATED), "Estimated on the data at hand", _ESTIMATED),
         "cannot": _listing(replication.of(CANNOT), "Cannot be reproduced, and why", _CANNOT),
+        "asked": [_asked(answer) for answer in audit.expected],
+        "states": [(state, len(audit.by_state(state))) for state in (THERE, MISSING, IMPOSSIBLE)],
         "files": files,
     }
+
+
+def _asked(answer: Answer) -> dict[str, Any]:
+    """An expected check as the page shows it: places are exhibits with their anchor, or rules of the audit without."""
+    places = [(place, "") if ": " in place else (display_name(place), place) for place in answer.where]
+    return {"check": answer.check, "state": answer.state, "where": places, "lines": answer.lines, "why": answer.why}
 
 
 def _rules(codes: Any) -> list[Rule]:
@@ -140,4 +149,5 @@ def _labels(study: Study, audit: Audit) -> dict[str, str]:
 
     titles = {rule.title: rule.title_zh for rule in RULES}
     advice = {rule.advice: rule.advice_zh for rule in RULES}
-    return {**titles, **advice, f"Audit: {study.title.en}": f"审阅：{study.title.zh}"}
+    asked = {label.en: label.zh for check in CHECKS for label in (check.title, check.asks)}
+    return {**asked, **titles, **advice, f"Audit: {study.title.en}": f"审阅：{study.title.zh}"}

@@ -83,7 +83,8 @@ The keys of a study, with these in the place of `policy`, `policies`, `efficienc
 EXHIBITS = """## Exhibits
 
 `exhibits: standard` is descriptive statistics, baseline, event study, placebo, decomposition and robust estimators of
-every outcome.
+every outcome; `exhibits: referee` adds every check that referees ask for and the study allows; `pilotcity audit` lists
+them.
 """
 
 

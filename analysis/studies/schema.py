@@ -14,7 +14,7 @@ from analysis.documents import NAMES
 from analysis.studies.exhibits import exhibit_type
 from analysis.studies.file_study import WrittenFileStudy
 from analysis.studies.records import Known
-from analysis.studies.standard import STANDARD
+from analysis.studies.standard import REFEREE, STANDARD
 from analysis.studies.written import WrittenStudy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,10 +25,12 @@ def study_schema(names: Known) -> dict[str, Any]:
 
     A study with the key ``panel`` takes its panel from a file, any other from the warehouse.
     """
-    word: Any = Literal["standard"]
-    assert STANDARD == "standard"
+    word: Any = Literal["standard", "referee"]
+    assert (STANDARD, REFEREE) == ("standard", "referee")
     exhibits: Any = GenericAlias(dict, (str, exhibit_type())) | word
-    about = Field(description="Every table and figure, in the order of the page; `standard`: the usual ones.")
+    about = Field(
+        description="Every table and figure, in the order of the page; `standard` or `referee`: the usual ones."
+    )
     whole: list[type[BaseModel]] = [
         create_model(name, __base__=base, __doc__=base.__doc__, exhibits=(exhibits, about))
         for name, base in (("Study", WrittenStudy), ("StudyFromFile", WrittenFileStudy))

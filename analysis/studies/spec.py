@@ -19,7 +19,7 @@ from analysis.studies import file_panel, file_study
 from analysis.studies.exhibits import read_exhibits
 from analysis.studies.policies import doubts, numbers, scopes, to_check
 from analysis.studies.records import Known, Study, by_year, lagged
-from analysis.studies.standard import STANDARD, expanded
+from analysis.studies.standard import REFEREE, STANDARD, expanded, standard
 from analysis.studies.written import PANEL_TABLES, WrittenStudy, label_of
 
 __all__ = ["DATA", "FOLDER", "PANEL_TABLES", "catalogue", "known", "load"]
@@ -107,8 +107,11 @@ def load(path: Path, names: Known | None = None, source: Path | None = None) -> 
         raise DocumentError(document.fault(("study",), said))
     printed = path.parent / "published" / path.name
     published = tuple(read(printed).value["exhibits"]) if printed.exists() else names.published
-    if document.value["exhibits"] == STANDARD:
-        document = expanded(document, study)
+    if document.value["exhibits"] in (STANDARD, REFEREE):
+        from analysis.studies.referee import referee
+
+        usual = standard if document.value["exhibits"] == STANDARD else referee
+        document = expanded(document, usual(study))
     return replace(study, exhibits=read_exhibits(document, study, names, published))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.documents import Document, Location
 from analysis.studies.records import TIMES, Study
 
-STANDARD = "standard"
+STANDARD, REFEREE = "standard", "referee"
 #: Years before and after adoption that an event study shows, where the panel has them.
 WINDOW = 4
 
@@ -68,8 +68,8 @@ def standard(study: Study) -> dict[str, Any]:
     }
 
 
-def expanded(document: Document, study: Study) -> Document:
-    """The document with its exhibits written out; each stands on the line of the word."""
+def expanded(document: Document, exhibits: dict[str, Any]) -> Document:
+    """The document with exhibits in the place of the word for them; each stands on the line of the word."""
     lines = dict(document.lines)
     line = lines[("exhibits",)]
 
@@ -79,6 +79,5 @@ def expanded(document: Document, study: Study) -> Document:
         for key, part in parts:
             place(part, (*here, key))
 
-    exhibits = standard(study)
     place(exhibits, ("exhibits",))
     return Document(document.path, {**document.value, "exhibits": exhibits}, lines)

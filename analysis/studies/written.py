@@ -532,10 +532,10 @@ WrittenMatrix = Annotated[
 
 
 def _standard(value: Any) -> Any:
-    """The word for the usual exhibits, which `spec.load` writes out."""
-    if isinstance(value, str) and value != "standard":
-        raise ValueError(f"expected the study's tables and figures or the word 'standard', found {value!r}")
-    return {} if value == "standard" else value
+    """A word for the usual exhibits, which `spec.load` writes out."""
+    if isinstance(value, str) and value not in ("standard", "referee"):
+        raise ValueError(f"expected the study's tables and figures, 'standard' or 'referee', found {value!r}")
+    return {} if isinstance(value, str) else value
 
 
 class WrittenStudy(Strict):
@@ -598,7 +598,7 @@ class WrittenStudy(Strict):
     fixed_effects: Effects = Field(description="`unit` is the city, `time` the year; `province x year` interacts two.")
     cluster: Effects = Field(description="What standard errors are clustered by.")
     exhibits: Annotated[dict[str, Any], BeforeValidator(_standard)] = Field(
-        description="Every table and figure by name, in the order of the page; `standard`: the usual ones."
+        description="Every table and figure by name, in the order of the page; `standard` or `referee`: the usual ones."
     )
 
     @field_validator("other_panels")

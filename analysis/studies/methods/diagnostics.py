@@ -240,7 +240,7 @@ DIAGNOSTICS: dict[str, Method] = {
         _placebo,
         _placebo_rows,
         regression_facts,
-        {"draws": integer(1, 100_000), "seed": integer(0, 2**31)},
+        {"draws": integer(1, 100_000), "seed": integer(0, 2**31), "kind": word("space", "time", "mixed")},
         clustered=False,
     ),
     "bacon": Method(_bacon, _bacon_rows, sample_facts, clustered=False, stays=True),

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator
 
 from analysis.documents import describe, fault
 from analysis.names import ADOPTION, TIME, UNIT
-from analysis.results import Estimate
+from analysis.results import CannotEstimate, Estimate
 from analysis.studies.methods.base import (
     EstimatorLine,
     Method,
@@ -59,6 +59,15 @@ def _two_way(panel: pd.DataFrame, model: Model) -> Estimate:
     if convention == "absorbed":
         return _regress(panel, model)
     return _with_dummies(panel, model, within=convention == "within")
+
+
+def _conley(panel: pd.DataFrame, model: Model) -> Estimate:
+    """The regression with Conley's errors by distance between seats of government, in the place of clusters."""
+    reach: dict[str, Any] = {key: model.options.get(key) for key in ("cutoff_km", "lag_cutoff")}
+    if reach["cutoff_km"] is None:
+        raise CannotEstimate("Conley's errors need to know how far cities move together: options: {cutoff_km: 300}.")
+    place = {"covariance": "conley", "coordinates": ("latitude", "longitude"), "cluster": None}
+    return _regress(panel, model, **place, **reach)
 
 
 def _with_dummies(panel: pd.DataFrame, model: Model, *, within: bool) -> Estimate:
@@ -284,6 +293,17 @@ REGRESSIONS: dict[str, Method] = {
             EstimatorLine("two_way_alone", Label("Two-way, without controls", "双向固定效应（无控制变量）"), False),
             EstimatorLine("two_way", Label("Two-way", "双向固定效应")),
         ),
+    ),
+    "conley": Method(
+        _conley,
+        estimate_rows,
+        estimate_facts,
+        {"cutoff_km": number(1, 20_000), "lag_cutoff": integer(0, 100)},
+        clustered=False,
+        city_columns=("latitude", "longitude"),
+        estimand="two-way",
+        is_regression=True,
+        whole_sample=True,
     ),
     "psm_did": Method(
         _matched_regression,
