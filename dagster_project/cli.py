@@ -28,6 +28,7 @@ COMMANDS = (
     "new-study",
     "check",
     "preview",
+    "diff",
     "schema",
     "replicate",
     "verify",

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_project import checks, executor, overlay, schedules, sensors
 from dagster_project.assets import (
     audits,
+    changes,
     efficiency,
     exports,
     file_panels,
@@ -89,6 +90,7 @@ def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefiniti
         *studies.study_assets(paths, loaded),
         publish.estimates(paths, loaded),
         *audits.audit_assets(paths, loaded),
+        changes.changes(paths, loaded),
         *exports.export_assets(paths, loaded),
         reports.data_docs(paths, loaded),
         reports.site(paths, loaded),

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project import state, status, verification
+from dagster_project import history, state, status, verification
 from dagster_project.fingerprint import fingerprint
 from dagster_project.paths import REFERENCE, Paths
 from dagster_project.verification import DATABASE
@@ -202,6 +202,7 @@ def publish(paths: Paths) -> int:
     paths.candidate.rename(paths.publications / str(number))
     state.sync(paths.publications)
     point(paths, number)
+    history.keep(paths, paths.publications / str(number))
     verification.published(paths, number)
     status.published(paths)
     current = paths.published.resolve()

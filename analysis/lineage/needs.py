@@ -65,7 +65,7 @@ def needs(studies: Iterable[Study], formulas: Formulas) -> dict[str, dict[str, l
     found: dict[str, dict[str, list[str]]] = {}
     for study in studies:
         for exhibit in study.exhibits:
-            wanted = {name for column in _columns(study, exhibit) for name in _behind(study, column, formulas)}
+            wanted = {name for column in _columns(study, exhibit) for name in behind(study, column, formulas)}
             for name in sorted(wanted):
                 found.setdefault(name, {}).setdefault(study.name, []).append(exhibit.name)
     return found
@@ -98,7 +98,8 @@ def _sizes(model: Model) -> Iterator[str]:
     return (matrix.variable for matrix in model.weights if matrix.variable)
 
 
-def _behind(study: Study, column: str, formulas: Formulas) -> set[str]:
+def behind(study: Study, column: str, formulas: Formulas) -> set[str]:
+    """Indicators and kinds of records that a column of a study's panel is made of."""
     group = next((group.column for group in study.groups if group.name == column), None)
     variable = next((v for v in study.variables if v.name in (column, group)), None)
     if variable is None:

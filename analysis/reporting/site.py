@@ -19,6 +19,8 @@ from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates, explorer
 from analysis.reporting.argument import PARTS, baseline, effects, part
 from analysis.reporting.audit_page import audit_page, page_name
+from analysis.reporting.changes_page import PAGE as CHANGES
+from analysis.reporting.changes_page import ChangesReport, changes_page
 from analysis.reporting.checks_page import Outcomes, checks_page
 from analysis.reporting.doors import doors
 from analysis.reporting.explorer import Tables
@@ -60,6 +62,7 @@ def build(
     docs: Path | None = None,
     tables: Tables | None = None,
     checks: Outcomes | None = None,
+    changes: ChangesReport | None = None,
 ) -> None:
     """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
@@ -78,6 +81,8 @@ def build(
         What every rule of the data checks found, as `checks_page.checks_page` takes it; None without such a page.
     docs
         The folder of guides in Markdown that become the pages *Help*; without it there are none.
+    changes
+        What changed since the publication before; without it there is no page of it and no line on the first page.
 
     Raises
     ------
@@ -101,6 +106,7 @@ def build(
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
         + ([("cities.html", "Cities")] if explored else [])
+        + [(CHANGES, "What changed")] * (changes is not None)
         + [("warehouse.html", "Warehouse"), (CHECKS if checks is not None else DATA_DOCS, "Data checks")]
         + [("help.html", "Help")] * bool(helps),
     }
@@ -114,6 +120,10 @@ def build(
         if report.audit is not None and report.replication is not None:
             anchors = {exhibit.published or name: name for name, exhibit in _exhibits(report)}
             pages[page_name(report.study)] = audit_page(report.study, report.audit, report.replication, output, anchors)
+    if changes is not None:
+        titles = {report.study.name: report.study.title.en for report in studies}
+        pages[CHANGES] = changes_page(changes, titles, output, is_sample=bool(shared["is_sample"]))
+        pages["index.html"] |= {"news": changes.news.en, "labels": {changes.news.en: changes.news.zh}}
     pages["warehouse.html"] = _warehouse(studies, warehouse, output)
     if dictionary is not None:
         pages["dictionary.html"] = _dictionary(dictionary, studies, output, explored)

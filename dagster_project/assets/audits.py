@@ -42,7 +42,7 @@ def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
     @dg.asset(
         key=audit_key(study.name),
         deps=[ESTIMATES],
-        group_name=study.name,
+        group_name="audits",
         kinds={"python", "table"},
         owners=OWNERS,
         description=(

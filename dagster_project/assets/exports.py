@@ -6,14 +6,16 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import downloads
+from dagster_project.assets.changes import CHANGES
 from dagster_project.assets.common import OWNERS
-from dagster_project.assets.publish import ESTIMATES, GROUP
+from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run
 from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
     from analysis.studies.spec import Study
 
+GROUP = "downloads"
 DICTIONARY = dg.AssetKey(["publication", "dictionary"])
 EXPORTS = dg.AssetKey(["publication", "exports"])
 
@@ -51,7 +53,7 @@ def _dictionary(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def _exports(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=EXPORTS,
-        deps=[DICTIONARY, ESTIMATES],
+        deps=[DICTIONARY, ESTIMATES, CHANGES],
         group_name=GROUP,
         kinds={"file"},
         owners=OWNERS,

@@ -16,7 +16,6 @@ from dagster_project.resources import WAREHOUSE_POOL, warehouse
 if TYPE_CHECKING:
     from analysis.studies.spec import Study
 
-GROUP = "published"
 #: Tables that say what a published value was made of, for `pilotcity trace`.
 LINEAGE = ("cells", "headers", "records", "committed", "formulas", "units", "contracts", "treatments", "file_years")
 ESTIMATES = dg.AssetKey(["publication", "estimates"])
@@ -40,7 +39,7 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=CANDIDATE,
         deps=[*panels, *(warehouse_tables if whole else ())],
-        group_name=GROUP,
+        group_name="candidate",
         kinds={"parquet"},
         owners=OWNERS,
         pool=WAREHOUSE_POOL,
@@ -77,7 +76,7 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=ESTIMATES,
         deps=[exhibit_key(study, exhibit) for study, exhibit in exhibits],
-        group_name=GROUP,
+        group_name="estimates",
         kinds={"parquet"},
         owners=OWNERS,
         description="Every estimate of every study in one table, with its status and, where there is none, why.",
@@ -125,7 +124,7 @@ def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["publication", "published"],
         deps=[ESTIMATES, SITE],
-        group_name=GROUP,
+        group_name="published",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
         description=(

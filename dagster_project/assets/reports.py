@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import downloads, file_panels
+from dagster_project import comparing, downloads, file_panels
 from dagster_project.assets.audits import audit_key, judged
+from dagster_project.assets.changes import CHANGES
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
@@ -57,7 +58,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["report", "site"],
-        deps=[DATA_DOCS, ESTIMATES, EXPORTS, *(audit_key(study.name) for study in studies)],
+        deps=[DATA_DOCS, ESTIMATES, EXPORTS, CHANGES, *(audit_key(study.name) for study in studies)],
         group_name=GROUP,
         kinds={"html"},
         owners=OWNERS,
@@ -83,6 +84,7 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             docs=DOCS,
             tables=_tables(candidate),
             checks=runner.kept(paths.expectations_store),
+            changes=comparing.report(candidate),
         )
         return dg.MaterializeResult(
             metadata={

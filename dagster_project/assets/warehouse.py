@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from expectations.runner import Rule
 
 
+#: Tables whose group is not their schema: what scores read comes before the panels that hold them.
+GROUPS = {"panels.city_year": "city_year", "panels.caliber_changes": "city_year", "quality.layers": "panels"}
+
+
 class Translator(DagsterDbtTranslator):
     """Keys are schema and table, groups are layers; a raw table that several sources fill depends on each of them."""
 
@@ -33,7 +37,8 @@ class Translator(DagsterDbtTranslator):
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        return dbt_resource_props["schema"]
+        schema = dbt_resource_props["schema"]
+        return GROUPS.get(f"{schema}.{dbt_resource_props['name']}", schema)
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
@@ -23,6 +24,17 @@ SNAPSHOT = Path(__file__).parent / "assets.json"
 @pytest.fixture(scope="module")
 def graph(built) -> dg.AssetGraph:
     return built.resolve_asset_graph()
+
+
+def test_groups_stand_one_after_the_other(graph):
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    feeds: dict[str, set[str]] = {}
+    for node in nodes:
+        parents = {graph.get(parent).group_name for parent in node.parent_keys} - {node.group_name}
+        feeds.setdefault(node.group_name, set()).update(parents)
+    order = [*TopologicalSorter(feeds).static_order()]  # raises where they stand in a circle
+    ours = ["raw", "staging", "intermediate", "city_year", "scores", "panels", "candidate", "estimates", "published"]
+    assert [group for group in order if group in ours] == ours
 
 
 def described(graph: dg.AssetGraph) -> dict[str, dict]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.comparison import shaped
+from analysis.reporting.changes_page import ChangesReport
 from analysis.reporting.listing import listing
 from analysis.reporting.site import REJECTS_SHOWN, StudyReport, WarehouseReport, build, coverage
 
@@ -34,11 +36,35 @@ def warehouse(is_sample: bool, rejects: pd.DataFrame | None = None) -> Warehouse
     )
 
 
+def changes(study) -> ChangesReport:
+    """A corrected cell that moved an estimate, after one earlier publication; another one is lost."""
+    cause = "the corrected GDP of Huzhou in 2016 (a.xlsx)"
+    about = {"study": study.name, "item": "table_4", "model": "(1)", "term": "did", "old": 0.481, "new": 0.466}
+    parts = [
+        {"change": "cause", "contribution": -0.015, "message": cause, "message_zh": "a.xlsx中湖州市2016年GDP的更正"},
+        {"change": "city", "contribution": -0.009, "message": "Huzhou", "message_zh": "湖州市"},
+        {"change": "city", "contribution": -0.006, "message": "Jiaxing", "message_zh": "嘉兴市"},
+    ]
+    rows = [
+        {"part": "file", "change": "changed", "file": "a.xlsx", "old": 4, "new": 4},
+        {"part": "count", "item": "value", "new": 2},
+        {"part": "estimate", "change": "moved", "contribution": -0.6, "headline": True, **about},
+        *({"part": "reason", "old_text": "a.xlsx", "of": "a.xlsx", **about, **part} for part in parts),
+    ]
+    table = shaped(pd.DataFrame(rows)).assign(publication="7", before="6")
+    counts = {"files": 1, "rejects": 3, "warnings": 0, "failing": 0}
+    effects = [[[study.name, "table_4", "(1)", "did", estimate, 0.1]] for estimate in (0.481, 0.466)]
+    trends = [{"version": v, **counts, "headlines": held} for v, held in zip("67", effects, strict=True)]
+    return ChangesReport(
+        table, trends, ["The summary 000005-5.json.gz of an earlier publication is damaged and is left out."]
+    )
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, study, panel, results, truth) -> Path:
     folder = tmp_path_factory.mktemp("built") / "site"
     report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
-    build(folder, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    build(folder, studies=[report], warehouse=warehouse(True), publication=PUBLICATION, changes=changes(study))
     return folder
 
 
@@ -73,7 +99,7 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def test_there_is_a_page_for_each_study_and_the_warehouse(site: Path) -> None:
-    assert set(pages(site)) == {"index.html", "trial.html", "warehouse.html"}
+    assert set(pages(site)) == {"index.html", "trial.html", "changes.html", "warehouse.html"}
 
 
 def test_every_link_leads_to_a_file_of_the_site_or_the_data_docs(site: Path) -> None:
@@ -179,7 +205,7 @@ def test_rejects_without_a_rule_are_an_error(folder: Path) -> None:
 def test_the_same_inputs_give_the_same_bytes(site: Path, tmp_path: Path, study, panel, results, truth) -> None:
     again = tmp_path / "again"
     report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
-    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION, changes=changes(study))
     first = {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()}
     second = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
     assert first == second
@@ -194,7 +220,7 @@ def test_pictures_that_are_drawn_already_are_taken_as_they_are(
         (drawn / f"figure_1.{suffix}").write_text(f"<svg>drawn {suffix}</svg>")
     report = StudyReport.from_panel(study, panel, is_sample=True, results=results, drawn=drawn)
     again = tmp_path / "again"
-    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION)
+    build(again, studies=[report], warehouse=warehouse(True), publication=PUBLICATION, changes=changes(study))
     files = again / "files" / "trial"
     assert (files / "figure_1.svg").read_text() == "<svg>drawn svg</svg>"
     assert (files / "figure_2.svg").read_bytes() == (site / "files" / "trial" / "figure_2.svg").read_bytes()
@@ -210,3 +236,25 @@ def test_coverage_counts_measured_imputed_and_missing_values(study, panel) -> No
 def test_a_listing_shows_numbers_with_separators_and_years_without() -> None:
     frame = pd.DataFrame({"year": [2006], "rows": [1234567], "share": [0.25], "ok": [True], "none": [None]})
     assert listing(frame, "").rows == (("2006", "1,234,567", "0.2500", "yes", ""),)
+
+
+def test_what_changed_stands_on_a_page_of_its_own_and_in_a_line_on_the_first(site):
+    page = (site / "changes.html").read_text(encoding="utf-8")
+    assert "0.4810 → 0.4660: \u22120.0150 from the corrected GDP of Huzhou in 2016 (a.xlsx)." in page
+    assert "0.4810 → 0.4660：a.xlsx中湖州市2016年GDP的更正\u22120.0150。" in page
+    assert "嘉兴市" in page
+    assert "SAMPLE DATA" in page
+    assert "000005-5.json.gz" in page
+    assert page.count("<polyline") == 4
+    line = "1 file changed; 2 values of panels; 1 estimate moved, 1 of them by more than half a standard error."
+    first = (site / "index.html").read_text(encoding="utf-8")
+    assert line in first
+    assert line in page
+    assert "1个文件有变化" in first
+    assert "SAMPLE DATA" in (site / "files" / "changes" / "changes.csv").read_text(encoding="utf-8")
+
+
+def test_a_site_without_a_comparison_has_no_page_of_it(tmp_path):
+    build(tmp_path, studies=[], warehouse=warehouse(False), publication=PUBLICATION)
+    assert not (tmp_path / "changes.html").exists()
+    assert "changes.html" not in (tmp_path / "index.html").read_text(encoding="utf-8")
