@@ -4,7 +4,7 @@ questions. A table names them; the default table of estimators does not hold the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import pandas as pd
 
@@ -151,8 +151,9 @@ def _leave_out(panel: pd.DataFrame, model: Model) -> LeaveOut:
 def _leave_out_rows(result: LeaveOut, model: Model) -> list[Row]:
     """The whole regression, then the least and the greatest estimate without one group."""
     numbers = ["estimate", "se", "p", "n"]
-    at = result.actual.table.index.get_loc(model.treatment)
-    whole = result.actual.table.assign(n=result.actual.n)[numbers].to_numpy(float)[at]
+    actual = cast("Estimate", result.actual)
+    at = actual.table.index.get_loc(model.treatment)
+    whole = actual.table.assign(n=actual.n)[numbers].to_numpy(float)[at]
     known = result.table.dropna(subset=["estimate"]).sort_values("estimate")[numbers].to_numpy(float)
     rows = {model.treatment: whole}
     if len(known):
@@ -362,7 +363,7 @@ DESIGNS: dict[str, Method] = {
     "leave_out": Method(
         _leave_out,
         _leave_out_rows,
-        lambda result: estimate_facts(result.actual),
+        lambda result: estimate_facts(cast("Estimate", result.actual)),
         {"by": _Group},
         terms=("least without one", "greatest without one"),
     ),

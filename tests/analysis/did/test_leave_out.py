@@ -39,3 +39,23 @@ def test_a_group_without_which_nothing_is_identified_has_a_reason():
     assert "is 0 in all" in result.reasons["pilots"]
     with pytest.raises(ValueError, match="two are needed"):
         leave_out(panel.assign(group=1), Y, TREATED, **KEYS, by="group")
+
+
+@pytest.mark.parametrize("estimator", ["synthetic", "callaway_santanna"])
+def test_other_estimators_are_repeated_without_each_city(estimator):
+    from analysis.did import adoption_from_treatment, callaway_santanna, synthetic
+
+    panel = random_panel(units=18, share=1.0)
+    result = leave_out(panel, Y, TREATED, **KEYS, estimator=estimator)
+    assert set(result.table.index) == set(panel[UNIT])
+    for value in list(result.table.index)[:3]:
+        rest = panel[panel[UNIT] != value]
+        if estimator == "synthetic":
+            alone = synthetic(rest, Y, TREATED, **KEYS, draws=2)
+        else:
+            first = adoption_from_treatment(rest, TREATED, **KEYS)
+            alone = callaway_santanna(rest.assign(first=first), Y, "first", **KEYS)
+        assert result.table.loc[value, "estimate"] == pytest.approx(alone.att, rel=1e-10)
+    assert result.table["change"].abs().max() > 0
+    with pytest.raises(ValueError, match="estimator is one of"):
+        leave_out(panel, Y, TREATED, **KEYS, estimator="bacon")
