@@ -198,10 +198,8 @@ def _cities(tables: Tables, explored: Mapping[str, Sequence[str]]) -> dict[str, 
     for study in [name for name in explored if name in set(treated["study"])]:
         since = treated[treated["study"] == study].groupby("city_code")["adoption"].min()
         frame = frame.assign(**{f"{study} since year": frame[UNIT].map(since).astype("Int64")})
-    names = {UNIT: "code", "name_en": "city", "name_zh": "Chinese name", "province_zh": "province"}
-    shown = frame.rename(columns=names)[
-        ["city", "Chinese name", "code", *frame.columns[3:].map(lambda c: names.get(c, c))]
-    ]
+    shown = frame.rename(columns={UNIT: "code", "name_en": "city", "province_zh": "province"})
+    shown = shown[["city", "code", *shown.columns[2:]]]
 
     def leads(column: str, value: Any, row: dict[str, Any]) -> str:
         return f"city.html#{row['code']}" if column == "city" else ""
