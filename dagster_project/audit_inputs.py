@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dagster_project import overlay
-from dagster_project.paths import REFERENCE, Paths
+from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
     from analysis.audit import Inputs
@@ -36,7 +36,7 @@ def audit_inputs(paths: Paths, folder: Path, study: Study) -> Inputs:
         panels={name: pd.read_parquet(panels / f"{name}.parquet") for name in others},
         estimates=estimates[estimates["study"].eq(study.name)],
         city_year=pd.read_parquet(city_year) if study.panel is None else None,
-        cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
+        cities=overlay.cities(paths, dtype={"city_code": str}),
         pilots={name: _pilots(lists[name], study.last_month) for name in named},
         is_sample=sample and study.panel is None,
     )

@@ -168,7 +168,7 @@ def _inputs(paths: Paths, study: Study) -> dict[str, bytes]:
     printed = study.file.parent / "published" / study.file.name
     if printed.exists():
         files[f"study/published/{printed.name}"] = printed.read_bytes()
-    files["data/reference/cities.csv"] = (REFERENCE / "cities.csv").read_bytes()
+    files["data/reference/cities.csv"] = overlay.cities_csv(paths)
     lists = overlay.policy_files(paths)
     if study.panel is not None:
         files[f"source/{study.name}{study.panel.path.suffix}"] = study.panel.path.read_bytes()

@@ -5,18 +5,23 @@ A name that stands twice is an error that names both places. What such a file ma
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagster_project.paths import CONTRACTS, POLICIES, REFERENCE, ROOT, Paths, shown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.catalogue import Catalogue
     from analysis.studies.records import Known, Study
     from dagster_project.ingest.contracts import Contract
 
+CITIES = "cities.csv"
 BUILT_IN_STUDIES = ROOT / "analysis" / "studies"
 
 
@@ -63,6 +68,52 @@ def policy_files(paths: Paths) -> dict[str, Path]:
     return merged("The policy list", _files(POLICIES, ".csv"), _files(paths.own / "policies", ".csv", ".xlsx"))
 
 
+def cities_csv(paths: Paths) -> bytes:
+    """The cities of the roster with their attributes: data/reference/cities.csv and, behind its columns, those that
+    cities.csv of the own folder gives by ``city_code``; a city that it leaves out has blanks there.
+
+    Raises
+    ------
+    ValueError
+        Naming every column that stands twice, and every code that is none or stands twice, with its line.
+    """
+    built_in, own = REFERENCE / CITIES, paths.own / CITIES
+    if not own.exists():
+        return built_in.read_bytes()
+    from analysis.studies.policies import numbered
+
+    columns, roster = numbered(built_in)
+    added, entries = numbered(own)
+    new = [column for column in added if column not in ("city_code", "name_zh")]
+    faults = [f"line 1: the column {column!r} is one of {shown(built_in)} too." for column in new if column in columns]
+    if "city_code" not in added:
+        faults.append("line 1: the column 'city_code' is missing.")
+    by_code: dict[str, dict[str, str]] = {}
+    known = {row["city_code"] for _, row in roster}
+    for line, row in entries if "city_code" in added else ():
+        code = row["city_code"]
+        if code not in known or code in by_code:
+            wrong = "stands twice" if code in known else f"is no city of {shown(built_in)}"
+            faults.append(f"line {line}, column 'city_code': {code!r} {wrong}.")
+        by_code[code] = row
+    if faults:
+        raise ValueError("\n".join(f"{shown(own)}, {fault}" for fault in faults))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, *new])
+    for _, row in roster:
+        told = by_code.get(row["city_code"], {})
+        writer.writerow([*(row[column] for column in columns), *(told.get(column, "").strip() for column in new)])
+    return text.getvalue().encode()
+
+
+def cities(paths: Paths, **options: Any) -> pd.DataFrame:
+    """`cities_csv` as a table, read with these options."""
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(cities_csv(paths)), **options)
+
+
 def study_files(paths: Paths) -> dict[str, Path]:
     """Study -> its specification."""
     return merged("The study", _files(BUILT_IN_STUDIES, ".yaml"), _files(paths.own / "studies", ".yaml"))
@@ -94,7 +145,7 @@ def known(paths: Paths) -> Known:
     """The names that a study may refer to."""
     from analysis.studies import spec
 
-    return spec.known(REFERENCE.parent, policy_files(paths), catalogue(paths).drawn)
+    return spec.known(REFERENCE.parent, policy_files(paths), catalogue(paths).drawn, cities_csv(paths))
 
 
 def studies(paths: Paths) -> list[Study]:

@@ -7,6 +7,7 @@ the names that a study may refer to (columns of data/reference/cities.csv, lists
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,13 +34,16 @@ def known(
     data: Path = DATA,
     lists: Mapping[str, Path] | None = None,
     columns_drawn: Mapping[str, tuple[str, str]] | None = None,
+    roster: bytes | None = None,
 ) -> Known:
     """Names found in ``data``/reference/cities.csv and in lists of cities, and the columns of panels.city_year.
 
     ``lists`` are the policy lists by name, by default those of ``data``/policies; ``columns_drawn`` the columns of
-    panels.city_year with unit and meaning, by default those of the built-in catalogue.
+    panels.city_year with unit and meaning, by default those of the built-in catalogue; ``roster`` is the content of
+    cities.csv where that of ``data`` is not meant.
     """
-    rows = _rows(data / "reference" / "cities.csv")
+    content = (data / "reference" / "cities.csv").read_bytes() if roster is None else roster
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     columns = tuple(rows[0]) if rows else ()
     for column in ("city_code", "name_zh"):
         if column not in columns:
@@ -64,11 +68,6 @@ def known(
         policy_numbers={name: numbers(path) for name, path in lists.items()},
         doubts={name: doubts(path) for name, path in lists.items()},
     )
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def catalogue(folder: Path | None = None) -> dict[str, Path]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from dagster_project import overlay
 from dagster_project.assets.common import OWNERS
 from dagster_project.fingerprint import hash_folder
-from dagster_project.paths import REFERENCE, ROOT, Paths
+from dagster_project.paths import ROOT, Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _score(paths: Paths, study: "Study", made: "EfficiencySpecification") -> dg.
         from analysis.studies import scores
 
         code = hash_folder(ROOT / "analysis" / "efficiency")
-        cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+        cities = overlay.cities(paths, dtype={"city_code": str})
         sample = cities.loc[study.takes(cities), "city_code"]
         metadata = {}
         with warehouse(paths) as connection:

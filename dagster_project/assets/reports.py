@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import comparing, downloads, file_panels
+from dagster_project import comparing, downloads, file_panels, overlay
 from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.changes import CHANGES
 from dagster_project.assets.common import OWNERS
@@ -18,7 +18,7 @@ from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, is_sample, read_panel, result_file
 from dagster_project.checks import checks_table
-from dagster_project.paths import DOCS, REFERENCE, Paths
+from dagster_project.paths import DOCS, Paths
 from dagster_project.raw_folder import look
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         is_sample=is_sample(paths, study),
         results=results,
         truth=pd.concat(truths, ignore_index=True) if truths else None,
-        cities=pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str}),
+        cities=overlay.cities(paths, dtype={"city_code": str}),
         drawn=candidate / "exhibits" / study.name,
         downloads=downloads.present(candidate, study.name),
         citation=downloads.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),

@@ -178,7 +178,7 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
                 "ip_causes": "Causes of action, and which of them are intellectual property.",
                 "indicators": "Canonical unit, merge rule and jump threshold of each indicator.",
                 "measurement_units": "Unit texts and their factor to the canonical unit.",
-                "contract_columns": "One row a source and indicator: priority among sources, range.",
+                "contract_columns": "One row a source and indicator: priority among sources, range, levels.",
                 "contract_headers": "Headers under which an indicator has a definition of its own, as contracts say.",
                 "contract_titles": "One row a source: title, publisher, licence, priority.",
                 "declared_formulas": "The formulas that dbt models declare for their columns.",
@@ -189,6 +189,7 @@ def reference(paths: Paths, found: dict[str, Contract]) -> dg.AssetsDefinition:
     )
     def assets() -> Iterator[dg.MaterializeResult]:
         tables = {name: raw_tables.committed(path, NUMBERS.get(name, [])) for name, path in REFERENCE_TABLES.items()}
+        tables["cities"] = overlay.cities(paths, dtype=str, keep_default_na=False).replace("", None)
         catalogue = overlay.catalogue(paths)
         tables["indicators"] = catalogue.indicators_table()
         tables["contract_columns"] = raw_tables.contract_columns(found.values())

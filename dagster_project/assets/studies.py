@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import drawn, publication
+from dagster_project import drawn, overlay, publication
 from dagster_project.assets.common import OWNERS
-from dagster_project.paths import REFERENCE, Paths
+from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
@@ -62,7 +62,7 @@ def compute(
     """An exhibit's result and, on sample data, what its models ought to find."""
     from analysis.studies import run
 
-    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+    cities = overlay.cities(paths, dtype={"city_code": str})
     panels = _other_panels(paths, study, exhibit)
     result = run.run_exhibit(study, exhibit, panel, is_sample=is_sample(paths, study), cities=cities, panels=panels)
     return result, _truth(paths, study, exhibit, panel, cities)

@@ -209,7 +209,7 @@ def promised(paths: Paths, study: "Study") -> tuple[int, int]:
     """How many cities a study's panel must have, and how many of them are pilots, from the lists alone."""
     from analysis.studies import policies
 
-    cities = pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False)
+    cities = overlay.cities(paths, dtype=str, keep_default_na=False)
     sample = set(cities.loc[study.takes(cities), "city_code"])
     pilots = pd.DataFrame(policies.rows(overlay.policy_files(paths)[study.policy]))
     if study.policy_scope:

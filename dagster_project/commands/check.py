@@ -63,7 +63,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     needed = whole or chosen["contracts"] or chosen["studies"]
     catalogue = _catalogue(paths, faults) if needed else None
     faults += _contracts(catalogue, chosen["contracts"]) if catalogue else []
-    faults += _studies(catalogue, files["lists"], chosen["studies"]) if catalogue else []
+    roster = _roster(paths, faults) if catalogue else None
+    faults += _studies(catalogue, files["lists"], chosen["studies"], roster) if catalogue else []
     faults = list(dict.fromkeys(faults))
     if options.json:
         print(json.dumps([fault.plain() for fault in faults], ensure_ascii=False, indent=1))
@@ -182,11 +183,25 @@ def _contracts(catalogue: Catalogue, files: Mapping[str, Path]) -> list[Found]:
     return found
 
 
-def _studies(catalogue: Catalogue, lists: Mapping[str, Path], files: Mapping[str, Path]) -> list[Found]:
+def _roster(paths: Paths, faults: list[Found]) -> bytes | None:
+    """The cities with the attributes of the own folder; without these where they have faults."""
+    from dagster_project import overlay
+
+    try:
+        return overlay.cities_csv(paths)
+    except ValueError as error:
+        for line in str(error).splitlines():
+            faults += _told(paths.own / overlay.CITIES, ValueError(line))
+        return None
+
+
+def _studies(
+    catalogue: Catalogue, lists: Mapping[str, Path], files: Mapping[str, Path], roster: bytes | None
+) -> list[Found]:
     """Specifications, and the panels of those that name a file."""
     from analysis.studies import spec
 
-    names = _known(catalogue, lists)
+    names = _known(catalogue, lists, roster)
     found: list[Found] = []
     for path in files.values():
         try:
@@ -200,7 +215,7 @@ def _studies(catalogue: Catalogue, lists: Mapping[str, Path], files: Mapping[str
     return found
 
 
-def _known(catalogue: Catalogue, lists: Mapping[str, Path]) -> Known:
+def _known(catalogue: Catalogue, lists: Mapping[str, Path], roster: bytes | None) -> Known:
     """The names that studies may refer to; a list with faults, told elsewhere, is known by its name and scopes."""
     from analysis.studies import policies, spec
 
@@ -214,5 +229,5 @@ def _known(catalogue: Catalogue, lists: Mapping[str, Path]) -> Known:
             scopes[name] = frozenset(row.get("scope") or "" for row in policies.rows(path))
         except ValueError:
             scopes[name] = frozenset()
-    names = spec.known(REFERENCE.parent, sound, catalogue.drawn)
+    names = spec.known(REFERENCE.parent, sound, catalogue.drawn, roster)
     return replace(names, policies={**names.policies, **scopes})

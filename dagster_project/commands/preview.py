@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.drawn import city_year, reads
-from dagster_project.paths import REFERENCE, Paths, shown
+from dagster_project.paths import Paths, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,6 @@ def show(paths: Paths, file: Path, wanted: str | None, last: Study | None) -> tu
 
     ``last`` is the study at the look before: what differs from it is shown first.
     """
-    import pandas as pd
 
     from analysis.studies import spec
     from dagster_project import overlay
@@ -120,7 +119,7 @@ def show(paths: Paths, file: Path, wanted: str | None, last: Study | None) -> tu
     basis = _basis(paths, study)
     for sentence in basis.said:
         print(sentence)
-    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+    cities = overlay.cities(paths, dtype={"city_code": str})
     computed, started = 0, time.process_time()
     exhibits = _exhibits(study, basis, wanted, last)
     for at, exhibit in enumerate(exhibits):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.paths import REFERENCE, Paths, shown
+from dagster_project.paths import Paths, shown
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
@@ -36,14 +36,12 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Compute the study's surfaces, or those that its own words allow where it states none, and print them."""
     import sys
 
-    import pandas as pd
-
     from analysis.printing.table import SAMPLE_NOTE
     from analysis.reporting import figures, tables
     from analysis.studies.kinds import KINDS
     from analysis.studies.published import published
     from analysis.studies.run import run_exhibit
-    from dagster_project import drawn
+    from dagster_project import drawn, overlay
     from dagster_project.assets.studies import is_sample, read_panel
 
     study = _with_draws(_study(paths, options.study), options.draws)
@@ -59,7 +57,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     folder = paths.published.resolve()
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `pilotcity run` first.")
-    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str})
+    cities = overlay.cities(paths, dtype={"city_code": str})
     panel, sample = read_panel(folder, study.name), is_sample(paths, study)
     panels = drawn.city_year(folder, study)
     for exhibit in surfaces:

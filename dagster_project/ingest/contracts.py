@@ -104,7 +104,8 @@ class FromText(Strict):
 
 
 class FromColumn(Strict):
-    """A value taken from a column of the row, by one of its headers; ``position`` names one of equal ones, from 1."""
+    """A value taken from a column of the row, by one of its headers; ``position`` names one of equal ones, from 1. The
+    header "" is that of a column without one."""
 
     header: str | list[str]
     position: int | None = Field(default=None, ge=1)
@@ -112,6 +113,25 @@ class FromColumn(Strict):
     @property
     def aliases(self) -> list[str]:
         return [self.header] if isinstance(self.header, str) else list(self.header)
+
+
+class KeyColumn(FromColumn):
+    """A key taken from a column of the row, or from what the group of a pattern finds there, as where name and year, or
+    code and name, run together; a text that the pattern does not fit is taken whole."""
+
+    pattern: str = ""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        if pattern and _pattern(pattern).groups < 1:
+            raise ValueError("the pattern needs a group in parentheses")
+        return pattern
+
+    def of(self, text: str) -> str:
+        """The key in a cell's text."""
+        found = match_of(self.pattern, text) if self.pattern else None
+        return found.group(1) if found else text
 
 
 def _form(value: object) -> str:
@@ -122,7 +142,7 @@ def _form(value: object) -> str:
 
 
 Place = Annotated[
-    Annotated[FromText, Tag("FromText")] | Annotated[FromColumn, Tag("FromColumn")],
+    Annotated[FromText, Tag("FromText")] | Annotated[KeyColumn, Tag("FromColumn")],
     Discriminator(_form, custom_error_type="form", custom_error_message="expected {header: …} or {from: …}"),
 ]
 Unit = Annotated[
@@ -141,10 +161,10 @@ class Keys(Strict):
 
     year: Place | None = None
     city: Place | None = None
-    code: FromColumn | None = None
-    province: FromColumn | None = None
-    indicator: FromColumn | None = None
-    part: FromColumn | None = None
+    code: KeyColumn | None = None
+    province: KeyColumn | None = None
+    indicator: KeyColumn | None = None
+    part: KeyColumn | None = None
 
     @model_validator(mode="after")
     def _names_a_place(self) -> Self:
@@ -226,14 +246,36 @@ class Column(FromColumn):
         return limits
 
 
+class Aggregate(Strict):
+    """How rows that hold parts of a city's year, such as months, make the year: their mean, their sum or the last.
+
+    A year of fewer or more than ``parts`` rows is set aside; unsaid, it is as many as most years have.
+    """
+
+    by: Literal["mean", "sum", "last"]
+    parts: int | None = Field(default=None, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, value: object) -> object:
+        return {"by": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"enum": ["mean", "sum", "last"]}, handler(schema)]}
+
+
 class Table(Strict):
     """A layout of sheet: which sheets have it, where the header is, what its columns mean.
 
     ``title`` is a pattern that must fit the text above the header, where tables of one sheet differ in that alone.
     Without ``header_rows`` the header is found by its text, wherever it stands and as often as it stands there, over
     ``header_levels`` rows. Where ``keys.indicator`` names the indicator in the row, the ``header`` of a column is what
-    stands there, and ``value`` is the column of numbers. ``where`` keeps rows by what stands under a header;
-    ``fill_down`` names keys whose blank cells repeat the one above.
+    stands there, and ``value`` is the column of numbers. ``where`` keeps rows by what stands under a header, and
+    ``aggregate`` makes one value of those that are left of a city and year. Rows about a place of another level than
+    ``levels`` are set aside. ``fill_down`` names keys whose blank cells repeat the one above.
     """
 
     sheets: list[str] = Field(default=["*"])
@@ -244,6 +286,8 @@ class Table(Strict):
     columns: list[Column] = Field(min_length=1)
     value: FromColumn | None = None
     where: dict[str, list[str]] = Field(default={})
+    aggregate: Aggregate | None = None
+    levels: list[Literal["country", "province", "city", "prefecture", "county"]] = Field(default=[])
     fill_down: list[Literal["year", "city", "code", "province", "indicator"]] = Field(default=[])
     skip: list[str] = Field(default=[])
 

@@ -6,21 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import re
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
-from dagster_project.ingest import text, workbook
+from dagster_project.ingest import markup, text, workbook
 from dagster_project.ingest.text import UnreadableFile as UnreadableFile
 from dagster_project.raw_folder import printable
 
@@ -53,6 +52,9 @@ SUFFIXES = {
     ".zip",
 }
 SEPARATORS = ",;\t|"
+#: Patterns of what stands between cells that are aligned by spaces, the surer first.
+SPACES = (r"[ \u3000]{2,}", r"[ \u3000]+")
+TAB = "\t"
 #: Files of an archive that are read; more is no bundle of tables.
 MOST_MEMBERS = 200
 #: Lines by which the separator is told.
@@ -63,12 +65,15 @@ LOOK_AT = 100
 class Sheet:
     """One sheet: ``rows()`` gives its cells as text, row by row, and may raise UnreadableFile; ``merged`` are
     (top, left, bottom, right), 0-based. A row whose cells cannot be told is blank, and in ``set_aside`` once it was
-    passed."""
+    passed. ``labels`` say what the columns of a statistical package's file are, by their names; ``doubt`` is what is
+    unsure of how it was read, a sentence without subject."""
 
     name: str
     rows: Callable[[], Iterator[list[str]]]
     merged: tuple[tuple[int, int, int, int], ...] = ()
     set_aside: list[text.Row] = field(default_factory=list)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    doubt: str = ""
 
 
 def sha256(path: Path) -> str:
@@ -104,6 +109,8 @@ def _reader(path: Path, suffix: str) -> Callable[[Path, str | None], list[Sheet]
         return _stata
     if re.match(rb"(?:\xef\xbb\xbf)?\s*(?:<!doctype html|<html|<table|<meta|<head|<body)", start, re.IGNORECASE):
         return _html
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<?xml") and b"office:spreadsheet" in start:
+        return _xml
     if start.startswith(b"\xd0\xcf\x11\xe0") or suffix in {".xlsx", ".xlsm", ".ods"}:
         return _workbook
     # a damaged binary is no text, whatever it is named; UTF-16 is full of NUL
@@ -153,16 +160,27 @@ def _text(path: Path, encoding: str | None) -> list[Sheet]:
         raise UnreadableFile(
             f"is larger than {MAXIMUM_TEXT_BYTES / 1024**2:.0f} MiB, more than a yearbook's table may be"
         )
-    name = encoding or _marked(path)
-    separator = _separator(path, name)
+    name, doubt = encoding or _marked(path), ""
+    if name is None:
+        with path.open("rb") as stream:
+            doubt = text.doubt(stream)
+    separator, width = _separator(path, name)
     set_aside: list[text.Row] = []
+
+    def read(stream: BinaryIO) -> Iterator[text.Row]:
+        if separator in SEPARATORS:
+            yield from text.read(stream, name, separator)
+            return
+        for row in text.rows(_aligned(text.lines(stream, name), separator), "\t"):
+            wrong = f"has {len(row.cells)} cells where others have {width}, and only spaces tell them apart"
+            yield row._replace(fault=row.fault or wrong) if 1 < len(row.cells) != width else row
 
     def rows() -> Iterator[list[str]]:
         set_aside.clear()
         cells = 0
         once: dict[str, str] = {}  # names and years that repeat are held once
         with path.open("rb") as stream:
-            for row in text.read(stream, name, separator):
+            for row in read(stream):
                 cells += max(1, len(row.cells))  # a blank row takes room too
                 if cells > MOST_TEXT_CELLS:
                     raise UnreadableFile(f"has more than {MOST_TEXT_CELLS:,} cells, more than a yearbook's table may")
@@ -180,7 +198,13 @@ def _text(path: Path, encoding: str | None) -> list[Sheet]:
                 yield [once.setdefault(cell, cell) for cell in row.cells]
 
     next(rows(), None)  # what is no text at all is said when the file is opened
-    return [Sheet("", rows, set_aside=set_aside)]
+    return [Sheet("", rows, set_aside=set_aside, doubt=doubt)]
+
+
+def _aligned(lines: Iterator[text.Line], separator: str) -> Iterator[text.Line]:
+    """Lines whose cells stand apart by spaces, with tabs in their place."""
+    for line in lines:
+        yield line._replace(text=f"{re.sub(separator, TAB, line.text.strip())}\n")
 
 
 def _marked(path: Path) -> str | None:
@@ -195,8 +219,9 @@ def _marked(path: Path) -> str | None:
     return "utf-16-be" if half > 8 and start[::2].count(0) > half * 0.3 and not start[1::2].count(0) else None
 
 
-def _separator(path: Path, encoding: str | None) -> str:
-    """What separates the cells: the separator that stands equally often in most of the first lines."""
+def _separator(path: Path, encoding: str | None) -> tuple[str, int]:
+    """What separates the cells, and how many of them: the separator that stands equally often in most of the first
+    lines; a pattern of spaces where there is no other and nearly all lines have equally many cells by it."""
     lines: list[str] = []
     # a fault further on is told when the rows are read
     with path.open("rb") as stream, suppress(UnreadableFile):
@@ -211,39 +236,24 @@ def _separator(path: Path, encoding: str | None) -> str:
         if counts:
             often, lines_alike = max(counts.items(), key=lambda found: (found[1], found[0]))
             rated[separator] = (lines_alike / len(lines), often)
-    return max(rated, key=lambda separator: rated[separator], default=",")
+    for spaces in () if rated else SPACES:
+        widths = Counter(len(re.split(spaces, line.strip())) for line in lines)
+        width, lines_alike = max(widths.items(), key=lambda found: found[1], default=(0, 0))
+        if width > 1 and lines_alike >= 0.8 * len(lines):
+            return spaces, width
+    return max(rated, key=lambda separator: rated[separator], default=","), 0
 
 
 def _html(path: Path, encoding: str | None) -> list[Sheet]:
-    """Each table of a page: rows as `<tr>` count them, cells that span others merged."""
-    from lxml import html
-
-    content = path.read_bytes()
-    if not encoding and b"charset" not in content[:2048].lower():
-        encoding = text.detect(io.BytesIO(content))
-    page = html.document_fromstring(content, parser=html.HTMLParser(encoding=encoding, huge_tree=False))
-    return [_html_table(number, table) for number, table in enumerate(page.iter("table"), start=1)]
+    return [_of_rows(*table) for table in markup.html_tables(path.read_bytes(), encoding)]
 
 
-def _html_table(number: int, table: Any) -> Sheet:
-    grid: dict[tuple[int, int], str] = {}
-    merged = []
-    lines = [line for line in table.iter("tr") if next(line.iterancestors("table")) is table]
-    for row, line in enumerate(lines):
-        column = 0
-        for cell in line.iterchildren("td", "th"):
-            while (row, column) in grid:
-                column += 1
-            down, across = (min(max(int(cell.get(span) or 1), 1), 1000) for span in ("rowspan", "colspan"))
-            for more, further in itertools.product(range(down), range(across)):
-                grid[row + more, column + further] = ""
-            grid[row, column] = " ".join(cell.text_content().split())
-            if down * across > 1:
-                merged.append((row, column, row + down - 1, column + across - 1))
-            column += across
-    width = max((column + 1 for _, column in grid), default=0)
-    rows = [[grid.get((row, column), "") for column in range(width)] for row in range(len(lines))]
-    return Sheet("" if number == 1 else f"table {number}", lambda: iter(rows), tuple(merged))
+def _xml(path: Path, encoding: str | None) -> list[Sheet]:
+    return [_of_rows(*sheet) for sheet in markup.xml_sheets(path.read_bytes())]
+
+
+def _of_rows(name: str, rows: list[list[str]], merged: tuple[tuple[int, int, int, int], ...]) -> Sheet:
+    return Sheet(name, lambda: iter(rows), merged)
 
 
 def _archive(path: Path, encoding: str | None) -> list[Sheet]:
@@ -342,7 +352,8 @@ def _stata(path: Path, encoding: str | None) -> list[Sheet]:
         labels = reader.value_labels()
         held = dict(zip(reader._varlist, reader._lbllist, strict=True))
         formats = dict(zip(reader._varlist, reader._fmtlist, strict=True))
-    decode = stata_decoder(frame, reader.variable_labels(), labels)
+        said_of = reader.variable_labels()
+    decode = stata_decoder(frame, said_of, labels)
     columns = []
     for name in frame.columns:
         said = {float(code): decode(str(label)) for code, label in labels.get(held.get(name, ""), {}).items()}
@@ -354,7 +365,8 @@ def _stata(path: Path, encoding: str | None) -> list[Sheet]:
             else as_text(value)
             for value in frame[name].tolist()
         ])  # fmt: skip
-    return [_columns([decode(str(name)) for name in frame.columns], columns)]
+    described = {decode(str(name)): decode(str(said)).strip() for name, said in said_of.items() if said}
+    return [replace(_columns([decode(str(name)) for name in frame.columns], columns), labels=described)]
 
 
 def _stata_date(form: str) -> Callable[[Any], str] | None:
@@ -371,9 +383,11 @@ def _stata_date(form: str) -> Callable[[Any], str] | None:
 def _spss(path: Path, encoding: str | None) -> list[Sheet]:
     import pyreadstat
 
-    frame, _ = pyreadstat.read_sav(path, apply_value_formats=True, formats_as_category=False, encoding=encoding)
+    frame, meta = pyreadstat.read_sav(path, apply_value_formats=True, formats_as_category=False, encoding=encoding)
     names = [str(name) for name in frame.columns]
-    return [_columns(names, [[as_text(value) for value in frame[name].tolist()] for name in frame.columns])]
+    columns = [[as_text(value) for value in frame[name].tolist()] for name in frame.columns]
+    described = {str(name): label.strip() for name, label in meta.column_names_to_labels.items() if label}
+    return [replace(_columns(names, columns), labels=described)]
 
 
 def _parquet(path: Path, encoding: str | None) -> list[Sheet]:

@@ -130,9 +130,10 @@ def headers(grid: Grid, head: Sequence[int], merged: Merged) -> list[str]:
             for row in levels.keys() & range(top, bottom + 1):
                 levels[row][left : right + 1] = [levels[top][left]] * (min(right, width - 1) - left + 1)
     if not across:
-        for upper, lower in pairwise(rows):
+        for place, (upper, lower) in reversed(list(enumerate(pairwise(rows)))):
             for index in range(1, width):
-                if not levels[upper][index] and levels[lower][index] and levels[lower][index - 1]:
+                begins = any(levels[above][index] for above in rows[: place + 1])
+                if not begins and levels[lower][index] and levels[lower][index - 1]:
                     levels[upper][index] = levels[upper][index - 1]
     return ["/".join(_distinct(levels[row][index] for row in rows)) for index in range(width)]
 
@@ -168,10 +169,12 @@ def blocks(table: Table, grid: Grid, merged: Merged, sheet: str, file: str, unit
 
 
 def title(grid: Grid, head: Sequence[int], left: int = 0, right: int | None = None) -> str:
-    """What stands above a header, in at most three rows of text, up to the numbers of another table."""
+    """What stands above a header, in at most three rows of text, up to the numbers of another table; what stands alone
+    in its row is above all blocks beside each other."""
     found: list[str] = []
     for row in range(min(head[0], len(grid)) - 1, max(-1, head[0] - 4), -1):
-        cells = [cell for cell in grid[row][left:right] if cell]
+        filled = [cell for cell in grid[row] if cell]
+        cells = filled if len(filled) == 1 else [cell for cell in grid[row][left:right] if cell]
         if any(NUMBER.fullmatch(cell.strip()) for cell in cells) or (not cells and found):
             break
         found = [*cells, *found]
@@ -193,7 +196,7 @@ def _heads(table: Table, grid: Grid, merged: Merged) -> Iterator[list[int]]:
     if table.header_rows is not None:
         yield [row - 1 for row in sorted(table.header_rows)]
         return
-    places = [place for place in (table.keys.city, table.keys.code) if isinstance(place, FromColumn)]
+    places: list[FromColumn] = [one for one in (table.keys.city, table.keys.code) if isinstance(one, FromColumn)]
     if not places:  # cities across: any other key heads the rows
         keys = [getattr(table.keys, name) for name in KEYS]
         places = [place for place in keys if isinstance(place, FromColumn)]
@@ -238,7 +241,7 @@ def side_by_side(table: Table, spread: Sequence[str]) -> list[tuple[int, int]]:
     """Columns of each block that a header holds beside each other: one begins anew where the place's header does."""
     for place in (table.keys.city, table.keys.code):
         if isinstance(place, FromColumn) and place.position is None:
-            for alias in map(clean, place.aliases):
+            for alias in filter(None, map(clean, place.aliases)):
                 at = [index for index, header in enumerate(spread) if header == alias]
                 if len(at) > 1:
                     return split(spread, at)
@@ -262,7 +265,9 @@ def _filled(block: Block, table: Table, grid: Grid, sheet: str, file: str, units
     bare: dict[str, list[int]] = {}
     loose: dict[str, list[int]] = {}
     unit_of: dict[int, str] = {}
-    for index in range(block.left, min(block.right, len(block.headers))):
+    span = range(block.left, min(block.right, len(block.headers)))
+    unheaded = [index for index in span if not block.headers[index]]
+    for index in span:
         if header := block.headers[index]:
             stripped, unit_of[index] = split_unit(header, units)
             whole.setdefault(header, []).append(index)
@@ -272,6 +277,8 @@ def _filled(block: Block, table: Table, grid: Grid, sheet: str, file: str, units
     def find(place: FromColumn) -> list[int]:
         """Columns under the first of the headers that stands anywhere: as printed, else without its unit."""
         for alias in map(clean, place.aliases):
+            if not alias:
+                return unheaded[(place.position or 1) - 1 :][:1]
             if at := whole.get(alias) or bare.get(alias):
                 return at[place.position - 1 : place.position] if place.position else at
         if isinstance(place, Column) and isinstance(place.unit, FromText):

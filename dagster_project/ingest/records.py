@@ -131,6 +131,12 @@ def load(
             missing = [name for name in contract.columns.values() if clean_header(name) not in headers]
             for name in missing:
                 reject("missing_column", name, "", f"no column is headed {name}.")
+            twice = [name for name in contract.columns.values() if headers.count(clean_header(name)) > 1]
+            for name in twice:
+                said = f"{headers.count(clean_header(name))} columns are headed {name} and nothing tells which is meant"
+                reject("equal_headers", name, "", f"{said}; rename all but one.")
+            missing += twice
+            headers = [name if headers.count(name) == 1 else "" for name in headers]
             if {contract.columns[field] for field in REQUIRED[contract.kind]} & set(missing):
                 return 0, _frame(rejects)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dagster_project.ingest.contracts import Contract, indicators_of
+from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import CATALOGUE, REFERENCE
 
 
@@ -26,14 +26,17 @@ def unit_texts() -> frozenset[str]:
 
 
 def contract_columns(contracts: Iterable[Contract]) -> pd.DataFrame:
-    """``raw.contract_columns``: one row a source and indicator, with the source's priority and the allowed range."""
+    """``raw.contract_columns``: one row a source and indicator, with the source's priority, the allowed range, and the
+    levels of place that count, null for all."""
     rows = [
-        (contract.source, indicator, contract.priority, *(column.range or (None, None)))
+        (contract.source, column.indicator, contract.priority, *(column.range or (None, None)), levels)
         for contract in contracts
-        for indicator, column in indicators_of(contract)
+        for table in contract.tables
+        for levels in [",".join(table.levels) or None]
+        for column in table.columns
     ]
-    columns = ["source", "indicator", "priority", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+    columns = ["source", "indicator", "priority", "low", "high", "levels"]
+    return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float, "levels": "str"})
 
 
 def of_staging(indicators: pd.DataFrame, contracts: Iterable[Contract]) -> dict[str, pd.DataFrame]:

@@ -15,43 +15,15 @@ from pathlib import Path
 import pandas as pd
 
 from dagster_project.ingest import layout
-from dagster_project.ingest.contracts import Column, Contract, FromText, Table, match_of, split_unit
+from dagster_project.ingest.aggregation import aggregated
+from dagster_project.ingest.cells import COLUMNS, Values
+from dagster_project.ingest.contracts import Column, Contract, FromText, KeyColumn, Table, match_of, split_unit
 from dagster_project.ingest.files import Sheet, UnreadableFile, open_sheets
 from dagster_project.ingest.layout import Block, clean
 from dagster_project.ingest.text import Row
 
 #: Cells that are held at a time where they are handed over.
 BATCH = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One value as published, and everything its row says about it; all text but the row's number.
-
-    ``block`` is where the header of its places stands; ``fault`` is the rule by which its place in the sheet alone sets
-    it aside, with what it is about behind a colon, or "".
-    """
-
-    source: str
-    file: str
-    sheet: str
-    row: int
-    column: str
-    header: str
-    indicator: str
-    unit: str
-    code: str
-    city: str
-    province: str
-    year: str
-    value: str
-    block: str
-    fault: str
-
-
-COLUMNS = [field.name for field in fields(Cell)]
-#: A cell as a tuple in the order of `Cell`, for there may be millions.
-Values = tuple[str, str, str, int, *tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -131,7 +103,8 @@ def read(
                 if block.usable:
                     claimed.setdefault(sheet.name, []).append(block)
                     last = 0
-                    for cell in _cells(block, table, sheet, grid, contract.source, relative, units):
+                    made = _cells(block, table, sheet, grid, contract.source, relative, units)
+                    for cell in aggregated(made, table.aggregate) if table.aggregate else made:
                         rows += cell[3] != last
                         last = cell[3]
                         cells.append(cell)
@@ -144,6 +117,8 @@ def read(
             message = f"another table begins under {text!r} in {place}, and nothing of the contract reads it."
             reject("unread_block", name, letter(index), text, message, row + 1)
     for sheet in opened:
+        if sheet.doubt:
+            reject("unsure_encoding", sheet.name, "", "", f"the file {sheet.doubt}.")
         for bad in sheet.set_aside:
             begins = ",".join(bad.cells)[:60]
             said = f"row {bad.number} cannot be read: it {bad.fault}. The row begins {begins!r}."
@@ -171,6 +146,8 @@ def _cells(
         if bottom > top and left in block.keys.values() and top < len(grid) and left < len(grid[top])
         for row in range(top + 1, bottom + 1)
     }
+    named_in = {name: getattr(table.keys, name) for name in block.keys}
+    patterns = {name: key for name, key in named_in.items() if isinstance(key, KeyColumn) and key.pattern}
     last: dict[str, str] = {}
     for number in range(block.head[-1] + 1, min(block.bottom, len(grid))):
         row = grid[number]
@@ -184,7 +161,7 @@ def _cells(
                 text = spread.get((number, index), "")
             if name in table.fill_down:
                 text = last[name] = text or last.get(name, "")
-            key[name] = text
+            key[name] = patterns[name].of(text) if name in patterns else text
         if any(match_of(pattern, key.get("city", "")) for pattern in table.skip):
             continue
         if any((clean(row[index]) if index < width else "") not in kept for index, kept in block.where.items()):

@@ -9,21 +9,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from dagster_project.ingest import layout
+from dagster_project.ingest.drafting.across import cities_across, key_of, one_place
 from dagster_project.ingest.drafting.columns import (
     Column,
     counts_rows,
     is_attribute,
     municipal,
+    template,
     year_column,
     year_in,
 )
-from dagster_project.ingest.drafting.finding import Found, segments, tables
+from dagster_project.ingest.drafting.finding import Found, place_column, segments, tables
 from dagster_project.ingest.drafting.measures import Draft as Draft
-from dagster_project.ingest.drafting.measures import Said, by_rows, measure, noted_unit, subject_of, value_columns
+from dagster_project.ingest.drafting.measures import Said, by_rows, escaped, noted_unit, value_columns, year_from_names
 from dagster_project.ingest.drafting.words import (
     CODE_HEADERS,
     COORDINATES,
@@ -31,15 +32,12 @@ from dagster_project.ingest.drafting.words import (
     IDENTIFIERS,
     INDICATOR_HEADERS,
     PART_HEADERS,
-    PLAIN,
     TREATMENTS,
     UNIT_HEADERS,
-    YEAR,
-    YEAR_CELL,
+    VALUE_HEADERS,
 )
 from dagster_project.ingest.drafting.words import Catalogue as Catalogue
 from dagster_project.ingest.files import Sheet
-from dagster_project.ingest.layout import Grid
 
 
 def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> Draft:
@@ -47,12 +45,23 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
     made = Draft()
     grids = [(sheet, [list(row) for row in sheet.rows()]) for sheet in sheets]
     unit = noted_unit([grid for _, grid in grids], known)
+    made.doubts.extend(f"the file {sheet.doubt}." for sheet in sheets if sheet.doubt)
     for sheet, grid in grids:
-        across = _cities_across(sheet.name, grid, source, known, made)
+        if not any(map(any, grid)):
+            continue
+        across = cities_across(sheet.name, grid, source, file, known, made, unit)
         if across is not None:
             _add(across, made)
             continue
-        found = tables(sheet, grid, known, made.notes)
+        anchor = place_column(grid, known)
+        if anchor is None:
+            alone = one_place(sheet.name, grid, source, file, known, made, unit)
+            if alone is None:
+                place = f"sheet {sheet.name!r}" if sheet.name else "the file"
+                made.notes.append(f"{place}: no column of places was found; nothing of it is drafted.")
+            _add(alone, made)
+            continue
+        found = tables(sheet, grid, anchor, known, made.notes)
         titled = len(found) > 1
         for table in found:
             seen: set[tuple[str, ...]] = set()
@@ -62,38 +71,6 @@ def draft(source: str, file: str, sheets: Sequence[Sheet], known: Catalogue) -> 
                 seen.add(headers)
                 _add(_described(table, (left, right), sheet, source, file, known, made, unit, titled), made)
     return made
-
-
-def _cities_across(sheet: str, grid: Grid, source: str, known: Catalogue, made: Draft) -> dict[str, Any] | None:
-    """A table whose header names places and whose rows are years, or None."""
-    units = frozenset(known.units)
-    for number, row in enumerate(grid[:6]):
-        texts = [cell for cell in row if cell]
-        places = [cell for cell in texts if not PLAIN.fullmatch(cell) and known.place(cell)]
-        if len(places) < 2 or len(places) < 0.8 * (len(texts) - 1):
-            continue
-        below = [line for line in grid[number + 1 :] if any(line)]
-        first = next((index for index, cell in enumerate(row) if cell), 0)
-        years = [line[first] for line in below if first < len(line) and line[first]]
-        if not row[first] or known.place(row[first]) or not years:
-            return None
-        if sum(bool(YEAR_CELL.match(cell)) for cell in years) < 0.8 * len(years):
-            return None
-        headers = layout.headers(grid, [number], ())
-        columns = [
-            Column.of(index, header, [line[index] if index < len(line) else "" for line in below], known, units)
-            for index, header in enumerate(headers)
-            if header and index != first
-        ]
-        table = Found(sheet, grid, [number], number + 1, len(grid), headers, layout.title(grid, [number]), first)
-        said = Said(source, f"sheet {sheet!r}" if sheet else "the file", table, known, made, units, "", False)
-        measured = measure("{city}", subject_of(said) or source, columns, said)
-        return {
-            "sheets": [_escaped(sheet)],
-            "keys": {"city": {"from": "header"}, "year": {"header": headers[first]}},
-            "columns": [{"header": "{city}", **measured}],
-        }
-    return None
 
 
 def _alike(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,13 +113,16 @@ def _described(
     ]
     columns = [column for column in columns if span[0] <= column.index < span[1]]
     name = table.headers[table.anchor] if table.anchor < len(table.headers) else ""
-    head = next((column for column in columns if column.header == name), None)
-    if head is None or not name:
-        made.notes.append(f"{place}: the column of places has no header; nothing of it is drafted.")
+    head = next((c for c in columns if c.header == name and (name or c.index == table.anchor)), None)
+    if head is None:
         return None
     keys: dict[str, Any] = {}
     is_code = not head.names and head.codes
-    keys["code" if is_code else "city"] = {"header": head.header}
+    joined = {} if head.names or is_code else _joined(head, known)
+    keys |= {key: {**key_of(head, columns), "pattern": pattern} for key, pattern in joined.items()}
+    if not joined:
+        keys["code" if is_code else "city"] = key_of(head, columns)
+    province: Column | None = None
     taken = {head.index}
     rest = [column for column in columns if column.index not in taken and column.filled]
     for column in rest:
@@ -157,6 +137,7 @@ def _described(
             and column.provinces
         ):
             keys["province"] = {"header": column.header}
+            province = column
         elif column.names >= 0.8 * column.filled or (
             column.codes >= 0.8 * column.filled and CODE_HEADERS.search(column.header)
         ):
@@ -164,7 +145,7 @@ def _described(
         else:
             continue
         taken.add(column.index)
-    year = year_column(rest)
+    year = None if "year" in keys else year_column(rest) or _unnamed_year(rest, head, taken, made, place)
     if year is not None:
         keys["year"] = {"header": year.header}
         taken.add(year.index)
@@ -207,29 +188,41 @@ def _described(
             made.notes.append(f"{what}: years of an event, no indicator; left out.")
         else:
             values.append(column)
-    if not values and year is None:
+    if not values and "year" not in keys:
         made.pilots.extend(_pilots(table, rest, keys, known))
     if not values:
         made.notes.append(f"{place}: places, but no column of values; nothing of it is drafted.")
         return None
-    entry: dict[str, Any] = {"sheets": [_escaped(table.sheet)]}
-    if len(table.head) > 1:
+    entry: dict[str, Any] = {"sheets": [escaped(table.sheet)]}
+    if not head.header:
+        entry["header_rows"] = [row + 1 for row in table.head]
+    elif len(table.head) > 1:
         entry["header_levels"] = len(table.head)
     entry["keys"] = keys
-    across = year is None and any(year_in(column.header) for column in values)
-    if not across and year is None:
-        _year_from_names(table, file, keys, made, place)
+    dated = "year" in keys
+    across = not dated and any(year_in(column.header) for column in values)
+    if not across and not dated:
+        year_from_names(table, file, keys, made, place)
     if across:
         keys["year"] = {"from": "header"}
         dropped = [column.header for column in values if not year_in(column.header)]
         values = [column for column in values if year_in(column.header)]
         made.notes.extend(f"{place}, column {name}: no year stands in its header; left out." for name in dropped)
-    if _blank_below(head, table, sheet) and not is_code:
-        entry["fill_down"] = ["city"]
-    said = Said(source, place, table, known, made, units, noted, titled)
+    down = [
+        key
+        for key, column in (("city", head), ("province", province), ("year", year))
+        if column is not None and key in keys and _blank_below(column, table, sheet)
+    ]
+    if down:
+        entry["fill_down"] = down
+    labels = {layout.clean(name): said for name, said in sheet.labels.items()}
+    said = Said(source, place, table, known, made, units, noted, titled, labels)
     if named is not None:
         keys["indicator"] = {"header": named.header}
-        by_rows(entry, named, unit_column, values, across, said, rows)
+        if not across:
+            values = [next((column for column in values if column.word in VALUE_HEADERS), values[0])]
+        value = template(values[0].header) if across else values[0].header
+        by_rows(entry, named, unit_column, values, value, said)
         return entry
     if year is not None and "part" not in keys:
         _undivided(head, year, columns, taken, values, keys, made, place)
@@ -257,32 +250,24 @@ def _pilots(table: Found, columns: Sequence[Column], keys: Mapping[str, Any], kn
     return found
 
 
-def _year_from_names(table: Found, file: str, keys: dict[str, Any], made: Draft, place: str) -> None:
-    name = PurePosixPath(file).stem
-    told = {
-        origin: years
-        for origin, text in (("title", table.title), ("sheet", table.sheet), ("file", name))
-        if (years := sorted(set(YEAR.findall(text)) | _partial(text)))
-    }
-    distinct = {year for years in told.values() for year in years}
-    if len(distinct) == 1 and next(iter(distinct)).isdigit():
-        origin = next(iter(told))
-        named = {"title": "the title", "sheet": "the sheet's name", "file": "the file's name"}[origin]
-        keys["year"] = {"from": origin, "pattern": r"(?<!\d)((?:19|20)\d\d)(?!\d)"}
-        made.doubts.append(f"{place}: the year, {distinct.pop()}, stands only in {named}; is it the year described?")
-        return
-    why = f"; {', '.join(sorted(distinct))} stand in names" if distinct else ""
-    made.doubts.append(
-        f"{place}: which year does it describe? Nothing says it{why}. Until `keys.year` does ({{from: constant, value: "
-        "'2019'}), its cells are set aside."
-    )
+def _joined(head: Column, known: Catalogue) -> dict[str, str]:
+    """The patterns that tell name and code or year apart in most cells of a column."""
+    told = Counter(tuple(known.joined(cell).items()) for cell in head.cells if cell)
+    most = max(told, key=lambda patterns: told[patterns], default=())
+    return dict(most) if most and told[most] >= 0.5 * head.filled else {}
 
 
-def _partial(text: str) -> set[str]:
-    """Labels of parts of years in a name, as no year at all."""
-    return set(
-        re.findall(r"(?:19|20)\d\d年?(?:\d{1,2}[-—]\d{1,2}月|\d{1,2}月|[QqHh]\d|[一二三四上下]季?半?[季年]度?)", text)
-    )
+def _unnamed_year(columns: Sequence[Column], head: Column, taken: set[int], made: Draft, place: str) -> Column | None:
+    """The only column that holds nothing but years, different ones of one place, under whatever header."""
+    whole = [c for c in columns if c.index not in taken and c.header and c.filled > 1 and c.years == c.filled]
+    whole = [c for c in whole if not (TREATMENTS.match(c.word) or EVENT.search(c.header) or year_in(c.header))]
+    if len(whole) != 1 or len(set(zip(head.cells, whole[0].cells, strict=True))) < len(head.cells):
+        return None
+    times = Counter(cell for cell in head.cells if cell)
+    if max(times.values(), default=0) < 2 and not re.fullmatch(r"(?i)y|t|yy|nian|n", whole[0].header):
+        return None
+    made.doubts.append(f"{place}: the column {whole[0].header} holds years; is it the year that each row describes?")
+    return whole[0]
 
 
 def _blank_below(head: Column, table: Found, sheet: Sheet) -> bool:
@@ -313,7 +298,3 @@ def _undivided(
                 "until `where` says which counts."
             )
             return
-
-
-def _escaped(sheet: str) -> str:
-    return re.sub(r"([\[\]*?])", lambda found: f"[{found[1]}]", sheet) or "*"

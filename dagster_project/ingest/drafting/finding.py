@@ -27,14 +27,9 @@ class Found:
     anchor: int
 
 
-def tables(sheet: Sheet, grid: Grid, known: Catalogue, notes: list[str]) -> list[Found]:
+def tables(sheet: Sheet, grid: Grid, anchor: int, known: Catalogue, notes: list[str]) -> list[Found]:
     """Tables of a sheet, from top to bottom; those beside each other are one, which the contract's reader splits."""
     place = f"sheet {sheet.name!r}" if sheet.name else "the file"
-    anchor = _anchor(grid, known)
-    if anchor is None:
-        if any(any(row) for row in grid):
-            notes.append(f"{place}: no column of places was found; nothing of it is drafted.")
-        return []
     spread = {
         (row, left): grid[top][left]
         for top, left, bottom, _ in sheet.merged
@@ -47,7 +42,7 @@ def tables(sheet: Sheet, grid: Grid, known: Catalogue, notes: list[str]) -> list
         return (cells[anchor] if anchor < len(cells) else "") or spread.get((row, anchor), "")
 
     def is_place(row: int) -> bool:
-        return bool(known.place(text(row)) or known.code(text(row)))
+        return bool(known.place(text(row)) or known.code(text(row)) or known.joined(text(row)))
 
     starts: list[tuple[list[int], int]] = []
     row = 0
@@ -87,7 +82,7 @@ def _head_text(grid: Grid, head: Sequence[int], anchor: int) -> str:
     return next((clean(grid[row][anchor]) for row in head if anchor < len(grid[row]) and grid[row][anchor]), "")
 
 
-def _anchor(grid: Grid, known: Catalogue) -> int | None:
+def place_column(grid: Grid, known: Catalogue) -> int | None:
     """The column that names the places best: cities before provinces, names before codes, the leftmost of equals."""
     width = max(map(len, grid), default=0)
     rated: list[tuple[float, int]] = []
@@ -96,7 +91,10 @@ def _anchor(grid: Grid, known: Catalogue) -> int | None:
         if not texts:
             continue
         plain_numbers = sum(bool(PLAIN.fullmatch(text)) for text in texts)
-        kinds = Counter(known.place(text) for text in texts if not PLAIN.fullmatch(text))
+        kinds: Counter[str] = Counter()
+        for text, times in Counter(texts).items():
+            if not PLAIN.fullmatch(text):
+                kinds[known.place(text) or ("city" if known.joined(text) else "")] += times
         named = kinds["city"] + kinds["province"]
         numbers = plain_numbers or sum(bool(NUMBER.fullmatch(text)) for text in texts)
         coded = sum(map(known.code, texts)) if plain_numbers or not named else 0

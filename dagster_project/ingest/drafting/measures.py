@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any
 
 from dagster_project.ingest.contracts import UNIT_IN_HEADER, split_unit
 from dagster_project.ingest.drafting.columns import Column, number_in, template
 from dagster_project.ingest.drafting.finding import Found
-from dagster_project.ingest.drafting.words import NUMBERING, URBAN, VALUE_HEADERS, WHOLE_CITY, Catalogue, plain
+from dagster_project.ingest.drafting.words import NUMBERING, URBAN, VALUE_HEADERS, WHOLE_CITY, YEAR, Catalogue, plain
 from dagster_project.ingest.layout import Grid, clean
 
 
@@ -41,6 +42,8 @@ class Said:
     units: frozenset[str]
     noted: str
     titled: bool
+    #: What the columns are, by their headers, where a file says so beside them.
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def value_columns(values: Sequence[Column], across: bool, said: Said) -> list[dict[str, Any]]:
@@ -61,7 +64,8 @@ def value_columns(values: Sequence[Column], across: bool, said: Said) -> list[di
             if re.search(r"[^\W\d_]", bare) and plain(bare) not in VALUE_HEADERS | {plain(w) for w in WHOLE_CITY}
             else title
         )
-        entries.append({"header": header, **measure(header, subject or bare or said.source, alike, said)})
+        label = clean(said.labels.get(header, ""))
+        entries.append({"header": header, **measure(header, label or subject or bare or said.source, alike, said)})
     return entries
 
 
@@ -77,24 +81,24 @@ def subject_of(said: Said) -> str:
 
 
 def by_rows(
-    entry: dict[str, Any], named: Column, unit_column: Column | None, values: Sequence[Column], across: bool,
-    said: Said, rows: Sequence[Sequence[str]],
-) -> None:  # fmt: skip
-    """Indicators named in rows: one column of numbers, and what each name means."""
-    if across:
-        entry["value"] = {"header": template(values[0].header)}
-    else:
-        best = next((column for column in values if column.word in VALUE_HEADERS), values[0])
-        entry["value"] = {"header": best.header}
-        values = [best]
+    entry: dict[str, Any],
+    named: Column,
+    unit_column: Column | None,
+    values: Sequence[Column],
+    value: str,
+    said: Said,
+) -> None:
+    """Indicators named in rows: the columns of numbers, by the header that they bear, and what each name means."""
+    entry["value"] = {"header": value}
     entry["columns"] = []
-    texts = dict.fromkeys(cell for cell in named.cells if cell)
-    for text in texts:
+    for text in dict.fromkeys(cell for cell in named.cells if cell):
         at = [number for number, cell in enumerate(named.cells) if cell == text]
         cells = [column.cells[number] for column in values for number in at]
         part = Column.of(values[0].index, clean(text), cells, said.known, said.units)
-        measured = measure(clean(text), clean(text), [part], said, unit_column.header if unit_column else "",
-                             [unit_column.cells[number] for number in at] if unit_column else [])  # fmt: skip
+        if not part.filled:
+            continue
+        units = [unit_column.cells[number] for number in at] if unit_column else []
+        measured = measure(clean(text), clean(text), [part], said, unit_column.header if unit_column else "", units)
         entry["columns"].append({"header": text, **measured})
 
 
@@ -108,7 +112,7 @@ def measure(
 ) -> dict[str, Any]:
     """Indicator, unit and range of a column; new indicators go into the draft."""
     known = said.known
-    bare, printed = split_unit(header, said.units)
+    bare, printed = split_unit(clean(said.labels.get(header, "")) or header, said.units)
     subject, _ = split_unit(clean(subject), said.units)
     subject = UNIT_IN_HEADER.sub(lambda found: "" if found["unit"] == printed else found.group(), subject).strip("/")
     unit, stated = _unit(header, printed, alike, said, unit_header, row_units)
@@ -117,11 +121,7 @@ def measure(
     name = "".join(part for part in parts if part not in URBAN) or subject
     # the English beside the Chinese says the same
     chinese = re.sub(r"(?<=[\u3400-\u9fff]{3})\s*[A-Za-z][A-Za-z\s,.'-]{2,}(?:\([^()]*\))?$", "", name)
-    indicator = (
-        known.indicators.get(plain(name), "")
-        or known.indicators.get(plain(chinese), "")
-        or known.indicators.get(plain(parts[0] if parts else name), "")
-    )
+    indicator = known.indicator(name) or known.indicator(chinese) or known.indicator(parts[0] if parts else name)
     factor = known.units.get(unit, {}).get(known.canonical.get(indicator, ""))
     place = f"{said.place}, column {header}"
     if indicator and not urban and factor is not None:
@@ -167,7 +167,7 @@ def _unit(
         known = {text for text in texts if text in said.units}
         return (known.pop() if len(known) == 1 else next(iter(known), "")), {"header": unit_header}
     if printed in said.units:
-        return printed, {"from": "header"}
+        return printed, printed if header in said.labels else {"from": "header"}
     tail = re.search(r"(?i)(?:^|_)(pct|percent|yuan_per_sqm|10k_yuan|100m_yuan)$", header)
     if tail:
         unit = {"pct": "%", "percent": "%", "yuan_per_sqm": "元/平方米", "10k_yuan": "万元", "100m_yuan": "亿元"}[
@@ -222,3 +222,35 @@ def _name(text: str) -> str:
     """A name for a new indicator: small letters, digits and single underscores, Chinese as it is."""
     name = re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", unicodedata.normalize("NFKC", text).lower()).strip("_")
     return name if name.isidentifier() else f"value_{name}".rstrip("_")
+
+
+def year_from_names(table: Found, file: str, keys: dict[str, Any], made: Draft, place: str) -> None:
+    name = PurePosixPath(file).stem
+    told = {
+        origin: years
+        for origin, text in (("title", table.title), ("sheet", table.sheet), ("file", name))
+        if (years := sorted(set(YEAR.findall(text)) | _partial(text)))
+    }
+    distinct = {year for years in told.values() for year in years}
+    if len(distinct) == 1 and next(iter(distinct)).isdigit():
+        origin = next(iter(told))
+        named = {"title": "the title", "sheet": "the sheet's name", "file": "the file's name"}[origin]
+        keys["year"] = {"from": origin, "pattern": r"(?<!\d)((?:19|20)\d\d)(?!\d)"}
+        made.doubts.append(f"{place}: the year, {distinct.pop()}, stands only in {named}; is it the year described?")
+        return
+    why = f"; {', '.join(sorted(distinct))} stand in names" if distinct else ""
+    made.doubts.append(
+        f"{place}: which year does it describe? Nothing says it{why}. Until `keys.year` does ({{from: constant, value: "
+        "'2019'}), its cells are set aside."
+    )
+
+
+def _partial(text: str) -> set[str]:
+    """Labels of parts of years in a name, as no year at all."""
+    return set(
+        re.findall(r"(?:19|20)\d\d年?(?:\d{1,2}[-—]\d{1,2}月|\d{1,2}月|[QqHh]\d|[一二三四上下]季?半?[季年]度?)", text)
+    )
+
+
+def escaped(sheet: str) -> str:
+    return re.sub(r"([\[\]*?])", lambda found: f"[{found[1]}]", sheet) or "*"

@@ -112,6 +112,22 @@ BASE_YEAR = re.compile(r"基期|不变价|可比价|价格|=100|＝100|base|pric
 NUMBERING = re.compile(r"^(?:[表附续]*\s*\d+(?:[-－—.]\d+)*|[一二三四五六七八九十]+、)\s*[-、.．]?\s*")
 
 
+#: A name and a code or a year in one cell: patterns of a contract's keys, by what they find.
+JOINED: tuple[dict[str, str], ...] = (
+    {"code": r"^(\d{6})\D", "city": r"^\d{6}[\s\-—_·:：,，/|]*(.+)$"},
+    {"code": r"\D(\d{6})[)）]?$", "city": r"^(.+?)[\s\-—_·:：,，/|(（]*\d{6}[)）]?$"},
+    {"year": r"(?<!\d)((?:19|20)\d\d年?)$", "city": r"^(\D+?)[\s\-—_·:：,，/|]*(?:19|20)\d\d年?$"},
+    {"year": r"^((?:19|20)\d\d年?)\D", "city": r"^(?:19|20)\d\d年?[\s\-—_·:：,，/|]*(\D+)$"},
+)
+#: What stands before and behind the name of an indicator in a title and says nothing of it.
+AROUND = (
+    re.compile(
+        r"(?:\d|[-—–至～~]|年|全国|中国|我国|各|省|市|区|县|州|盟|地级|及|以上|主要|部分|城市|地区|历年|分|按|的|统计)*"
+    ),
+    re.compile(r"(?:情况|统计|数据|一览|汇总|排名|表)*"),
+)
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """What is known before a file is opened: spellings of places, indicators by their names, units."""
@@ -169,6 +185,42 @@ class Catalogue:
             return "province"
         behind = (name[:cut] in self.provinces and name[cut:] in self.cities for cut in range(2, len(name) - 1))
         return "city" if any(behind) else ""
+
+    def joined(self, text: str) -> dict[str, str]:
+        """The patterns by which a name and a code or a year in one cell are told apart; none for any other text."""
+        for patterns in JOINED:
+            found = {key: re.search(pattern, text) for key, pattern in patterns.items()}
+            if all(found.values()) and found["city"] and self.place(found["city"][1]):
+                return patterns
+        return {}
+
+    def place_within(self, text: str) -> str:
+        """A city that a title or a name of a sheet or file is about: what stands behind a colon or by itself or, with
+        the word for what it is (市, 州, 盟, 地区), at the beginning; "" where there is none or more than one."""
+        parts = [part for part in re.split(r"[\s:：,，、()（）_\-—|/.·]+|(?:19|20)\d\d年?", text) if part]
+        told = {part for part in parts if self.place(part) == "city"}
+        for part in parts:
+            starts = [
+                part[:cut] for cut in range(3, len(part)) if part[cut - 1] in "市州盟区" and part[:cut] not in told
+            ]
+            told |= {start for start in starts if self.place(start) == "city"}
+        return told.pop() if len(told) == 1 else ""
+
+    def indicator(self, name: str) -> str:
+        """The indicator that a name is that of, also within a title such as 江苏省各市常住人口统计; "" for another."""
+        name = plain(name)
+        if name in self.indicators:
+            return self.indicators[name]
+        before, behind = AROUND
+        for cut in range(len(name) - 1):
+            if cut and not before.fullmatch(name[:cut]):
+                place = next((end for end in range(cut, 1, -1) if spelled(name[:end]) in self.provinces), 0)
+                if not place or not before.fullmatch(name[place:cut]):
+                    continue
+            for end in range(len(name), cut + 1, -1):
+                if behind.fullmatch(name[end:]) and name[cut:end] in self.indicators:
+                    return self.indicators[name[cut:end]]
+        return ""
 
     def code(self, text: str) -> bool:
         """Whether a text is a code of GB/T 2260, of four, six, nine or twelve digits."""

@@ -5,9 +5,25 @@ with cells as (
 
 -- a contract may hold an indicator in several layouts of sheet
 columns as (
-    select source, indicator, min(priority) as priority, min(low) as low, max(high) as high
+    select source, indicator, min(priority) as priority, min(low) as low, max(high) as high,
+        case when count(*) = count(levels) then string_split(string_agg(levels, ','), ',') end as levels
     from {{ source('raw', 'contract_columns') }}
     group by source, indicator
+),
+
+-- at what level a place stands; a municipality is a city and a province
+places as (
+    select
+        places.*,
+        case
+            when units.type = 'municipality' then ['province', 'city']
+            when units.type in ('country', 'province') then [units.type]
+            when units.type = 'prefecture-level city' then ['city']
+            when units.type in ('prefecture', 'autonomous prefecture', 'league', 'administrative region') then ['prefecture']
+            when units.type is not null then ['county']
+        end as unit_levels
+    from {{ ref('stg_yearbook_places') }} as places
+    left join {{ source('raw', 'geographic_units') }} as units on places.unit_code = units.city_code
 ),
 
 -- a unit may convert to several canonical ones: 万人 to persons and to ten thousand persons
@@ -51,6 +67,7 @@ parsed as (
         places.unit_code,
         places.unit_by_name,
         places.place_rule,
+        coalesce(not list_has_any(columns.levels, places.unit_levels), false) as other_level,
         case
             when regexp_full_match(part['digits'], '[-+]? ?\d{1,3}(,\d{3})+(\.\d+)?') then replace(replace(part['digits'], ',', ''), ' ', '')
             when regexp_full_match(part['digits'], '[-+]?\d{1,3}( \d{3})+(\.\d+)?') then replace(part['digits'], ' ', '')
@@ -61,7 +78,7 @@ parsed as (
         columns.high,
         columns.priority
     from split as cells
-    inner join {{ ref('stg_yearbook_places') }} as places
+    inner join places
         on cells.source = places.source
         and cells.file = places.file
         and cells.sheet = places.sheet
@@ -90,7 +107,7 @@ numbers as (
 
 ruled as (
     select
-        * exclude (place_rule, own_unit),
+        * exclude (place_rule, own_unit, other_level),
         printed * factor as value,
         case
             when city = '' and code = '' and year is null then 'stray_row'
@@ -99,6 +116,7 @@ ruled as (
             when city = '' and unit_code is null and place_rule is null then 'no_city'
             when place_rule is not null then place_rule
             when unit_code is null then 'unknown_city'
+            when other_level then 'other_level'
             when indicator_unit is null then 'unknown_indicator'
             when starts_with(text, '=') then 'formula_without_value'
             when printed is null or isinf(printed) then 'not_a_number'
@@ -133,6 +151,8 @@ final as (
                     || ' against ' || unit_by_name || ')'
                 when 'city_and_province_differ' then 'the city ''' || city || ''' does not lie in the province ''' || province || ''' ('
                     || coalesce(unit_code, unit_by_name) || ')'
+                when 'other_level' then 'the row is about a place of another level than those that its contract takes (`levels`)'
+                when 'incomplete' then 'the value of the year is made of several rows, and ' || substr(fault, 12)
                 when 'unknown_unit' then 'the unit ''' || unit_text || ''' is not known; add it to the measurement units'
                 when 'unknown_indicator' then 'no list of indicators has ''' || indicator || ''''
                 when 'wrong_unit' then 'the unit ''' || unit_text || ''' measures ' || unit_measures || ', the indicator needs ' || indicator_unit

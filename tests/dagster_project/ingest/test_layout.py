@@ -2,8 +2,10 @@
 
 import pytest
 
-from dagster_project.ingest import yearbooks
+from analysis import catalogue
+from dagster_project.ingest import staging, tables, yearbooks
 from dagster_project.ingest.contracts import Contract
+from dagster_project.paths import DBT_PROJECT
 
 UNITS = frozenset({"亿元"})
 VALUE = {"header": "gdp", "indicator": "gdp", "unit": "亿元"}
@@ -41,6 +43,52 @@ def test_rows_of_a_part_are_marked_and_the_whole_is_not(read):
 def test_where_says_which_rows_count(read):
     reading = read(MONTHS, keys=KEYS, columns=[VALUE], where={"month": 12})
     assert told(reading) == [("甲", "2019", "6", "")]
+
+
+HALVES = ["city,year,month,gdp", "甲,2018,1,5", '甲,2018,7,"1,006"', "乙,2018,1,1", "甲,2019,1,8", "甲,2019,7,-"]
+
+
+@pytest.mark.parametrize(("by", "value"), [("sum", "1011.0"), ("mean", "505.5"), ("last", "1006.0")])
+def test_aggregate_makes_the_year_of_its_parts_and_sets_aside_what_lacks_one(read, by, value):
+    reading = read(HALVES, keys=KEYS, columns=[VALUE], aggregate=by)
+    assert told(reading) == [
+        ("甲", "2018", value, ""),
+        ("乙", "2018", "1", "incomplete:there are 1 of them where 2 are expected"),
+        ("甲", "2019", "-", "incomplete:row 6 holds '-'"),
+    ]
+    assert list(reading.cells.row) == [3, 4, 6]
+    every = read(HALVES, keys=KEYS, columns=[VALUE], aggregate={"by": by, "parts": 12})
+    assert [fault.split(":")[0] for *_, fault in told(every)] == ["incomplete"] * 3
+
+
+def test_a_row_for_the_whole_year_stands_beside_what_is_made_of_its_parts(read):
+    reading = read(MONTHS, keys=KEYS, columns=[VALUE], aggregate="sum")
+    assert told(reading) == [("甲", "2019", "7", ""), ("甲", "2019", "11.0", "")]
+
+
+def test_levels_set_aside_places_of_another_kind(read):
+    lines = ["city,year,gdp", "河北省,2019,3", "石家庄市,2019,2", "正定县,2019,1", "北京市,2019,4"]
+    keys = {"city": {"header": "city"}, "year": {"header": "year"}}
+    table = {"keys": keys, "columns": [VALUE], "levels": ["city"]}
+    cells = read(lines, **table).cells
+    contract = Contract.model_validate({"source": "s", "files": ["a.csv"], "tables": [table]})
+    found = staging.judged(DBT_PROJECT, cells, tables.of_staging(catalogue.load().indicators_table(), [contract]))
+    assert list(found.rule.fillna("")) == ["other_level", "", "unknown_city", ""]
+    assert "(`levels`)" in found.message[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("130100 石家庄", {"code": r"^(\d{6})", "city": r"^\d{6} (.+)$"}),
+        ("石家庄2019", {"year": r"(\d{4})$", "city": r"^(\D+?)\d{4}$"}),
+    ],
+)
+def test_a_pattern_takes_a_key_out_of_a_cell_that_holds_two(read, text, keys):
+    keyed = {name: {"header": "id", "pattern": pattern} for name, pattern in keys.items()}
+    reading = read(["id,gdp", f"{text},5", "甲乙,6"], keys=keyed, columns=[VALUE])
+    assert reading.cells.city.tolist() == ["石家庄", "甲乙"]
+    assert {*reading.cells.code, *reading.cells.year} - {"甲乙"} == {"", text[:6] if "code" in keys else "2019"}
 
 
 def test_position_tells_equal_headers_apart(read):

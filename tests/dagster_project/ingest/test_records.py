@@ -125,6 +125,16 @@ def test_a_file_without_grant_dates_is_read_and_says_so(load):
     assert list(rejects.column) == ["授权公告日"]
 
 
+def test_a_column_that_stands_twice_is_told_and_neither_is_taken(load):
+    kept, rejects = load([f"{HEADER},IPC分类号", f"{record(1)},X"])
+    assert kept == []
+    assert list(rejects.rule) == ["equal_headers"]
+    assert "2 columns are headed IPC分类号" in rejects.message[0]
+    kept, rejects = load([f"{HEADER},授权公告日", f"{record(1)},X"])
+    assert kept == [(2, "CN1")]
+    assert list(rejects.column) == ["授权公告日"]
+
+
 def test_gb18030_is_read_where_the_contract_states_it_or_states_nothing(load):
     content = "\n".join([HEADER, record(1), ""]).encode("gb18030")
     assert load(content, "gb18030", "a.csv")[0] == [(2, "CN1")]
