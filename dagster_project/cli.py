@@ -19,6 +19,8 @@ COMMANDS = (
     "team",
     "sql",
     "query",
+    "table",
+    "panel",
     "sources",
     "read",
     "adopt",

@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 #: Version of the storage format that 1.x clients of DuckDB read too.
 STORAGE = "v1.0.0"
-#: Column of a view with names -> column of panels.cities.
-NAMES = {
-    "city_zh": "name_zh",
-    "city_en": "name_en",
-    "province_zh": "province_zh",
-    "province_en": "province_en",
-    "region": "region",
-}
 #: What the names of such views end in.
 NAMED = "_named"
 PUBLICATION = ("version", "is_sample", "raw_sha256", "code_sha256", "lock_sha256")
@@ -154,6 +146,8 @@ def _comment(
 
 def _name_cities(connection: duckdb.DuckDBPyConnection) -> None:
     """Beside each panel of cities and years a view that has the names of city, province and region as well."""
+    from analysis.reporting.panel_files import NAMES
+
     tables = {(schema, table): columns for schema, table, columns in _tables(connection)}
     if ("panels", "cities") not in tables:
         return

@@ -100,7 +100,15 @@ def _frictionless(arrow: str) -> str:
 
 
 #: What each file of a study is, by its ending.
-KINDS = {"zip": "zip", "dta": "dta", "parquet": "parquet", "csv": "csv", "citation": "citation.txt"}
+KINDS = {
+    "zip": "zip",
+    "dta": "dta",
+    "parquet": "parquet",
+    "csv": "csv",
+    "citation": "citation.txt",
+    "bib": "bib",
+    "ris": "ris",
+}
 
 
 def present(candidate: Path, study: str) -> dict[str, str]:
@@ -119,13 +127,13 @@ def export_study(paths: Paths, candidate: Path, study: Study, dictionary: pd.Dat
     sample = bool(about["is_sample"]) and study.panel is None
     panels = _panels(candidate, (study.name, *study.other_panels))
     own = dictionary[dictionary["study"].isin(list(panels))]
-    labels = {str(row["column_name"]): str(row["label_en"]) for row in own.to_dict("records")}
-    panel = panels[study.name]
+    panel, more = handed_out(study, panels[study.name])
+    said = labels(dictionary, study.name) | more
     made = {
-        "dta": panel_files.stata(panel, labels, study.title.en, is_sample=sample),
-        "csv": panel_files.csv(panel, is_sample=sample).encode(),
-        "parquet": panel_files.parquet(panel, is_sample=sample),
+        **panel_in(("dta", "csv", "parquet"), panel, said, study, about, is_sample=sample),
         "citation.txt": citation(study, about).encode(),
+        "bib": bibtex(study, about).encode(),
+        "ris": ris(study, about).encode(),
     }
     files = _inputs(paths, study)
     if drawn.reads(study, [exhibit.name for exhibit in study.exhibits]):
@@ -144,6 +152,69 @@ def export_study(paths: Paths, candidate: Path, study: Study, dictionary: pd.Dat
         (folder / f"{study.name}.{suffix}").write_bytes(content)
     _link(candidate)
     return present(candidate, study.name)
+
+
+def labels(dictionary: pd.DataFrame, panel: str) -> dict[str, str]:
+    """Column of a panel -> its label with its unit in brackets."""
+    own = dictionary[dictionary["study"] == panel]
+    units = {None, "", "text", "0 or 1", "true or false", "year"}
+    return {
+        str(row["column_name"]): str(row["label_en"]) + ("" if row["unit"] in units else f" [{row['unit']}]")
+        for row in own.to_dict("records")
+    }
+
+
+def handed_out(study: Study | None, panel: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A panel as other programs get it, and labels of the columns that it gets: names of city, province and region, and
+    the groups, leads and interactions of the study's models, so that a script needs nothing else."""
+    from analysis.reporting.panel_files import NAMES, named
+    from analysis.studies.estimation_sample import with_made
+
+    cities = pd.read_csv(REFERENCE / "cities.csv", dtype={"city_code": str, "province_code": str})
+    if study is None:
+        wide, called = panel, {}
+    elif study.panel is not None:
+        # its columns have names of their own, which the models' do not always share
+        return named(panel, cities) if study.panel.cities else panel, {}
+    else:
+        wide = with_made(study, panel, cities)
+        called = {str(name): study.label(str(name)).en for name in wide.columns if name not in panel.columns}
+    names = {"city_zh": "City, in Chinese", "city_en": "City, romanised", "region": "Region of China"}
+    names |= {"province_zh": "Province, in Chinese", "province_en": "Province, romanised"}
+    return named(wide, cities), called | {name: names[name] for name in NAMES}
+
+
+def panel_in(
+    formats: Sequence[str],
+    panel: pd.DataFrame,
+    meanings: dict[str, str],
+    study: Study | None,
+    about: dict[str, Any],
+    *,
+    is_sample: bool,
+) -> dict[str, bytes]:
+    """A panel in formats of other programs (dta, csv, parquet, xlsx) with labels and notes on where it comes from."""
+    from analysis.reporting import panel_files
+
+    title = study.title.en if study else "Cities of China by year: every variable, as measured"
+    keys = (study.panel.unit, study.panel.time) if study and study.panel else ("city_code", "year")
+    notes = [f"pilotcity, publication {about['version']}, raw files {str(about['raw_sha256'])[:12]}."]
+    notes += ["Definitions, units and sources of the columns: panels.data_dictionary, dictionary.csv of the zip."]
+    notes += [citation(study, about).strip().replace("\n", " ")] if study else []
+    made: dict[str, bytes] = {}
+    for kind in formats:
+        match kind:
+            case "dta":
+                made[kind] = panel_files.stata(panel, meanings, title, is_sample=is_sample, keys=keys, notes=notes)
+            case "csv":
+                made[kind] = panel_files.csv(panel, is_sample=is_sample).encode()
+            case "parquet":
+                made[kind] = panel_files.parquet(panel, is_sample=is_sample)
+            case "xlsx":
+                columns = pd.DataFrame({"column": map(str, panel.columns)})
+                columns["meaning"] = [meanings.get(name, name) for name in columns["column"]]
+                made[kind] = panel_files.excel(panel, is_sample=is_sample, about=columns)
+    return made
 
 
 def _link(candidate: Path) -> None:
@@ -212,3 +283,63 @@ def citation(study: Study, about: dict[str, Any]) -> str:
     )
     sample = [SAMPLE_NOTE] if about["is_sample"] and study.panel is None else []
     return "\n".join([*paper, own, *sample, ""])
+
+
+def bibtex(study: Study, about: dict[str, Any]) -> str:
+    """The paper behind a study and this publication of it as BibTeX."""
+    entries = []
+    fields = _paper(study)
+    if fields:
+        entries.append(_entry("article", f"{study.name}_paper", fields))
+    own = {
+        "author": "{pilotcity}",
+        "title": f"{{{study.title.en}}}" + ("{ (SAMPLE DATA)}" if _is_sample(study, about) else ""),
+        "version": str(about["version"]),
+        "note": f"pilotcity {version('pilotcity')}, study {study.name}, code {str(about['code_sha256'])[:12]}",
+    }
+    return "\n".join([*entries, _entry("misc", study.name, own)])
+
+
+def ris(study: Study, about: dict[str, Any]) -> str:
+    """The same in the RIS format."""
+    names = {"author": "AU", "year": "PY", "title": "TI", "journal": "JO", "doi": "DO"}
+    fields = _paper(study)
+    paper = []
+    if fields:
+        authors = [("AU", name) for name in fields.get("author", "").split(" and ") if name]
+        rest = [(tag, fields[name]) for name, tag in names.items() if name in fields and name != "author"]
+        paper = [("TY", "JOUR"), *authors, *rest, ("N1", fields["note"]), ("ER", "")]
+    mark = " (SAMPLE DATA)" if _is_sample(study, about) else ""
+    own = [("TY", "DATA"), ("AU", "pilotcity"), ("TI", f"{study.title.en}{mark}")]
+    own += [
+        ("ET", str(about["version"])),
+        ("N1", f"study {study.name}, code {str(about['code_sha256'])[:12]}"),
+        ("ER", ""),
+    ]
+    return "".join(f"{tag}  - {text}\r\n" for tag, text in [*paper, *own])
+
+
+def _is_sample(study: Study, about: dict[str, Any]) -> bool:
+    return bool(about["is_sample"]) and study.panel is None
+
+
+def _paper(study: Study) -> dict[str, str]:
+    """What can be told apart in the citation of the paper: Authors (year). Title. Journal; all of it is the note."""
+    import re
+
+    if not study.citation:
+        return {}
+    text = " ".join(study.citation.split())
+    fields = {"note": text, **({"doi": study.doi} if study.doi else {})}
+    found = re.match(r"(?P<author>.+?)[,.]? \(?(?P<year>(?:19|20)\d\d)\)?[.,:]? (?P<rest>.+)", text)
+    if not found:
+        return {"title": text, **fields}
+    title, _, journal = found["rest"].partition(". ")
+    authors = re.sub(r",? (?:and|&) ", " and ", found["author"])
+    fields |= {"author": authors, "year": found["year"], "title": title.strip(" ."), "journal": journal.strip(" .")}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _entry(kind: str, key: str, fields: dict[str, str]) -> str:
+    inside = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@{kind}{{{key},\n{inside}\n}}\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +56,41 @@ class Table:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Style:
+    """How the numbers of a table are written.
+
+    Attributes
+    ----------
+    decimals : of estimates and their errors.
+    below : what stands below an estimate: "se", "t", "p", "interval" (95%), "bootstrap" (p of the wild cluster
+        bootstrap) or "none".
+    """
+
+    decimals: int = 4
+    below: str = "se"
+
+
+BELOW = ("se", "t", "p", "interval", "bootstrap", "none")
+_USUAL = Style()
+_style: ContextVar[Style] = ContextVar("style", default=_USUAL)
+
+
+@contextmanager
+def styled(style: Style) -> Iterator[None]:
+    """Within: tables are made in another style than the usual one."""
+    token = _style.set(style)
+    try:
+        yield
+    finally:
+        _style.reset(token)
+
+
+def style_now() -> Style:
+    """The style in which tables are made now."""
+    return _style.get()
+
+
 #: Column headings, heading of the first column, panels and notes of a table.
 Content = tuple[tuple[tuple[str, ...], ...], str, tuple[Panel, ...], list[str]]
 
@@ -84,8 +122,10 @@ def display_name(exhibit: str) -> str:
     return " ".join(words[:2]) + (f" ({' '.join(words[2:])})" if len(words) > 2 else "")
 
 
-def number(value: float, decimals: int = 4) -> str:
-    """A number with four decimals, fewer where it is large, in scientific form where it would print as zero."""
+def number(value: float, decimals: int | None = None) -> str:
+    """A number with four decimals or those of the style, fewer where it is large, in scientific form where it would
+    print as zero."""
+    decimals = _style.get().decimals if decimals is None else decimals
     if not np.isfinite(value):
         return ""
     if value != 0 and abs(value) < 0.5 * 10.0**-decimals:

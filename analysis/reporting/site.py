@@ -346,6 +346,8 @@ _DOWNLOADS = {
     "parquet": "Panel as Parquet",
     "csv": "Panel as CSV",
     "citation": "Citation",
+    "bib": "Citation as BibTeX",
+    "ris": "Citation as RIS",
 }
 #: Columns of the dictionary that its page shows, by their headings; the file has them all.
 _DICTIONARY = {

@@ -10,13 +10,14 @@ import csv as csv_module
 import io
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.printing.table import SAMPLE, SAMPLE_NOTE, Table, display_name
+from analysis.printing.table import SAMPLE, SAMPLE_NOTE, Line, Panel, Style, Table, display_name, styled
+from analysis.reporting import scripts
 from analysis.reporting.attachments import attachments, parquet
 from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.latex import latex
@@ -26,12 +27,17 @@ from analysis.studies.compare import compare
 from analysis.studies.estimation_sample import columns_named, columns_used
 from analysis.studies.kinds import KINDS
 from analysis.studies.published import Published
-from analysis.studies.records import Exhibit, Study
+from analysis.studies.records import Exhibit, Shown, Study
 from analysis.studies.result import ExhibitResult
 
 
 def exhibit_table(
-    result: ExhibitResult, study: Study, *, printed: Published, truth: pd.DataFrame | None = None
+    result: ExhibitResult,
+    study: Study,
+    *,
+    printed: Published,
+    truth: pd.DataFrame | None = None,
+    shown: Shown | None = None,
 ) -> Table:
     """The table of an exhibit, with what the paper prints and the true effects of the sample world below.
 
@@ -43,36 +49,95 @@ def exhibit_table(
         As `analysis.studies.published.published` returns it for the study.
     truth
         True values in the sample world, as `compare` takes them; shown only when the result is from sample data.
+    shown
+        What of it is shown and how; by default what the study says.
+
+    Raises
+    ------
+    ValueError
+        A row that is to be shown and that the table does not have.
     """
-    table = compare(result.estimates, printed.table, truth if result.is_sample else None)
-    headers, first_heading, panels, notes = KINDS[result.kind].layout(result, study, table)
+    shown = shown or result.specification.shown
+    beside = printed.table if shown.published else printed.table.iloc[:0]
+    table = compare(result.estimates, beside, truth if result.is_sample and shown.truth else None)
+    with styled(Style(shown.decimals, shown.errors)):
+        held = _with_intervals(table, result) if shown.errors == "interval" else table
+        headers, first_heading, panels, notes = KINDS[result.kind].layout(result, study, held)
+    if shown.rows:
+        panels = _chosen(panels, shown.rows, result)
     note = result.specification.note
     about = [note.en] if note else []
-    paper = printed.notes.get(result.specification.published or "", ())
+    paper = printed.notes.get(result.specification.published or "", ()) if shown.published else ()
     marks = ["Published figures marked † follow from the list of pilots alone, so any data must reproduce them."]
     missed = table[table["reproduced"].eq(False)]
     wrong = [
         f"Not reproduced though it must be: {model}, {term}."
         for model, term in zip(missed["model"], missed["term"], strict=True)
     ]
+    below = (
+        *about,
+        *notes,
+        *unverified(result.specification, study),
+        *(marks if table["exact"].any() else []),
+        *wrong,
+        *(f"Of the paper: {sentence}" for sentence in paper),
+    )
     return Table(
         caption=f"{display_name(result.exhibit)}. {result.title.en}",
         headers=headers,
         first_heading=first_heading,
         panels=panels,
-        notes=(
-            *([SAMPLE_NOTE] if result.is_sample else []),
-            *about,
-            *notes,
-            *unverified(result.specification, study),
-            *(marks if table["exact"].any() else []),
-            *wrong,
-            *(f"Of the paper: {sentence}" for sentence in paper),
-        ),
+        notes=(*([SAMPLE_NOTE] if result.is_sample else []), *(below if shown.notes else ())),
         is_sample=result.is_sample,
         title=result.title.en,
         name=f"{result.study}:{result.exhibit}",
     )
+
+
+def _with_intervals(table: pd.DataFrame, result: ExhibitResult) -> pd.DataFrame:
+    """The ends of 95% intervals as the estimators state them, beside each estimate that has one."""
+    ends: dict[tuple[str, str], tuple[float, float]] = {}
+    for label, fitted in result.computed.items():
+        stated = getattr(fitted, "table", None)
+        if isinstance(stated, pd.DataFrame) and {"low", "high"} <= set(stated.columns):
+            for term, low, high in zip(stated.index, stated["low"], stated["high"], strict=True):
+                ends[label, str(term)] = (low, high)
+    found = [ends.get(key, (np.nan, np.nan)) for key in zip(table["model"], table["term"], strict=True)]
+    return table.assign(low=[low for low, _ in found], high=[high for _, high in found])
+
+
+def _chosen(panels: Iterable[Panel], rows: Iterable[str], result: ExhibitResult) -> tuple[Panel, ...]:
+    """The lines that are asked for, in that order, each with what stands below it; panels without any are left out."""
+    kept = []
+    names: dict[str, None] = {}
+    found = set()
+    for panel in panels:
+        groups: list[list[Line]] = []
+        for line in panel.lines:
+            if line.kind == "se" and groups:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+                names[line.label] = None
+        lines: list[Line] = []
+        for row in rows:
+            for group in groups:
+                if _is_called(group[0].label, row):
+                    found.add(row)
+                    lines += group
+        if lines:
+            kept.append(Panel(panel.title, tuple(lines)))
+    absent = [row for row in rows if row not in found]
+    if absent:
+        raise ValueError(
+            f"{result.exhibit} has no row {absent[0]!r}; it has {'; '.join(name for name in names if name)}."
+        )
+    return tuple(kept)
+
+
+def _is_called(label: str, name: str) -> bool:
+    """Whether a line is the one that is meant: by its label, or by the column in parentheses at its end."""
+    return name.casefold() in (label.casefold(), *(match.casefold() for match in re.findall(r"\(([^()]*)\)$", label)))
 
 
 def unverified(exhibit: Exhibit, study: Study) -> list[str]:
@@ -217,6 +282,11 @@ def write_table(
             continue
         written = content()
         paths[key].write_bytes(written.encode() if isinstance(written, str) else written)
+    if any(model.method in scripts.NEEDS and not model.panel for model in result.specification.models):
+        for what, suffix, script in (("R script", "R", scripts.r), ("Stata do-file", "do", scripts.stata)):
+            paths[what] = folder / f"{result.exhibit}.{suffix}"
+            made_by = script(study, result.specification, is_sample=result.is_sample)
+            paths[what].write_text(made_by, encoding="utf-8", newline="")
     for what, (name, frame) in attachments(result).items():
         paths[what] = folder / name
         paths[what].write_bytes(parquet(frame) if name.endswith(".parquet") else safe_csv(frame).encode())

@@ -6,6 +6,7 @@ Nothing is estimated here; what a study may ask for is read in `spec` and `exhib
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -35,12 +36,25 @@ def model_frame(study: Study, model: Model, panel: pd.DataFrame, cities: pd.Data
             f"{model.treatment!r} is not 0 before a first year and 1 from it on: it ends in some city, or has an "
             f"intensity. {model.method!r} needs one that stays; two_way takes any, switching one that ends."
         )
-    frame = _with_products(study, model, _with_treatments(model, frame))
-    frame = _select(frame, model.sample)
+    frame = _select(_with_products(study, model, _with_treatments(model, frame)), model.sample)
     if frame.empty:
         return "The panel has no row in the sample this column asks for."
     empty = [column for column in needed if frame[column].isna().all()]
     return f"{empty[0]!r} has no value in the sample this column asks for." if empty else frame
+
+
+def with_made(study: Study, panel: pd.DataFrame, cities: pd.DataFrame | None) -> pd.DataFrame:
+    """The study's panel with every column that its models on that panel make from it: groups, leads, interactions,
+    attributes of cities; what cannot be made is left out. This is the panel that other programs are given."""
+    made: dict[str, pd.Series] = {}
+    for exhibit in study.exhibits:
+        for model in exhibit.models:
+            if model.panel is None:
+                frames = [with_cities(panel, model.sample.where, cities)]
+                whole = model_frame(study, replace(model, sample=Subsample()), panel, cities)
+                frames += [] if isinstance(whole, str) else [whole]
+                made |= {str(name): frame[name] for frame in frames for name in frame if name not in panel.columns}
+    return pd.concat([panel, pd.DataFrame(made, index=panel.index)], axis=1)
 
 
 def columns_used(model: Model) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ def read_exhibits(document: Document, study: Study, names: Known, published: Col
             note=each.note.label if each.note else None,
             published=each.published,
             is_drawn=KINDS[each.kind].picture is not None,
+            shown=each.table.shown,
         )
         try:
             made.append(each.exhibit(common, study))

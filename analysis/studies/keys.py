@@ -110,6 +110,7 @@ def markdown() -> str:
         *_section("sample of a file", FileSample, level=3),
         EXHIBITS,
         *_section("Every exhibit", _reading.WrittenExhibit, level=3),
+        *_section("table", _reading.WrittenShown, level=3),
         *(line for name, model in kinds.items() for line in _kind(name, model, common)),
         *_section("compare", Comparison, level=3),
         *_section("baseline and columns: choices", _reading.AnyMethodChoices, level=3),

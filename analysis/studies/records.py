@@ -271,6 +271,26 @@ def lagged(
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What of an exhibit its table shows.
+
+    Attributes
+    ----------
+    rows : terms and lines in their order, by name or label; none: all.
+    decimals : of estimates and their errors.
+    errors : what stands below an estimate, a word of `printing.table.BELOW`.
+    published, truth, notes : whether printed figures, the sample world's true effects and notes stand below.
+    """
+
+    rows: tuple[str, ...] = ()
+    decimals: int = 4
+    errors: str = "se"
+    published: bool = True
+    truth: bool = True
+    notes: bool = True
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """A table or figure of the paper.
 
@@ -285,6 +305,7 @@ class Exhibit:
     constant : whether a table prints the constant.
     is_drawn : whether the exhibit has a picture.
     plan : what its kind has read beside all this, or None.
+    shown : what of it the table shows.
     """
 
     name: str
@@ -299,6 +320,7 @@ class Exhibit:
     constant: bool = False
     is_drawn: bool = False
     plan: Any = None
+    shown: Shown = Shown()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from analysis.reporting.panel_files import NAMES
 from dagster_project import database, overlay, publication
 from dagster_project.paths import REFERENCE
 
@@ -44,7 +45,7 @@ def test_each_panel_has_a_view_with_the_names_of_city_province_and_region(folder
         connection.execute("use other")
         rows = connection.execute("select * from panels.city_year_named order by city_code").df()
         own = connection.execute("select * from panels.question_named order by city_code").df()
-    assert list(rows.columns) == [*("city_code", "year"), *database.NAMES, "gdp"]
+    assert list(rows.columns) == [*("city_code", "year"), *NAMES, "gdp"]
     assert rows.loc[0, ["city_zh", "city_en", "province_en", "region"]].tolist() == [
         "北京市",
         "Beijing",

@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.printing.table import Content, Line, Panel, Reasons, count, number
+from analysis.printing.table import Content, Line, Panel, Reasons, count, number, style_now
 from analysis.results import stars
 from analysis.studies.methods import METHODS
 from analysis.studies.methods.spatial import LAG
 from analysis.studies.records import Model, Study
 from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, OK, ExhibitResult
 
+#: How many standard errors a 95% interval reaches from an estimate by the normal distribution.
+NORMAL = 1.959963984540054
+_BELOW = {
+    "se": "Standard errors{by} in parentheses",
+    "t": "t statistics from standard errors{by} in parentheses",
+    "p": "p values from standard errors{by} in brackets",
+    "interval": "95% confidence intervals from standard errors{by} in brackets",
+    "bootstrap": "p values of the wild cluster bootstrap in brackets",
+    "none": "Stars from standard errors{by}",
+}
 #: Term -> what `compare` says about it.
 Rows = dict[str, dict[str, Any]]
 
@@ -104,8 +114,27 @@ def estimate_cell(term: str, rows: Rows, reasons: Reasons) -> tuple[str, str]:
         return reasons.mark(NOT_IDENTIFIED, row["reason"]), ""
     if row["estimate"] == 0 and row["se"] == 0:
         return "base", ""
-    error = f"({number(row['se'])})" if np.isfinite(row["se"]) else ""
-    return number(row["estimate"]) + stars(row["p"]), error
+    return number(row["estimate"]) + stars(row["p"]), below(row)
+
+
+def below(row: Mapping[str, Any]) -> str:
+    """What stands below an estimate in the style of the table; an interval is the estimator's, else a normal one."""
+    estimate, se, p = (float(row[name]) for name in ("estimate", "se", "p"))
+    match style_now().below:
+        case "se" if np.isfinite(se):
+            return f"({number(se)})"
+        case "t" if np.isfinite(se) and se > 0:
+            return f"({number(estimate / se, 2)})"
+        case "p" if np.isfinite(p):
+            return f"[{p:.3f}]"
+        case "bootstrap" if row.get("bootstrapped") in (True,) and np.isfinite(p):
+            return f"[{p:.3f}]"
+        case "interval" if np.isfinite(se):
+            low, high = (float(row.get(name, np.nan)) for name in ("low", "high"))
+            if not (np.isfinite(low) and np.isfinite(high)):
+                low, high = estimate - NORMAL * se, estimate + NORMAL * se
+            return f"[{number(low)}, {number(high)}]"
+    return ""
 
 
 #: Terms that methods name themselves.
@@ -241,7 +270,7 @@ def method_notes(result: ExhibitResult) -> list[str]:
     by = ""
     if len(clusters) == 1:
         by = " and ".join({"unit": "city", "time": "year"}.get(name, name) for name in next(iter(clusters)))
-    made = f"Standard errors clustered by {by} in parentheses" if by else "Standard errors in parentheses"
+    made = _BELOW[style_now().below].format(by=f" clustered by {by}" if by else "")
     return [f"{made}; *** p < 0.01, ** p < 0.05, * p < 0.1.", *said(result)]
 
 

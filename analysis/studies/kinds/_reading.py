@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import replace
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -40,7 +40,7 @@ from analysis.documents import (
 )
 from analysis.names import FLAGS
 from analysis.studies.methods import METHODS
-from analysis.studies.records import Exhibit, Interaction, Model, Study, Subsample, by_year
+from analysis.studies.records import Exhibit, Interaction, Model, Shown, Study, Subsample, by_year
 from analysis.studies.written import (
     BothLanguages,
     Controls,
@@ -52,6 +52,26 @@ from analysis.studies.written import (
     Years,
     values_not_held,
 )
+
+
+class WrittenShown(Strict):
+    """What of an exhibit its table shows, in every format."""
+
+    rows: tuple[str, ...] = Field(
+        default=(), description="Terms and lines in their order, by name or label, as in [did, N, R²]; all by default."
+    )
+    decimals: Annotated[int, Between(0, 8)] = Field(default=4, description="Of estimates and their errors.")
+    errors: Literal["se", "t", "p", "interval", "none"] = Field(
+        default="se",
+        description="What stands below an estimate: its standard error, t, p, a 95% interval or nothing.",
+    )
+    published: Flag = Field(default=True, description="Whether printed figures stand below.")
+    truth: Flag = Field(default=True, description="Whether true effects stand below, on sample data.")
+    notes: Flag = Field(default=True, description="Whether notes stand below; that of sample data always does.")
+
+    @property
+    def shown(self) -> Shown:
+        return Shown(**self.model_dump())
 
 
 class WrittenExhibit(Strict):
@@ -68,6 +88,7 @@ class WrittenExhibit(Strict):
     published: Annotated[str, Word("an exhibit of published/<study>.yaml", of=("published",))] | None = Field(
         default=None, description="The exhibit of the paper, whose printed figures stand beside those estimated."
     )
+    table: WrittenShown = Field(default_factory=WrittenShown, description="What its table shows, in every format.")
 
     @model_validator(mode="before")
     @classmethod

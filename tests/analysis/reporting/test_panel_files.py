@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.reporting.panel_files import NAME, csv, parquet, stata, stata_names
+from analysis.reporting.panel_files import csv, named, parquet, stata
+from analysis.reporting.stata_names import NAME, stata_names
 
 
 @pytest.fixture
@@ -92,3 +93,59 @@ def test_numbers_of_a_csv_keep_their_minus_and_texts_cannot_run(panel: pd.DataFr
     frame = pd.read_csv(io.StringIO(csv(panel.assign(note="=1+1"), is_sample=False)))
     assert frame["log(x)"].tolist() == [-1.5, 2.5]
     assert frame["note"].tolist() == ["'=1+1", "'=1+1"]
+
+
+CITIES = pd.DataFrame(
+    {
+        "city_code": ["110000", "310000"],
+        "name_zh": ["北京市", "上海市"],
+        "name_en": ["Beijing", "Beijing"],
+        "province_zh": ["北京市", "上海市"],
+        "province_en": ["Beijing", "Shanghai"],
+        "region": ["east", "east"],
+    }
+)
+
+
+def characteristics(content: bytes) -> dict[str, str]:
+    """Name -> text of what a .dta says of the data set as a whole."""
+    found = {}
+    body = content[content.index(b"<characteristics>") : content.index(b"</characteristics>")]
+    for part in body.split(b"<ch>")[1:]:
+        length = int.from_bytes(part[:4], "little")
+        inside = part[4 : 4 + length]
+        assert inside[:5] == b"_dta\0"
+        found[inside[129:258].rstrip(b"\0").decode()] = inside[258:].rstrip(b"\0").decode()
+    return found
+
+
+def test_a_panel_gets_names_after_its_keys_and_keeps_its_own_columns(panel: pd.DataFrame) -> None:
+    wide = named(panel.assign(region="own"), CITIES)
+    assert list(wide.columns[:6]) == ["city_code", "year", "city_zh", "city_en", "province_zh", "province_en"]
+    assert wide["city_zh"].tolist() == ["北京市", "上海市"] and set(wide["region"]) == {"own"}
+    pd.testing.assert_frame_equal(named(panel.drop(columns="city_code"), CITIES), panel.drop(columns="city_code"))
+
+
+def test_stata_opens_the_panel_set_to_city_and_year_with_its_notes(panel: pd.DataFrame) -> None:
+    wide = named(panel, CITIES)
+    content = stata(wide, LABELS, "t", is_sample=True, keys=("city_code", "year"), notes=("Publication 3.", "甲"))
+    frame, reader = read(content)
+    assert frame["city"].tolist() == [110000, 310000]
+    # a name that two cities share is told apart
+    assert reader.value_labels()["city"] == {110000: "Beijing 110000", 310000: "Beijing 310000"}
+    said = characteristics(content)
+    assert (said["_TSpanel"], said["_TStvar"], said["iis"], said["tis"]) == ("city", "year", "city", "year")
+    assert said["note0"] == "3" and said["note1"].startswith("SAMPLE DATA") and said["note3"] == "甲"
+    assert content == stata(
+        wide, LABELS, "t", is_sample=True, keys=("city_code", "year"), notes=("Publication 3.", "甲")
+    )
+
+
+def test_other_software_reads_a_panel_with_characteristics(panel: pd.DataFrame, tmp_path) -> None:
+    pyreadstat = pytest.importorskip("pyreadstat")
+    (tmp_path / "t.dta").write_bytes(
+        stata(panel, LABELS, "t", is_sample=True, keys=("city_code", "year"), notes=("a",))
+    )
+    frame, about = pyreadstat.read_dta(str(tmp_path / "t.dta"))
+    assert frame["city"].tolist() == [110000, 310000]
+    assert about.notes[-1] == "a"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.printing.table import Line, Panel, Table, number
+from analysis.printing.table import BELOW, Line, Panel, Table, number
 from analysis.reporting.language import Chinese, study_labels, translate
 from analysis.reporting.latex import latex
 from analysis.reporting.tables import (
@@ -24,6 +24,7 @@ from analysis.reporting.tables import (
 )
 from analysis.studies import spec
 from analysis.studies.compare import compare, reproduced
+from analysis.studies.records import Shown
 
 
 def cells(table: Table, panel: int, label: str) -> tuple[str, ...]:
@@ -205,11 +206,9 @@ def test_html_has_a_caption_scoped_headers_and_escaped_text() -> None:
 def test_the_files_are_written_the_same_twice(results, study, printed, truth, tmp_path) -> None:
     first = write_table(results["table_2"], study, tmp_path / "a", printed=printed, truth=truth)
     second = write_table(results["table_2"], study, tmp_path / "b", printed=printed, truth=truth)
-    assert set(first) == {
-        "csv",
-        "md",
-        *(f"{name}{language}" for name in ("tex", "html", "docx", "xlsx") for language in ("", " Chinese")),
-    }
+    both = ("tex", "html", "docx", "xlsx")
+    scripts = ("R script", "Stata do-file")
+    assert set(first) == {"csv", "md", *both, *(f"{name} Chinese" for name in both), *scripts}
     assert all(first[suffix].read_bytes() == second[suffix].read_bytes() for suffix in first)
 
 
@@ -222,3 +221,45 @@ def test_a_table_for_a_word_processor_has_its_rules_without_variables_that_it_wo
     text = html_document(UGLY)
     assert "var(" not in text
     assert "border-top: 2px solid #1c1c1c" in text
+
+
+def chosen(results, study, printed, known=None, **choices) -> Table:
+    return exhibit_table(results["table_2"], study, printed=printed, truth=known, shown=Shown(**choices))
+
+
+def test_rows_are_shown_in_the_order_asked_for_with_their_errors(results, study, printed) -> None:
+    table = chosen(results, study, printed, rows=("N", "did"))
+    assert [(line.label, line.kind) for line in table.panels[0].lines] == [
+        ("N", "fact"),
+        *((label, kind) for label, kind in (("did", "estimate"), ("", "se"))),
+    ]
+    with pytest.raises(ValueError, match=r"table_2 has no row 'absent'; it has did; Constant"):
+        chosen(results, study, printed, rows=("did", "absent"))
+
+
+@pytest.mark.parametrize("errors", BELOW)
+def test_what_stands_below_an_estimate_is_chosen_and_said(results, study, printed, errors) -> None:
+    table = chosen(results, study, printed, errors=errors, decimals=2)
+    row = results["table_2"].models["(1)"].table.loc["did"]
+    below = {
+        "se": f"({row['se']:.2f})",
+        "t": f"({row['t']:.2f})",
+        "p": f"[{row['p']:.3f}]",
+        "interval": f"[{row['low']:.2f}, {row['high']:.2f}]",
+    }
+    lines = table.panels[0].lines
+    assert lines[0].cells[0] == f"{row['estimate']:.2f}***"
+    if errors in below:
+        assert (lines[1].kind, lines[1].cells[0]) == ("se", below[errors])
+    else:
+        assert lines[1].kind != "se"
+    said = next(note for note in table.notes if "*** p < 0.01" in note)
+    words = {"se": "Standard errors", "t": "t statistics", "p": "p values", "interval": "95%", "none": "Stars"}
+    assert said.startswith(words.get(errors, "p values of the wild cluster bootstrap"))
+    assert Chinese(study_labels(study)).knows(said)
+
+
+def test_printed_and_true_figures_and_notes_can_be_left_out(results, study, printed, truth) -> None:
+    table = chosen(results, study, printed, truth, published=False, truth=False, notes=False)
+    assert [panel.title for panel in table.panels] == [None]
+    assert len(table.notes) == 1 and table.notes[0].startswith("SAMPLE DATA")
