@@ -83,6 +83,15 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def follow(self, selector: str) -> str:
+        """Click a link that leads to another page, and wait for that; returns its address."""
+        self._loaded = False
+        script = "(e => { setTimeout(() => e.click()); return e.href; })(document.querySelector(%s))"
+        address = str(self.ask(script % json.dumps(selector)))
+        while not self._loaded:
+            self._next()
+        return address
+
     def press(self, key: str) -> None:
         """One key, down and up."""
         codes = {"Tab": 9, "Enter": 13, "ArrowLeft": 37}
