@@ -62,7 +62,7 @@ benchmark: $(STAMP) ## hot paths as ratios to a peer in the same run
 
 .PHONY: coverage
 coverage: $(STAMP) ## intervals against known truth on simulated panels, half an hour; writes tests/coverage
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/study.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/spatial.py
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/study.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/spatial.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/surface.py
 
 torture: $(STAMP) ## kill runs at random moments and see what readers see
 	@$(BIN)/python -m pytest -m torture -s tests

@@ -24,7 +24,7 @@ class JointTest:
     ----------
     median, median_p : of the estimates in standard deviations of their outcome, two-sided.
     share, share_p, sign : share significant at 5% of the sign that most of them have; that sign.
-    p : of both together: the smaller of their two p values, against its own distribution over draws.
+    p : of both together: the smaller of their two p values (then their sum), against its own distribution over draws.
     draws : how many.
     """
 
@@ -55,14 +55,15 @@ def joint_test(standard: np.ndarray, positive: np.ndarray, negative: np.ndarray,
         shares = np.maximum(positive, negative) / computed
     # a draw without any estimate says nothing against the null: it is least extreme
     extreme = [_ranks(np.nan_to_num(np.abs(median))), _ranks(np.nan_to_num(shares))]
-    smallest = np.minimum(*extreme)
+    # the smaller p decides, and where it is the same their sum: what ties less is less conservative
+    together = np.minimum(*extreme) + (extreme[0] + extreme[1]) / (4 * len(computed))
     return JointTest(
         float(median[0]),
         float(extreme[0][0]),
         float(shares[0]),
         float(extreme[1][0]),
         1 if positive[0] >= negative[0] else -1,
-        float((smallest <= smallest[0] * (1 + 1e-12)).mean()),
+        float((together <= together[0] * (1 + 1e-12)).mean()),
         draws,
     )
 
