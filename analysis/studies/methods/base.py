@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.documents import Between, Word
-from analysis.results import Estimate
+from analysis.names import UNIT
+from analysis.results import CannotEstimate, Estimate
 from analysis.studies.records import Label, Model
 from analysis.studies.written import Flag, StudyColumn, StudyColumns
 
@@ -157,6 +158,20 @@ class Method:
     repeats: str | None = None
     estimators: tuple[EstimatorLine, ...] = ()
     explained: str = ""
+
+
+def one_cluster(model: Model) -> str:
+    """The one way of clustering of a model, for estimators that take one that holds whole units.
+
+    Raises
+    ------
+    CannotEstimate
+        Several ways, or none.
+    """
+    ways = ["unit" if name in ("unit", UNIT) else name for name in model.cluster]
+    if len(ways) != 1:
+        raise CannotEstimate(f"{model.method!r} takes one way of clustering, and the model has {len(ways)}.")
+    return ways[0]
 
 
 def number(low: float, high: float) -> Option:

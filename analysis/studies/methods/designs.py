@@ -22,6 +22,7 @@ from analysis.studies.methods.base import (
     estimate_rows,
     integer,
     notes_facts,
+    one_cluster,
     sample_facts,
     word,
 )
@@ -53,13 +54,15 @@ def _extended(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
     from analysis.did import extended_two_way
 
     family = model.options.get("family", "linear")
-    return extended_two_way(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, family=family)
+    keys: dict[str, Any] = {"unit": UNIT, "time": TIME, "cluster": one_cluster(model)}
+    return extended_two_way(panel, model.outcome, ADOPTION, model.controls, **keys, family=family)
 
 
 def _stacked(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
     from analysis.did import stacked
 
     window: dict[str, Any] = {key: model.options.get(key) for key in ("before", "after")}
+    window["cluster"] = one_cluster(model)
     return stacked(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, **window)
 
 
@@ -67,6 +70,7 @@ def _local_projections(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
     from analysis.did import local_projections
 
     window: dict[str, Any] = {key: model.options.get(key) for key in ("before", "after")}
+    window["cluster"] = one_cluster(model)
     return local_projections(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, **window)
 
 
@@ -243,6 +247,7 @@ def _randomization(panel: pd.DataFrame, model: Model) -> Randomization:
 
     estimator, draws = model.options.get("estimator", "callaway_santanna"), model.options.get("draws", 199)
     options: dict[str, Any] = {"control": "not_yet"} if estimator == "callaway_santanna" else {}
+    options["cluster"] = one_cluster(model)
     return randomization(
         panel,
         model.outcome,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from analysis.studies.methods.base import (
     Row,
     effect_row,
     integer,
+    one_cluster,
     regression_facts,
     sample_facts,
     word,
@@ -31,7 +32,8 @@ def _callaway_santanna(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
     from analysis.did import callaway_santanna
 
     control = model.options.get("control", "not_yet")
-    return callaway_santanna(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, control=control)
+    keys: dict[str, Any] = {"unit": UNIT, "time": TIME, "cluster": one_cluster(model)}
+    return callaway_santanna(panel, model.outcome, ADOPTION, model.controls, **keys, control=control)
 
 
 def _sun_abraham(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
@@ -43,7 +45,8 @@ def _sun_abraham(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
 def _imputation(panel: pd.DataFrame, model: Model) -> StaggeredEffects:
     from analysis.did import imputation
 
-    return imputation(panel, model.outcome, ADOPTION, model.controls, unit=UNIT, time=TIME, leads=())
+    keys: dict[str, Any] = {"unit": UNIT, "time": TIME, "cluster": one_cluster(model)}
+    return imputation(panel, model.outcome, ADOPTION, model.controls, **keys, leads=())
 
 
 def _staggered_rows(result: StaggeredEffects, model: Model) -> list[Row]:

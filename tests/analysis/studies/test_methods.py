@@ -389,3 +389,20 @@ def test_designs_of_other_questions_are_the_estimators_they_name(study, panel) -
     assert lines["dealt"]["ai"].p == found["dealt"].p_value
     with pytest.raises(ValueError, match="eligible"):
         runs["triple"].run(frame, replace(asked[0], options={}))
+
+
+def test_robust_estimators_cluster_as_the_study_says(study, panel) -> None:
+    """The case of firms under a city's policy: clusters above the unit reach every estimator."""
+    frame = panel.assign(province=panel["city_code"].str[:2])
+    for method in ("callaway_santanna", "imputation", "stacked"):
+        by_unit, above = (
+            METHODS[method].rows(METHODS[method].run(frame, given), given)[0]
+            for given in (model(study, method=method, controls=(), cluster=way) for way in (("unit",), ("province",)))
+        )
+        assert by_unit.estimate == above.estimate
+        assert by_unit.se != above.se
+    direct = did.imputation(frame, "ulgue", "adoption", **KEYS, cluster="province", leads=())
+    given = model(study, method="imputation", controls=(), cluster=("province",))
+    assert METHODS["imputation"].rows(METHODS["imputation"].run(frame, given), given)[0].se == direct.se
+    with pytest.raises(ValueError, match="takes one way of clustering, and the model has 2"):
+        METHODS["stacked"].run(frame, model(study, method="stacked", cluster=("unit", "province")))
