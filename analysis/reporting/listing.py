@@ -66,6 +66,8 @@ def show(column: str, value: Any) -> str:
     if isinstance(value, (int, np.integer)):
         return str(value) if "year" in column or column.lstrip("_") == "row" else f"{value:,}"
     if isinstance(value, (float, np.floating)):
+        if column == "p" and 0 <= value < 0.001:
+            return "< 0.001"
         return f"{value:,.0f}" if float(value).is_integer() else number(float(value))
     text = str(value)
     return text[:12] if column.endswith("sha256") else text

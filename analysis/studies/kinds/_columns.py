@@ -164,7 +164,7 @@ def _statistics(models: Sequence[Model], frames: list[Rows]) -> list[Line]:
         if not any(row is not None and row["status"] == OK for row in rows):
             continue
         lines.append(Line(name, tuple(number(row["estimate"], 3) if row else "" for row in rows), "estimate"))
-        tested = tuple(f"(p = {row['p']:.4f})" if row and np.isfinite(row["p"]) else "" for row in rows)
+        tested = tuple(_tested(row["p"]) if row and np.isfinite(row["p"]) else "" for row in rows)
         lines += [Line("", tested, "se")] if any(tested) else []
     return lines
 
@@ -211,9 +211,14 @@ def facts_of_models(
     return [*lines, Line("R²", fits)] if any(fits) else lines
 
 
+def _tested(p: float) -> str:
+    """A p value as it stands under a statistic."""
+    return "(p < 0.001)" if p < 0.001 else f"(p = {p:.4f})"
+
+
 def p_value(value: float) -> str:
-    """A p value with four decimals."""
-    return "< 0.0001" if value < 0.0001 else number(value)
+    """A p value with four decimals; below 0.001 only that."""
+    return "< 0.001" if value < 0.001 else number(value)
 
 
 def _yes(label: str, has: Sequence[bool]) -> Line:

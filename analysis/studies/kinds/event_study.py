@@ -12,7 +12,7 @@ from pydantic import Field
 from analysis.documents import Between, faults
 from analysis.printing.canvas import tell
 from analysis.printing.table import Content, Line, number
-from analysis.studies.kinds._columns import Rows, models_across
+from analysis.studies.kinds._columns import Rows, models_across, p_value
 from analysis.studies.kinds._kind import Kind, Picture
 from analysis.studies.kinds._reading import WrittenOutcomes, baseline_of
 from analysis.studies.records import Exhibit, Model, Study
@@ -66,7 +66,7 @@ def _periods(result: ExhibitResult, table: pd.DataFrame) -> list[str]:
 
 
 def _pretrend(frames: list[Rows]) -> list[Line]:
-    tests = tuple(number(rows["pretrend F"]["p"]) if "pretrend F" in rows else "" for rows in frames)
+    tests = tuple(p_value(rows["pretrend F"]["p"]) if "pretrend F" in rows else "" for rows in frames)
     return [Line("Leads jointly zero, p", tests)]
 
 
