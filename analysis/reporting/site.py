@@ -105,7 +105,7 @@ def build(
         "menu": [("index.html", "Overview")]
         + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
-        + ([("cities.html", "Cities")] if explored else [])
+        + ([("cities.html", "City pages")] if explored else [])
         + [(CHANGES, "What changed")] * (changes is not None)
         + [("warehouse.html", "Warehouse"), (CHECKS if checks is not None else DATA_DOCS, "Data checks")]
         + [("help.html", "Help")] * bool(helps),
@@ -204,7 +204,7 @@ def _cities(tables: Tables, explored: Mapping[str, Sequence[str]]) -> dict[str, 
     def leads(column: str, value: Any, row: dict[str, Any]) -> str:
         return f"city.html#{row['code']}" if column == "city" else ""
 
-    return {"title": "Cities", "cities": listing(shown, "Cities", leads)}
+    return {"title": "City pages", "cities": listing(shown, "City pages", leads)}
 
 
 def _variable_page(panel: str, column: str, explored: Sequence[str]) -> str:
