@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   var make = pilotcity.make, zh = pilotcity.zh, NATION = "100000";
-  var shared = null, cities = {}, columns = {};
+  var shared = null, cities = {}, columns = {}, unpacked = Promise.resolve();
   var place = document.getElementById("explore"), kind = place.dataset.kind;
   var COVERAGE = { patents: ["patent_applications", "applications filed", "件申请"], cases: ["concluded_cases", "judgments concluded", "件结案"] };
   var SYMBOLS = { log: ["logged", "取对数", "ln {}"], log1p: ["logged, one added", "加一取对数", "ln(1 + {})"], asinh: ["inverse hyperbolic sine", "反双曲正弦", "asinh {}"] };
@@ -11,11 +11,16 @@
   pilotcity.shared = function (data) { shared = data; };
   pilotcity.city = function (code, data) { cities[code] = data; };
   pilotcity.column = function (name, data) { columns[name] = data; };
+  // what is large comes packed; who waits for its script waits for that too
+  pilotcity.packed = function (to, name, text) {
+    var bytes = Uint8Array.from(atob(text), function (letter) { return letter.charCodeAt(0); });
+    unpacked = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json().then(function (data) { pilotcity[to](name, data); });
+  };
 
   function T(en, chinese) { return zh() ? chinese : en; }
   function load(path, then) {
     var script = make("script", { src: path });
-    script.onload = then;
+    script.onload = function () { unpacked.then(then); };
     script.onerror = function () { place.replaceChildren(make("p", {}, [T("Not found: ", "未找到：") + path])); };
     document.head.append(script);
   }
