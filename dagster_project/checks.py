@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from expectations.runner import Outcome, Rule
 
 QUERIES = DBT_PROJECT / "checks"
+#: The check of what has moved.
+MOVED = "as_last_published"
 #: Name of a check -> whether it blocks, and what it says.
 NAMES = {
-    "expectations": (True, "Rules that must hold for anything to be published."),
-    "warnings": (False, "Rules that deserve a look and stop nothing."),
-    "drift": (False, "What has moved since the last publication."),
+    "must_hold": (True, "Rules that must hold for anything to be published."),
+    "should_hold": (False, "Rules that deserve a look and stop nothing."),
+    MOVED: (False, "What has moved since the last publication."),
 }
 #: Rows of a failing rule in a check's metadata.
 SHOWN = 20
@@ -92,7 +94,7 @@ def definition(
     ``assets`` are named by the values of the suites' ``split_by`` column; suites of ``drift`` make a check of their
     own.
     """
-    kinds = [kind for kind in NAMES if kind != "drift" or drift]
+    kinds = [kind for kind in NAMES if kind != MOVED or drift]
     specs = [
         dg.AssetCheckSpec(kind, asset=key, blocking=NAMES[kind][0], description=NAMES[kind][1], additional_deps=deps)
         for key in assets.values()
@@ -110,7 +112,7 @@ def definition(
             for kind in kinds:
                 if dg.AssetCheckKey(key, kind) not in context.selected_asset_check_keys:
                     continue
-                mine = moved if kind == "drift" else checked[: len(suites)]
+                mine = moved if kind == MOVED else checked[: len(suites)]
                 yield _result(key, kind, [_of_asset(one, label) for one in mine])
 
     return check
@@ -329,7 +331,16 @@ def _result(key: dg.AssetKey, kind: str, checked: Iterable[Checked]) -> dg.Asset
     if not said and of_source and not any(len(one.frame) for one in of_source):
         said = "Nothing of this source was found, so there is nothing to check."
     severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
-    metadata = {"rules": dg.MetadataValue.md(_rules_table([outcome for _, outcome in rules]))}
+    rows = sum(len(one.frame) for one in checked)
+    failing = sum(len(outcome.positions) or 1 for _, outcome in failed)
+    metadata: dict[str, dg.MetadataValue | int | float] = {
+        # numbers, so that the web page draws them over time
+        "failing rules": len(failed),
+        "failing rows": failing,
+        "rows": rows,
+        "share failing": failing / rows if rows else 0.0,
+        "rules": dg.MetadataValue.md(_rules_table([outcome for _, outcome in rules])),
+    }
     for one, outcome in failed:
         metadata[f"{one.suite.name}: {outcome.rule}"] = dg.MetadataValue.md(_failing(outcome))
     return dg.AssetCheckResult(

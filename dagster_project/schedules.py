@@ -6,8 +6,11 @@ follows in one run, up to a publication. What a changed file starts stands in se
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 from dagster import AutomationCondition as Condition
@@ -90,6 +93,33 @@ def automation() -> dg.AutomationConditionSensorDefinition:
     )
 
 
+def timezone() -> str:
+    """The zone whose clock schedules go by: PILOTCITY_TIMEZONE, else this machine's, else UTC.
+
+    Raises
+    ------
+    ValueError
+        PILOTCITY_TIMEZONE names no zone, such as Asia/Shanghai.
+    """
+    asked = os.environ.get("PILOTCITY_TIMEZONE")
+    if asked:
+        if not _is_zone(asked):
+            raise ValueError(f"PILOTCITY_TIMEZONE is {asked!r}, which is no time zone; write one as Asia/Shanghai.")
+        return asked
+    stated = Path("/etc/timezone")
+    found = [os.environ.get("TZ", "").removeprefix(":"), stated.read_text().strip() if stated.is_file() else ""]
+    found.append(str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2])
+    return next((name for name in found if name and _is_zone(name)), "UTC")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def schedules(found: dict[str, Contract]) -> list[dg.ScheduleDefinition]:
     """Yearbooks once a year, records every month."""
     yearbooks = [contract.source for contract in found.values() if contract.kind == "yearbook"]
@@ -106,6 +136,7 @@ def _schedule(name: str, sources: Iterable[str], cron: str, description: str) ->
         name=name,
         job=dg.define_asset_job(f"look_at_{name}", dg.AssetSelection.assets(*keys), description=description),
         cron_schedule=cron,
+        execution_timezone=timezone(),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=description,
     )

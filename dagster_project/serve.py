@@ -54,7 +54,10 @@ def serve(paths: Paths, port: int, history: History) -> int:
                 supervisor.start(service, ready)
                 say(f"  {service.name:<17} process {supervisor.running[service.name][1].pid}")
         if not stopping.is_set():
-            say(f"Ready at http://{HOST}:{port} (Ctrl-C ends it). Output: {shown(logs(paths))}")
+            page = f"http://{HOST}:{port}"
+            say(f"Ready at {page} (Ctrl-C ends it). Output: {shown(logs(paths))}")
+            say(f"Look first at {page}/asset-groups, the way from files to the publication from left to right;")
+            say(f"  then at {page}/assets/publication/changes, what the last run changed, and {page}/runs.")
         supervisor.watch(watched)
         say(f"Ending: {', '.join(reversed(supervisor.running))}.")
     return 0

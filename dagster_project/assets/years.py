@@ -14,7 +14,7 @@ it.
 
 import hashlib
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import dagster as dg
 import pandas as pd
@@ -90,9 +90,17 @@ def version(read: pd.DataFrame, years: Collection[int]) -> str:
     return hashlib.sha256(wanted.to_csv(index=False).encode()).hexdigest()
 
 
-def materialised(contract: Contract, files: Iterable[str], read: pd.DataFrame) -> Iterator[dg.AssetMaterialization]:
+def materialised(contract: Contract, files: Collection[str], read: pd.DataFrame) -> Iterator[dg.AssetMaterialization]:
     """Events that show the years of files as materialised partitions, as a backfill of each year would."""
     known = set(YEARS.get_partition_keys())
     for year in sorted({str(records.year_of(file)) for file in files} & known):
         tags = {"dagster/data_version": version(read, {int(year)})}
-        yield dg.AssetMaterialization(key_of(contract), partition=year, tags=tags)
+        own = sorted(file for file in files if str(records.year_of(file)) == year)
+        held = sorted(file for file in read["file"] if str(records.year_of(file)) == year)
+        metadata = {
+            "read by": f"raw/{contract.source}, which takes in every year",
+            "files_read": len(own),
+            "files_unchanged": len(held) - len(set(own) & set(held)),
+            "files": dg.MetadataValue.json(held),
+        }
+        yield dg.AssetMaterialization(key_of(contract), partition=year, tags=tags, metadata=metadata)

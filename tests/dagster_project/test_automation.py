@@ -137,8 +137,7 @@ def test_what_a_condition_starts_takes_the_checks_with_it(built):
     """A run of assets alone has all their checks: the gate holds in a partial run too."""
     job = built.resolve_job_def("refresh").get_subset(asset_selection={key("panels/innovative_clusters")})
     assert (
-        dg.AssetCheckKey(key("panels/innovative_clusters"), "expectations")
-        in job.asset_layer.asset_graph.asset_check_keys
+        dg.AssetCheckKey(key("panels/innovative_clusters"), "must_hold") in job.asset_layer.asset_graph.asset_check_keys
     )
 
 
@@ -174,7 +173,7 @@ def test_sources_and_the_publication_promise_how_old_they_get(built):
 
 
 def test_nothing_follows_a_panel_whose_blocking_check_failed(daemon):
-    check = dg.AssetCheckKey(key("panels/innovative_clusters"), "expectations")
+    check = dg.AssetCheckKey(key("panels/innovative_clusters"), "must_hold")
     daemon.run({"panels/innovative_clusters"})
     daemon.check(check, passed=False)
     assert daemon.tick() == set()

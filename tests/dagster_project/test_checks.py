@@ -48,15 +48,15 @@ def results(paths: Paths) -> dict[tuple[str, str], dg.AssetCheckResult]:
 
 def test_each_asset_gets_the_rows_that_are_its_own(paths):
     found = results(paths)
-    assert {key for key, result in found.items() if not result.passed} == {("two", "expectations"), ("two", "warnings")}
-    assert found["two", "expectations"].severity == dg.AssetCheckSeverity.ERROR
-    assert found["two", "warnings"].severity == dg.AssetCheckSeverity.WARN
-    assert found["three", "expectations"].description.startswith("Nothing of this source was found")
-    assert not found["one", "warnings"].description
+    assert {key for key, result in found.items() if not result.passed} == {("two", "must_hold"), ("two", "should_hold")}
+    assert found["two", "must_hold"].severity == dg.AssetCheckSeverity.ERROR
+    assert found["two", "should_hold"].severity == dg.AssetCheckSeverity.WARN
+    assert found["three", "must_hold"].description.startswith("Nothing of this source was found")
+    assert not found["one", "should_hold"].description
 
 
 def test_a_failure_names_the_rule_the_row_and_what_to_do(paths):
-    found = results(paths)["two", "expectations"]
+    found = results(paths)["two", "must_hold"]
     assert found.description.startswith(
         "no place of a file is read twice: 1 of 2 rows (first: source two, file e, read_twice 2). Two tables"
     )
@@ -64,6 +64,14 @@ def test_a_failure_names_the_rule_the_row_and_what_to_do(paths):
     assert "| two" in shown
     assert "narrow their sheets" in shown
     assert "| one" not in shown
+
+
+def test_a_check_carries_numbers_that_can_be_drawn_over_time(paths):
+    found = results(paths)
+    numbers = {name: value.value for name, value in found["two", "must_hold"].metadata.items() if name != "rules"}
+    assert (numbers["failing rules"], numbers["failing rows"], numbers["rows"]) == (1, 1, 2)
+    assert numbers["share failing"] == 0.5
+    assert found["one", "must_hold"].metadata["share failing"].value == 0.0
 
 
 def test_outcomes_are_listed_for_the_report(paths):

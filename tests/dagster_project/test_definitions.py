@@ -103,8 +103,8 @@ def test_every_panel_has_a_check_that_blocks_and_one_that_warns(graph):
     assert len(studies) >= 4
     for key in studies:
         blocking = {check.name: graph.get(check).blocking for check in graph.get(key).check_keys}
-        assert blocking["expectations"] is True, key
-        assert blocking["warnings"] is False, key
+        assert blocking["must_hold"] is True, key
+        assert blocking["should_hold"] is False, key
 
 
 def test_nothing_is_published_before_every_check_and_every_exhibit(graph):
