@@ -97,7 +97,7 @@ def materialised(contract: Contract, files: Collection[str], read: pd.DataFrame)
         tags = {"dagster/data_version": version(read, {int(year)})}
         own = sorted(file for file in files if str(records.year_of(file)) == year)
         held = sorted(file for file in read["file"] if str(records.year_of(file)) == year)
-        metadata = {
+        metadata: dict[str, str | int | dg.MetadataValue] = {
             "read by": f"raw/{contract.source}, which takes in every year",
             "files_read": len(own),
             "files_unchanged": len(held) - len(set(own) & set(held)),
