@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dagster_project import overlay
+from dagster_project import agreement, overlay
 from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def audit_inputs(paths: Paths, folder: Path, study: Study) -> Inputs:
         cities=overlay.cities(paths, dtype={"city_code": str}),
         pilots={name: _pilots(lists[name], study.last_month) for name in named},
         is_sample=sample and study.panel is None,
+        agreement=agreement.read(folder, study.name),
     )
 
 

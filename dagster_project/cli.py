@@ -26,6 +26,7 @@ COMMANDS = (
     "adopt",
     "trace",
     "audit",
+    "agree",
     "surface",
     "new-study",
     "check",

@@ -11,6 +11,7 @@ import dagster as dg
 
 from dagster_project import checks, executor, overlay, schedules, sensors
 from dagster_project.assets import (
+    agreement,
     audits,
     changes,
     efficiency,
@@ -89,6 +90,7 @@ def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefiniti
         publish.candidate(paths, loaded),
         *studies.study_assets(paths, loaded),
         publish.estimates(paths, loaded),
+        agreement.agreement_asset(paths, loaded),
         *audits.audit_assets(paths, loaded),
         changes.changes(paths, loaded),
         *exports.export_assets(paths, loaded),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.audit import arithmetic, design, evidence, plausibility, wording
+from analysis.audit import arithmetic, design, engines, evidence, plausibility, wording
 from analysis.audit.finding import COLUMNS, ERROR, NOTE, SEVERITIES, WARNING, Audit, Finding
 from analysis.audit.inputs import Inputs, NotAtHand
 from analysis.audit.replication import Line, Replication, replicate
@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     *wording.RULES,
     *design.RULES,
     *evidence.RULES,
+    *engines.RULES,
 )
 
 

@@ -81,6 +81,7 @@ class Inputs:
     cities : data/reference/cities.csv.
     pilots : name of a policy list -> its rows (``city_code``, ``adoption``, ``scope``).
     is_sample : whether the panels come from the sample world.
+    agreement : what other engines make of the estimates, as `analysis.agreement.second_opinions` returns it.
     """
 
     study: Study
@@ -92,6 +93,7 @@ class Inputs:
     cities: pd.DataFrame | None = None
     pilots: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     is_sample: bool = False
+    agreement: pd.DataFrame | None = None
 
     @property
     def text(self) -> Text:

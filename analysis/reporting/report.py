@@ -35,6 +35,7 @@ class StudyReport:
     downloads : "zip", "dta", "parquet", "csv", "citation" -> path below the site.
     citation : what to cite.
     drawn : a folder that holds the pictures of these results already, or None.
+    agreement : what other engines make of its numbers, or None.
     map : the study on the map by year, or None.
     audit, replication : what a referee would raise and what comes out again, with a page of their own; or None.
     """
@@ -50,6 +51,7 @@ class StudyReport:
     downloads: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
     drawn: Path | None = None
+    agreement: pd.DataFrame | None = None
     map: YearMap | None = None
     audit: Audit | None = None
     replication: Replication | None = None
@@ -67,6 +69,7 @@ class StudyReport:
         downloads: Mapping[str, str] | None = None,
         citation: str = "",
         drawn: Path | None = None,
+        agreement: pd.DataFrame | None = None,
     ) -> StudyReport:
         """The report of a panel; exhibits are computed unless ``results`` are at hand."""
         if results is None:
@@ -84,6 +87,7 @@ class StudyReport:
             downloads=dict(downloads or {}),
             citation=citation,
             drawn=drawn,
+            agreement=agreement,
             map=year_map(study, panel, cities) if cities is not None else None,
         )
 

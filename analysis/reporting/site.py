@@ -268,7 +268,8 @@ def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
     first = baseline(report.results)
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     for name, result in report.results.items():
-        paths = write_table(result, study, output / folder, printed=printed, truth=report.truth, made=report.drawn)
+        beside: Any = {"printed": printed, "truth": report.truth, "agreement": report.agreement}
+        paths = write_table(result, study, output / folder, **beside, made=report.drawn)
         figure = _figure(report, result, output / folder)
         shown = None
         if figure:
@@ -281,7 +282,7 @@ def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
                 "id": name,
                 "name": display_name(name),
                 "title": result.title,
-                "table": exhibit_table(result, study, printed=printed, truth=report.truth),
+                "table": exhibit_table(result, study, **beside),
                 "figure": bool(figure),
                 "inline": shown,
                 "alt": describe(result) if figure else "",

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.agreement.line import lines
 from analysis.printing.table import SAMPLE, SAMPLE_NOTE, Line, Panel, Style, Table, display_name, styled
 from analysis.reporting import scripts
 from analysis.reporting.attachments import attachments, parquet
@@ -38,6 +39,7 @@ def exhibit_table(
     printed: Published,
     truth: pd.DataFrame | None = None,
     shown: Shown | None = None,
+    agreement: pd.DataFrame | None = None,
 ) -> Table:
     """The table of an exhibit, with what the paper prints and the true effects of the sample world below.
 
@@ -52,11 +54,15 @@ def exhibit_table(
     shown
         What of it is shown and how; by default what the study says.
 
+    agreement
+        What other engines make of the study's numbers, as `analysis.agreement.second_opinions` returns it.
+
     Raises
     ------
     ValueError
         A row that is to be shown and that the table does not have.
     """
+    second = [] if agreement is None else lines(agreement[agreement["exhibit"].eq(result.exhibit)])
     shown = shown or result.specification.shown
     beside = printed.table if shown.published else printed.table.iloc[:0]
     table = compare(result.estimates, beside, truth if result.is_sample and shown.truth else None)
@@ -80,6 +86,7 @@ def exhibit_table(
         *unverified(result.specification, study),
         *(marks if table["exact"].any() else []),
         *wrong,
+        *second,
         *(f"Of the paper: {sentence}" for sentence in paper),
     )
     return Table(
@@ -250,6 +257,7 @@ def write_table(
     *,
     printed: Published,
     truth: pd.DataFrame | None = None,
+    agreement: pd.DataFrame | None = None,
     made: Path | None = None,
 ) -> dict[str, Path]:
     """Write <exhibit>.md, .tex, .html, .csv, .docx and .xlsx and what belongs beside them; returns format -> path.
@@ -257,7 +265,7 @@ def write_table(
     All but Markdown and CSV are written in Chinese too, as <exhibit>.zh.tex and so on under "tex Chinese". ``made`` is
     a folder that may hold the same files already: those of the word processor are then taken from there.
     """
-    table = exhibit_table(result, study, printed=printed, truth=truth)
+    table = exhibit_table(result, study, printed=printed, truth=truth, agreement=agreement)
     chinese = translate(table, Chinese(study_labels(study)))
     contents: dict[str, Callable[[], str | bytes]] = {
         "csv": lambda: csv(result, printed=printed, truth=truth),

@@ -71,6 +71,12 @@ class ExhibitResult:
         return "\n".join([*lines, *dict.fromkeys(self.estimates["reason"].dropna())])
 
 
+def row_label(model: str, part: str | None, alone: bool) -> str:
+    """The model that a row is published under: what an estimator returns several of keeps the label of its model,
+    unless there is no other."""
+    return model if part is None else part if alone else f"{model}, {part}"
+
+
 def estimate_row(model: str, row: Row, n: float = np.nan, r2: float = np.nan, status: str | None = None) -> dict:
     """A term of a model as it enters the estimates; what has a reason and no status is not identified."""
     numbers = {"estimate": row.estimate, "se": row.se, "p": row.p, "n": n, "r2": r2}

@@ -19,7 +19,7 @@ from analysis.studies.file_panel import keyed
 from analysis.studies.kinds import KINDS, Given
 from analysis.studies.methods import METHODS, Facts, Method, Row
 from analysis.studies.records import Model, Study
-from analysis.studies.result import COLUMNS, NOT_COMPUTED, OK, ExhibitResult, estimate_row
+from analysis.studies.result import COLUMNS, NOT_COMPUTED, OK, ExhibitResult, estimate_row, row_label
 
 
 def run_study(
@@ -130,9 +130,9 @@ def _rows(study: Study, result: Any, model: Model, method: Method, frame: pd.Dat
     cautions = [*facts.cautions, *(_few(study, facts, model, frame) if method.clustered else ())]
     rows = []
     for row in method.rows(result, model):
-        # What an estimator returns several of keeps the label of its model, unless there is no other.
-        label = model.label if row.model is None else row.model if alone else f"{model.label}, {row.model}"
-        line = estimate_row(label, row, facts.n if row.n is None else row.n, facts.r2)
+        line = estimate_row(
+            row_label(model.label, row.model, alone), row, facts.n if row.n is None else row.n, facts.r2
+        )
         if row.term in model.treatments and line["status"] == OK:
             line["reason"] = " ".join(cautions) or None
         rows.append(line)

@@ -74,7 +74,7 @@ def score(
     """
     from analysis.efficiency import super_sbm
 
-    units, imputed = _units(specification, city_year)
+    units, imputed = units_scored(specification, city_year)
     kept: dict[str, list[pd.DataFrame]] = {"scores": [], "slacks": []}
     provenance, computed = [], []
     for frontier in FRONTIERS:
@@ -107,7 +107,7 @@ def score(
     )
 
 
-def _units(specification: EfficiencySpecification, city_year: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+def units_scored(specification: EfficiencySpecification, city_year: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The rows to score, gaps filled as the specification says, sorted; and whether a row has a filled value."""
     from analysis.indices import IMPUTED, interpolate
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.assets.agreement import AGREEMENT
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import candidate_of_this_run, result_file
@@ -41,7 +42,7 @@ def judged(paths: Paths, candidate: Path, study: "Study") -> tuple["Audit", "Rep
 def _audit(paths: Paths, study: "Study") -> dg.AssetsDefinition:
     @dg.asset(
         key=audit_key(study.name),
-        deps=[ESTIMATES],
+        deps=[ESTIMATES, AGREEMENT],
         group_name="audits",
         kinds={"python", "table"},
         owners=OWNERS,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import comparing, downloads, file_panels, overlay
+from dagster_project import agreement, comparing, downloads, file_panels, overlay
+from dagster_project.assets.agreement import AGREEMENT
 from dagster_project.assets.audits import audit_key, judged
 from dagster_project.assets.changes import CHANGES
 from dagster_project.assets.common import OWNERS
@@ -58,7 +59,7 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     @dg.asset(
         key=["report", "site"],
-        deps=[DATA_DOCS, ESTIMATES, EXPORTS, CHANGES, *(audit_key(study.name) for study in studies)],
+        deps=[DATA_DOCS, ESTIMATES, AGREEMENT, EXPORTS, CHANGES, *(audit_key(study.name) for study in studies)],
         group_name=GROUP,
         kinds={"html"},
         owners=OWNERS,
@@ -121,6 +122,7 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         truth=pd.concat(truths, ignore_index=True) if truths else None,
         cities=overlay.cities(paths, dtype={"city_code": str}),
         drawn=candidate / "exhibits" / study.name,
+        agreement=agreement.read(candidate, study.name),
         downloads=downloads.present(candidate, study.name),
         citation=downloads.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )

@@ -129,7 +129,8 @@ def test_studies_read_the_candidate_and_no_table_of_the_warehouse(graph):
             if key.path[0] == study:
                 parents = {parent.to_user_string() for parent in graph.get(key).parent_keys}
                 # the audit reads the candidate once every estimate is in it
-                own = {"publication/estimates"} if key.path[1] == "audit" else {"publication/candidate"}
+                after = {"publication/estimates", "publication/agreement"}
+                own = after if key.path[1] == "audit" else {"publication/candidate"}
                 assert parents == own, key
 
 

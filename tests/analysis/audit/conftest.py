@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.agreement import second_opinions
 from analysis.audit import Inputs
 from analysis.studies.published import Published, published
 from analysis.studies.records import Known, Study
@@ -248,6 +249,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Inputs]:
     own = _only(study, kinds)
     results = run_study(own, panel, is_sample=False, cities=places(panel))
     estimates = pd.concat([result.estimates for result in results.values()], ignore_index=True)
+    agreement = second_opinions(own, "table_2", panel, estimates, cities=places(panel))
     base = estimates.query("exhibit == 'table_2' and model == '(2)' and term == 'did'")["estimate"].iloc[0]
     text = TEXT.replace("BASE", f"{base:.4f}")
     figures = print_figures(own, estimates) + "  figure_1: {}\n" + SPATIAL + text
@@ -263,6 +265,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Inputs]:
             city_year=city_year_of(panel),
             cities=places(panel),
             pilots=lists(panel),
+            agreement=agreement,
         )
 
     inputs.simulate = simulate  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.agreement import Opinion
+from analysis.agreement.opinion import judge
 from analysis.audit import RULES, SEVERITIES, Audit, Inputs, audit
 from analysis.audit.evidence import _exposure
 from analysis.did import two_way
@@ -312,6 +314,7 @@ CASES: list[tuple[str, Break, str]] = [
         ),
         "by Holm",
     ),
+    ("engines-part", lambda m, make: parted(m, estimate=0.4), "finds 0.4"),
 ]
 
 
@@ -329,6 +332,25 @@ def test_a_rule_finds_what_it_is_for(clean: Inputs, make, code: str, broken: Bre
         assert finding.severity in SEVERITIES
         assert finding.advice and finding.title_zh and finding.advice_zh
         assert any(character.isdigit() for character in finding.evidence)
+
+
+def parted(inputs: Inputs, **numbers: float) -> Inputs:
+    """The inputs where an engine got another effect in table 2."""
+    agreement = inputs.agreement.copy()
+    at = agreement["model"].eq("(2)") & agreement["term"].eq("did") & agreement["engine"].eq("pyfixest")
+    published = inputs.estimates.query("exhibit == 'table_2' and model == '(2)' and term == 'did'").iloc[0]
+    opinion = Opinion(
+        "did", "pyfixest", *({"estimate": published["estimate"], "se": published["se"]} | numbers).values()
+    )
+    agreement.loc[at, ["estimate", "se"]] = opinion.estimate, opinion.se
+    agreement.loc[at, ["difference", "verdict", "reason"]] = judge(published, opinion)
+    return replace(inputs, agreement=agreement)
+
+
+def test_engines_that_part_are_an_error_where_sign_or_stars_turn_and_else_a_warning(clean: Inputs) -> None:
+    for numbers, severity in (({"estimate": 0.499}, "warning"), ({"estimate": -0.5}, "error"), ({"se": 0.45}, "error")):
+        (finding,) = rule("engines-part", parted(clean, **numbers)).findings
+        assert (finding.severity, finding.exhibit, finding.variable) == (severity, "table_2", "did"), numbers
 
 
 def test_every_rule_has_a_case() -> None:

@@ -1,0 +1,273 @@
+"""Second engines for staggered adoption: diff-diff, and regressions of pyfixest, from rows and the model's words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.agreement.opinion import NoOpinion, Opinion
+from analysis.agreement.regressions import (
+    PYFIXEST,
+    Plain,
+    event_regression,
+    numbers_of,
+    plain,
+    pyfixest_fit,
+)
+from analysis.names import ADOPTION, TIME, UNIT
+from analysis.studies.records import Model
+
+DIFF_DIFF = "diff-diff"
+#: Conventions of diff-diff's Callaway-Sant'Anna with covariates.
+DOUBLY_ROBUST = (
+    "diff-diff's doubly robust cells with covariates part from R's did, which the published ones equal, in the fourth "
+    "digit."
+)
+NO_OVERLAP = (
+    "Covariates tell some treated cities from all others: R's did, and the published number, leave such cells out; "
+    "diff-diff keeps them."
+)
+
+
+def cohorts(frame: pd.DataFrame, model: Model) -> tuple[pd.DataFrame, list[str]]:
+    """Rows as diff-diff takes them, ``first`` 0 for never treated, and the names of the controls there."""
+    rows = frame.dropna(subset=[model.outcome, *model.controls]).sort_values([UNIT, TIME]).reset_index(drop=True)
+    first = rows[ADOPTION].astype(float)
+    first = first.where(first <= rows[TIME].max(), 0).fillna(0)
+    names = [f"x{place}" for place in range(len(model.controls))]
+    table = pd.DataFrame(
+        {
+            "unit": pd.factorize(rows[UNIT].astype(str), sort=True)[0],
+            "time": rows[TIME].astype(int),
+            "first": first.astype(int),
+            "y": rows[model.outcome].astype(float),
+            **{name: rows[own].astype(float) for name, own in zip(names, model.controls, strict=True)},
+        }
+    )
+    table["treated"] = ((table["first"] > 0) & (table["time"] >= table["first"])).astype(int)
+    return table, names
+
+
+def quietly(call: Callable[[], Any]) -> Any:
+    """What a library returns; what it warns of is said of the published number already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call()
+
+
+def callaway_santanna(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """The mean of treated cells by cohort share, doubly robust where there are controls."""
+    from diff_diff import CallawaySantAnna
+
+    rows, names = cohorts(frame, model)
+    against = {"never": "never_treated", "not_yet": "not_yet_treated"}[model.options.get("control", "not_yet")]
+    # the published one refuses propensities near one, as R's did, and trims those of controls only
+    engine = CallawaySantAnna(control_group=against, estimation_method="dr", pscore_trim=1e-9)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = engine.fit(rows, "y", "unit", "time", "first", names or None)
+    apart: dict[str, Any] = {"convention": DOUBLY_ROBUST, "within": 5e-3} if names else {}
+    if any("will be trimmed" in str(warning.message) for warning in caught):
+        apart = {"convention": NO_OVERLAP, "within": 0.5}
+    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), float(fit.overall_se), **apart)]
+
+
+def imputation(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """The mean difference from imputed outcomes, with the variance around averages by cohort and period."""
+    from diff_diff import ImputationDiD
+
+    rows, names = cohorts(frame, model)
+    fit = quietly(lambda: ImputationDiD().fit(rows, "y", "unit", "time", "first", names or None))
+    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), float(fit.overall_se))]
+
+
+def saturated(frame: pd.DataFrame, model: Model) -> tuple[Plain, pd.DataFrame]:
+    """The regression on a dummy for each cohort and time but the last before adoption, and each dummy's cell."""
+    rows = frame.dropna(subset=[model.outcome, *model.controls])
+    first = rows[ADOPTION].astype(float).where(rows[ADOPTION].astype(float) <= rows[TIME].max())
+    since = rows[TIME] - first
+    seen = since.groupby(first).min()
+    rows = rows[first.isna() | first.map(seen).lt(0)]
+    first, since = first.loc[rows.index], since.loc[rows.index]
+    dummies, cells = {}, []
+    for cohort in sorted(first.dropna().unique()):
+        own = since[first == cohort]
+        base = own[own < 0].max()
+        for period in sorted(own.unique()):
+            if period != base:
+                name = f"cohort {cohort:g} period {period:g}"
+                dummies[name] = ((first == cohort) & (since == period)).astype(float)
+                cells.append({"name": name, "period": period, "rows": float(dummies[name].sum())})
+    wide = pd.concat([rows, pd.DataFrame(dummies)], axis=1)
+    x = [*dummies, *model.controls]
+    return plain(wide, model.outcome, x, ("unit", "time"), model.cluster), pd.DataFrame(cells)
+
+
+def sun_abraham(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """The saturated regression, its cells averaged by their rows."""
+    regression, cells = saturated(frame, model)
+    beta, covariance = numbers_of(pyfixest_fit(regression), regression.terms)
+    after = cells[cells["period"].ge(0) & cells["name"].isin(beta.index)]
+    share = (after["rows"] / after["rows"].sum()).to_numpy()
+    names = list(after["name"])
+    se = np.sqrt(share @ covariance.loc[names, names].to_numpy() @ share)
+    return [Opinion(model.treatment, PYFIXEST, float(share @ beta[names].to_numpy()), float(se))]
+
+
+def synthetic(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """Each cohort against cities never treated by diff-diff, averaged by treated unit-times; jackknife of the average.
+
+    What controls explain in a two-way regression of untreated rows is taken out first.
+    """
+    from diff_diff import SyntheticDiD
+
+    rows, names = cohorts(frame, model)
+    if names:
+        untreated = rows[rows["treated"] == 0].rename(columns={"unit": UNIT, "time": TIME})
+        regression = plain(untreated, "y", names, ("unit", "time"), ("unit",))
+        beta, _ = numbers_of(pyfixest_fit(regression), regression.terms)
+        rows["y"] -= rows[list(beta.index)].to_numpy() @ beta.to_numpy()
+    full = rows.groupby("unit")["time"].transform("size") == rows["time"].nunique()
+    rows = rows[full].reset_index(drop=True)
+    wide = rows.pivot(index="unit", columns="time", values="y")
+    first = rows.groupby("unit")["first"].first()
+    never = first.index[first == 0]
+    parts = []
+    for cohort in sorted(first[first > 0].unique()):
+        treated = first.index[first == cohort]
+        own = rows[rows["unit"].isin([*never, *treated])]
+        own = own.assign(ever=own["unit"].isin(treated).astype(int))
+        after = [int(time) for time in wide.columns if time >= cohort]
+        if len(after) == len(wide.columns):
+            raise NoOpinion("A cohort is treated from the first year on, and diff-diff needs years before.")
+        call = partial(SyntheticDiD(variance_method="jackknife").fit, own, "y", "ever", "unit", "time")
+        fit = quietly(partial(call, post_periods=after))
+        omega = pd.Series(fit.unit_weights).reindex(never).fillna(0.0)
+        lam = pd.Series(fit.time_weights).reindex([t for t in wide.columns if t < cohort]).fillna(0.0)
+        change = wide[after].mean(axis=1) - wide[lam.index] @ lam
+        parts.append((change, treated, omega, len(after), float(fit.att)))
+    size = sum(len(treated) * times for _, treated, _, times, _ in parts)
+    att = sum(len(treated) * times * effect for _, treated, _, times, effect in parts) / size
+    return [Opinion(model.treatment, DIFF_DIFF, att, _jackknife(parts, list(wide.index)))]
+
+
+def _jackknife(parts: list[tuple[pd.Series, Any, pd.Series, int, float]], units: list[int]) -> float:
+    """Error of the average over cohorts when each unit is left out in turn, weights kept (algorithm 3)."""
+    if any(len(treated) < 2 for _, treated, _, _, _ in parts):
+        return np.nan
+    found = []
+    for gone in units:
+        total = size = 0.0
+        for change, treated, omega, times, _ in parts:
+            own = [unit for unit in treated if unit != gone]
+            weight = omega.drop(gone, errors="ignore")
+            held = change[weight.index].to_numpy() @ (weight / weight.sum()).to_numpy()
+            gap = float(change[own].to_numpy().mean() - held)
+            total, size = total + len(own) * times * gap, size + len(own) * times
+        found.append(total / size)
+    n = len(found)
+    return float(np.sqrt((n - 1) ** 2 / n * np.var(found, ddof=1)))
+
+
+# Decomposition and bounds ---------------------------------------------------------------------------------------------
+
+
+def bacon(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """Weights and estimates by kind of comparison; with controls the two-way estimate alone, which they average to."""
+    complete = frame[[model.outcome, *model.controls]].notna().all(axis=1)
+    years = complete.groupby(frame[UNIT]).transform("sum")
+    rows = frame[years == frame[TIME].nunique()]
+    if model.controls:
+        treated = (rows[TIME] >= rows[ADOPTION].astype(float)).astype(float)
+        wide = rows.assign(**{model.treatment: treated})
+        regression = plain(wide, model.outcome, [model.treatment, *model.controls])
+        beta, _ = numbers_of(pyfixest_fit(regression), regression.terms)
+        total = "all comparisons"
+        return [Opinion("estimate", PYFIXEST, float(beta[model.treatment]), part=total)]
+    from diff_diff import BaconDecomposition
+
+    table, _ = cohorts(rows, model)
+    fit = quietly(lambda: BaconDecomposition(weights="exact").fit(table, "y", "unit", "time", "first"))
+    if (table["first"].gt(0) & table["first"].le(table["time"].min())).any():
+        raise NoOpinion("Some cities are treated in every year, which diff-diff counts as never treated.")
+    called = {
+        "earlier_vs_later": "earlier treated against later",
+        "later_vs_earlier": "later treated against earlier",
+        "treated_vs_never": "treated against never treated",
+    }
+    sums: dict[str, list[float]] = {}
+    for pair in fit.comparisons:
+        name = called[pair.comparison_type]
+        held = sums.setdefault(name, [0.0, 0.0])
+        held[0] += pair.weight
+        held[1] += pair.weight * pair.estimate
+    found = [Opinion("estimate", DIFF_DIFF, float(fit.twfe_estimate), part="all comparisons")]
+    found.append(Opinion("weight", DIFF_DIFF, sum(w for w, _ in sums.values()), part="all comparisons"))
+    for name, (weight, product) in sums.items():
+        found.append(Opinion("weight", DIFF_DIFF, weight, part=name))
+        found.append(Opinion("estimate", DIFF_DIFF, product / weight, part=name))
+    return found
+
+
+def path_of(frame: pd.DataFrame, model: Model) -> tuple[pd.Series, pd.DataFrame]:
+    """Effects by period but the base, and their covariance, by pyfixest."""
+    if model.options.get("path", "event_study") == "sun_abraham":
+        regression, cells = saturated(frame, model)
+        beta, covariance = numbers_of(pyfixest_fit(regression), regression.terms)
+        cells = cells[cells["name"].isin(beta.index)]
+        periods = sorted(cells["period"].unique())
+        share = np.zeros((len(periods), len(cells)))
+        for row, period in enumerate(periods):
+            own = cells["period"].eq(period).to_numpy()
+            share[row, own] = cells["rows"][own] / cells["rows"][own].sum()
+        names = list(cells["name"])
+        times = [int(period) for period in periods]
+        spread = share @ covariance.loc[names, names].to_numpy() @ share.T
+        return pd.Series(share @ beta[names].to_numpy(), times), pd.DataFrame(spread, times, times)
+    options = {key: value for key, value in model.options.items() if key in ("leads", "lags", "bin_ends")}
+    event = replace(model, options={"base": -1, **options})
+    regression, dummies = event_regression(frame, event)
+    beta, covariance = numbers_of(pyfixest_fit(regression), regression.terms)
+    names = [name for name in dummies if name in beta.index]
+    labels = [dummies[name] for name in names]
+    chosen = covariance.loc[names, names].to_numpy()
+    return pd.Series(beta[names].to_numpy(), labels), pd.DataFrame(chosen, labels, labels)
+
+
+def honest(frame: pd.DataFrame, model: Model) -> list[Opinion]:
+    """The mean effect and its error by pyfixest, the intervals of bounded bends by diff-diff."""
+    from diff_diff.honest_did import _compute_optimal_flci
+
+    from analysis.studies.methods.diagnostics import SMOOTHNESS
+
+    beta, covariance = path_of(frame, model)
+    after = [k for k in beta.index if k >= 0]
+    mean = np.array([float(k <= model.options["lags"]) for k in after])
+    mean /= mean.sum()
+    effect = float(mean @ beta[after])
+    se = float(np.sqrt(mean @ covariance.loc[after, after].to_numpy() @ mean))
+    found = [Opinion("average effect", PYFIXEST, effect, se)]
+    before = [k for k in beta.index if k < -1]
+    order = [*before, *after]
+    sigma = covariance.loc[order, order].to_numpy()
+    start, path = beta[before].to_numpy(), beta[after].to_numpy()
+    apart: dict[str, Any] = {
+        "convention": "diff-diff searches the shortest interval numerically and stops within 1e-4 of a standard error.",
+        "within": 1e-3,
+        "scale": se,
+    }
+    holds = np.nan
+    for step in model.options.get("smoothness", SMOOTHNESS):
+        call = partial(_compute_optimal_flci, start, path, sigma, mean, len(before), len(after), step * se)
+        low, high = quietly(call)
+        found.append(Opinion(f"smoothness {step:g}, low", DIFF_DIFF, float(low), **apart))
+        found.append(Opinion(f"smoothness {step:g}, high", DIFF_DIFF, float(high), **apart))
+        holds = float(step) if low > 0 or high < 0 else holds
+    found.append(Opinion("smoothness breakdown", DIFF_DIFF, holds))
+    return found
