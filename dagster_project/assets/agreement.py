@@ -7,7 +7,7 @@ import pandas as pd
 
 from dagster_project import agreement
 from dagster_project.assets.common import OWNERS
-from dagster_project.assets.publish import ESTIMATES, GROUP
+from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import candidate_of_this_run
 from dagster_project.paths import Paths
 
@@ -23,7 +23,7 @@ def agreement_asset(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition
     @dg.asset(
         key=AGREEMENT,
         deps=[ESTIMATES],
-        group_name=GROUP,
+        group_name="audits",
         kinds={"python", "parquet"},
         owners=OWNERS,
         description=(
