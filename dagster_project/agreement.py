@@ -66,7 +66,11 @@ def of_study(
         named = sorted({model.panel for model in each.models if model.panel})
         others = {name: folder / "data" / "panels" / f"{name}.parquet" for name in named}
         others = {name: path for name, path in others.items() if path.exists()}
-        made_of = [repr((each, study.groups, study.years, study.treatment, study.panel)), _hash_of(own), _hash_of(cities)]
+        made_of = [
+            repr((each, study.groups, study.years, study.treatment, study.panel)),
+            _hash_of(own),
+            _hash_of(cities),
+        ]
         key = _key(made_of, [panel_file, *others.values()])
 
         def ask(name: str = each.name, own: pd.DataFrame = own, others: dict[str, Path] = others) -> pd.DataFrame:
