@@ -7,7 +7,7 @@ values. What a world is stands in `world`; the surface is that of `analysis.stud
 from __future__ import annotations
 
 import argparse
-import os
+import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from analysis.studies.records import Study
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 WORLDS, SEED, DRAWS = 1000, 20261130, 99
 UNITS, YEARS = 40, 8
+#: Worlds that are kept together once they are done.
+CHUNK = 50
 P_VALUES = ("median_p", "share_p", "p")
 
 
@@ -41,7 +44,9 @@ def study() -> Study:
         filling=(),
         longest_gap=(),
         listed=False,
-        leave_out=("first_years", "last_years"),
+        winsorising=((0.05, 0.95),),
+        dates=(1,),
+        leave_out=("first_years",),
         effects=(),
         clusters=(),
         estimators=(),
@@ -92,15 +97,37 @@ def read() -> pd.DataFrame:
     return pd.read_csv(HERE / "surface.csv")
 
 
+def _run_chunk(first: int, path: Path) -> None:
+    if path.exists():
+        return
+    found = [run_world(number) for number in range(first, first + CHUNK)]
+    table = pd.DataFrame(found, columns=list(P_VALUES), index=pd.RangeIndex(first, first + CHUNK, name="world"))
+    partial = path.with_suffix(".part")
+    table.reset_index().to_csv(partial, index=False, float_format="%.6g")
+    partial.rename(path)
+
+
+def _design() -> str:
+    """A hash of the code that a world rests on: with another one everything is drawn anew."""
+    places = [ROOT / "analysis" / "studies" / "surface", ROOT / "analysis" / "studies" / "kinds" / "surface.py"]
+    places += [ROOT / "analysis" / "did" / "many.py", Path(__file__)]
+    files = [file for place in places for file in (sorted(place.glob("*.py")) if place.is_dir() else [place])]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--worlds", type=int, default=WORLDS)
     arguments = parser.parse_args()
-    with ProcessPoolExecutor(arguments.processes, initializer=os.nice, initargs=(10,)) as pool:
-        found = list(pool.map(run_world, range(arguments.worlds), chunksize=20))
-    table = pd.DataFrame(found, columns=list(P_VALUES)).rename_axis("world").reset_index()
-    table.to_csv(HERE / "surface.csv", index=False, float_format="%.6g")
+    folder = HERE / "chunks"
+    folder.mkdir(exist_ok=True)
+    # what is done is kept: a study that was stopped goes on
+    chunks = {first: folder / f"surface-{_design()}-{first:05d}.csv" for first in range(0, arguments.worlds, CHUNK)}
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        list(pool.map(_run_chunk, chunks, chunks.values()))
+    table = pd.concat([pd.read_csv(path) for path in chunks.values()], ignore_index=True)
+    table.to_csv(HERE / "surface.csv", index=False)
     sizes = ", ".join(f"{name} {(table[name] <= 0.05).mean():.1%}" for name in P_VALUES)
     print(f"{len(table)} worlds without an effect, rejected at 5%: {sizes}")
 

@@ -183,11 +183,13 @@ class _Work:
             sets = [(chosen, timing) for chosen, timing in plan.controls if timing in timings]
             if not sets:
                 continue
-            columns: dict[tuple[str, str], np.ndarray] = {}
-            for these, timing in sets:
-                moved = data.controls([name for name in these if TIMES not in name], timing, controls)
-                for name in these:
-                    columns[name, timing] = moved.get(name, controls[name]).to_numpy(dtype=float)
+            plain = [name for name in controls if TIMES not in name]
+            moved = {timing: data.controls(plain, timing, controls) for timing in dict.fromkeys(t for _, t in sets)}
+            columns: dict[tuple[str, str], np.ndarray] = {
+                (name, timing): moved[timing].get(name, controls[name]).to_numpy(dtype=float)
+                for these, timing in sets
+                for name in these
+            }
             x = np.column_stack([np.empty((len(keep), 0)), *columns.values()])
             at = {key: position for position, key in enumerate(columns)}
             for mask, keys in _alike(keep & np.isfinite(x).all(axis=1), forms):
