@@ -7,6 +7,7 @@ import io
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,9 @@ MEASURES = {
     "gdp": [""],
     "某指数": [""],
 }
+
+
+NEWER = ["across", "turned", "alone", "joined", "over"]
 
 
 @dataclass
@@ -40,8 +44,8 @@ class Table:
         self.truth[row + 1, column + 1] = code, year, value
 
 
-def roster() -> pd.DataFrame:
-    return pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False)
+def roster() -> list[Any]:
+    return list(pd.read_csv(REFERENCE / "cities.csv", dtype=str, keep_default_na=False).itertuples())
 
 
 def number(draw: random.Random, value: float, style: str) -> object:
@@ -59,7 +63,7 @@ def number(draw: random.Random, value: float, style: str) -> object:
     return f"{value:.6E}" if value == float(f"{value:.6E}") else value
 
 
-def spelled(city: pd.Series, style: str) -> str:
+def spelled(city: Any, style: str) -> str:
     short = city.name_zh.removesuffix("市")
     province = city.province_zh
     for ending in ("维吾尔自治区", "壮族自治区", "回族自治区", "自治区", "省", "市"):
@@ -80,13 +84,15 @@ def spelled(city: pd.Series, style: str) -> str:
     }[style]
 
 
-def table(draw: random.Random, cities: pd.DataFrame) -> Table:
+def table(draw: random.Random, cities: list[Any]) -> Table:
     """One table."""
-    layout = draw.choice(["long", "long", "wide", "rows", "down", "levels", "beside", "below", "code", "titled"])
+    layout = draw.choice(
+        ["long", "long", "wide", "rows", "down", "levels", "beside", "below", "code", "titled", *NEWER]
+    )
     spellings = ["full", "full", "short", "spaced", "whole", "behind", "dashed", "english", "loud", "city", "both"]
     style = draw.choice(spellings)
-    chosen = cities.sample(draw.randint(3, 9), random_state=draw.randrange(1 << 30))
-    years = sorted(draw.sample(range(2005, 2021), draw.randint(1, 4)))
+    chosen = draw.sample(cities, draw.randint(3, 6))
+    years = sorted(draw.sample(range(2005, 2021), draw.randint(1, 3)))
     measure = draw.choice(list(MEASURES))
     unit = draw.choice(MEASURES[measure])
     header = f"{measure}{draw.choice(['({})', '（{}）', '/{}']).format(unit)}" if unit else measure
@@ -109,8 +115,8 @@ def table(draw: random.Random, cities: pd.DataFrame) -> Table:
         amount = value()
         made.put(column, row, number(draw, amount, numbers), code, year, amount)
 
-    people = [(city.city_code, spelled(city, style)) for _, city in chosen.iterrows()]
-    if draw.random() < 0.3 and layout not in ("titled", "below"):
+    people = [(city.city_code, spelled(city, style)) for city in chosen]
+    if draw.random() < 0.3 and layout not in ("titled", "below", "turned", "alone"):
         made.rows.append([draw.choice(["表1 主要指标", "2-3 城市统计"])])
     top = len(made.rows)
     if layout in ("long", "code", "down"):
@@ -147,6 +153,43 @@ def table(draw: random.Random, cities: pd.DataFrame) -> Table:
                     row = len(made.rows)
                     made.rows.append([label.format(year), name, what, its])
                     put(row, 4, code, year)
+    elif layout == "across":
+        made.rows.append([draw.choice(["年份", "year", ""]), *(name for _, name in people)])
+        for year in years:
+            row = len(made.rows)
+            made.rows.append([label.format(year)])
+            for column, (code, _) in enumerate(people, start=1):
+                put(row, column, code, year)
+    elif layout == "turned":
+        made.rows += [[f"{years[0]}年主要指标"], ["指标", "单位", *(name for _, name in people)]]
+        for what, its in (("地区生产总值", "亿元"), ("户籍人口", "万人")):
+            row = len(made.rows)
+            made.rows.append([what, its])
+            for column, (code, _) in enumerate(people, start=2):
+                put(row, column, code, years[0])
+    elif layout == "alone":
+        code = people[0][0]
+        made.rows += [[f"地区：{chosen[0].name_zh}"], ["指标", *(label.format(year) for year in years)]]
+        for what in ("地区生产总值(亿元)", "户籍人口(万人)"):
+            row = len(made.rows)
+            made.rows.append([what])
+            for column, year in enumerate(years, start=1):
+                put(row, column, code, year)
+    elif layout == "joined":
+        made.rows.append([place, "年份", header])
+        for city in chosen:
+            row = len(made.rows)
+            both = draw.choice([f"{city.city_code} {city.name_zh}", f"{city.name_zh}({city.city_code})"])
+            made.rows.append([both, label.format(years[0])])
+            put(row, 2, city.city_code, years[0])
+    elif layout == "over":
+        made.rows.append([place, *(text for year in years for text in (label.format(year), ""))])
+        made.rows.append(["", *(["地区生产总值(亿元)", "年末人口(万人)"] * len(years))])
+        for code, name in people:
+            row = len(made.rows)
+            made.rows.append([name])
+            for column in range(2 * len(years)):
+                put(row, 1 + column, code, years[column // 2])
     elif layout == "levels":
         made.rows += [[place, "年份", f"{measure}({unit or '亿元'})", "", "年末人口(万人)", ""]]
         made.rows += [["", "", "全市", "市辖区", "全市", "市辖区"]]

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from analysis.studies.reading import nearest
@@ -15,6 +16,29 @@ REQUIRED = ("city_code", "adoption", "scope", "source", "certainty")
 #: Columns of numbers that say no intensity.
 NOT_INTENSITIES = ("city_code", "adoption", "adoption_alternative", "until", "batch")
 CERTAINTY = ("printed in the paper", "public record", "to be checked")
+REFERENCE = Path(__file__).parents[2] / "data" / "reference"
+#: What lists of others call the columns of a list.
+WORDS = (
+    ("city_code", {"city_code", "code", "citycode", "adcode", "城市代码", "行政区划代码", "代码"}),
+    ("name_zh", {"name_zh", "city", "cityname", "city_name", "name", "城市", "城市名称", "地级市", "地区", "试点城市"}),
+    ("province_zh", {"province_zh", "province", "省份", "省", "所属省份"}),
+    (
+        "adoption",
+        {
+            "year",
+            "pilot_year",
+            "adoption_year",
+            "first_year",
+            "start_year",
+            "年份",
+            "试点年份",
+            "获批年份",
+            "批准年份",
+            "时间",
+        },
+    ),
+    ("batch", {"batch", "批次"}),
+)
 EARLIEST, LATEST = 1949, 2100
 #: A year, a month or a date: 2013, 2013-07, 2013/7/15, 2013年7月15日, 2013-07-15 00:00:00.
 WHEN = re.compile(r"(?P<year>[0-9]{4})(?:[-/.年](?P<month>[0-9]{1,2})(?:[-/.月](?:[0-9]{1,2}日?)?)?(?: 00:00:00)?)?")
@@ -36,14 +60,17 @@ def scopes(path: Path, cities: Mapping[str, str]) -> frozenset[str]:
         Naming file, line and column: a missing column, a code that no city has, a year that is none, a certainty that
         is no known word, a city that stands twice in one scope.
     """
-    for line, column, message in faults(path, cities):
-        named = f", column {column!r}" if line > 1 else ""
-        raise ValueError(f"{place(path)}, line {line}{named}: {message}")
+    told = [
+        f"{place(path)}, line {line}{f', column {column!r}' if line > 1 else ''}: {message}"
+        for line, column, message in faults(path, cities)
+    ]
+    if told:
+        raise ValueError("\n".join(told))
     return frozenset(row["scope"] or "" for row in rows(path))
 
 
 def faults(path: Path, cities: Mapping[str, str]) -> list[tuple[int, str, str]]:
-    """Line, column and sentence of everything that is wrong in a list; see `scopes`, which raises the first of them."""
+    """Line, column and sentence of everything that is wrong in a list; see `scopes`, which raises them all."""
     columns, entries = numbered(path)
     absent = [column for column in REQUIRED if column not in columns]
     found: list[tuple[int, str, str]] = []
@@ -74,6 +101,8 @@ def place(path: Path) -> str:
 def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The columns of a list, and its rows with the line of the file on which each stands; every cell is text.
 
+    A list of names and years alone, as ministries print them, is brought into the project's columns: see `_by_names`.
+
     Raises
     ------
     ValueError
@@ -84,7 +113,7 @@ def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"{place(path)} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8'.") from None
-        return _from_csv(text, path)
+        return _by_names(path, *_from_csv(text, path))
     from analysis.studies.table_file import read_table
 
     table = read_table(path)
@@ -93,7 +122,63 @@ def numbered(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         (at + table.first, {str(column): _as_text(value) for column, value in row.items()})
         for at, row in enumerate(cells.to_dict("records"))
     ]
-    return [str(column) for column in table.frame.columns], rows
+    return _by_names(path, [str(column) for column in table.frame.columns], rows)
+
+
+def _by_names(
+    path: Path, columns: list[str], entries: list[tuple[int, dict[str, str]]]
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """A list that has none of the project's own columns but a city's name or code and a year: its columns under the
+    project's names, cities by code, the file as source, still to be checked. A city that comes again has a further
+    event, with a scope of its own. Any other list is as it was."""
+    said = {name: next((column for column in columns if column.strip().lower() in words), "") for name, words in WORDS}
+    if {*REQUIRED} & {*columns} - {"city_code"} or not said["adoption"] or not (said["name_zh"] or said["city_code"]):
+        return columns, entries
+    kept = [column for column in columns if column not in said.values()]
+    events: dict[str, int] = {}
+    found = []
+    for line, row in sorted(entries, key=lambda entry: entry[1][said["adoption"]]):
+        told = {name: row[column].strip() if column else "" for name, column in said.items()}
+        code = told["city_code"] or code_of(told["name_zh"], told["province_zh"])
+        events[code] = events.get(code, 0) + 1
+        own = {
+            "city_code": code,
+            "adoption": re.sub(r"年$", "", told["adoption"]),
+            "scope": "whole city" if events[code] == 1 or not code else f"event {events[code]}",
+            "source": f"{path.name}, as listed",
+            "certainty": "to be checked",
+        }
+        found.append((line, {**told, **own, **{column: row[column] for column in kept}}))
+    return [*REQUIRED, "name_zh", "province_zh", "batch", *kept], sorted(found, key=lambda entry: entry[0])
+
+
+@lru_cache(maxsize=10_000)
+def code_of(name: str, province: str = "") -> str:
+    """The code of a city of the roster by its name in Chinese or English, with or without 市, today's or a former one;
+    "" where none has it, where several do, or where a province without its word (吉林) may be meant."""
+    spelling = re.sub(r"\s+", "", name).lower().removesuffix("市")
+    lies_in = re.sub(r"(省|市|维吾尔自治区|壮族自治区|回族自治区|自治区)$", "", province.strip()).lower()
+    codes = {code for code, near in _names().get(spelling, ()) if not lies_in or lies_in in near}
+    bare = any(spelling in near for those in _names().values() for _, near in those)
+    whole = "市" in name or lies_in or spelling in ("北京", "天津", "上海", "重庆")
+    return codes.pop() if len(codes) == 1 and (whole or not bare) else ""
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, set[tuple[str, tuple[str, str]]]]:
+    """Spelling without 市 -> codes of the roster with their province in Chinese and English."""
+    provinces: dict[str, tuple[str, str]] = {}
+    with (REFERENCE / "cities.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            short = re.sub(r"(省|市|维吾尔自治区|壮族自治区|回族自治区|自治区)$", "", row["province_zh"])
+            provinces[row["city_code"]] = short, row["province_en"].lower().removesuffix(" province")
+    found: dict[str, set[tuple[str, tuple[str, str]]]] = {}
+    with (REFERENCE / "city_names.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["city_code"] in provinces and "code" not in row["kind"]:
+                spelling = re.sub(r"\s+", "", row["name_or_code"]).lower().removesuffix("市")
+                found.setdefault(spelling, set()).add((row["city_code"], provinces[row["city_code"]]))
+    return found
 
 
 def _from_csv(text: str, path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -171,8 +256,10 @@ def doubts(path: Path) -> dict[str, dict[str, tuple[int | None, bool]]]:
 def _fault(row: Mapping[str, str | None], cities: Mapping[str, str]) -> tuple[str, str] | None:
     """The column and the sentence of what is wrong with a row, or None."""
     code, adoption, certainty = (row[column] or "" for column in ("city_code", "adoption", "certainty"))
+    name = row.get("name_zh") or ""
+    if not code and name:
+        return "city_code", f"{name!r} is no one city of data/reference/city_names.csv; write its code or its province."
     if code not in cities:
-        name = row.get("name_zh") or ""
         same = next((known for known, called in cities.items() if name and called == name), None)
         hint = same or nearest(code, cities)
         about = f"; the code of {name} is {hint}." if same else f"; the nearest is {hint}." if hint else "."

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.commands.read import relative_name
+from dagster_project.ingest.cells import COLUMNS
 from dagster_project.paths import CATALOGUE, DBT_PROJECT, REFERENCE, Paths, shown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dagster_project.ingest.drafting import Catalogue, Draft
 
+#: Places of attributes are those of the roster, which is that of this year.
+LAST_YEAR = "2021"
 HELP = "draft a contract for files that none describes, into your own folder"
 
 
@@ -59,6 +64,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
             _write(paths.own, source, file, made)
         if made.pilots:
             _write_pilots(paths, source, file, made.pilots)
+        if made.attributes:
+            _write_attributes(paths, source, file, made.attributes)
     return failed
 
 
@@ -137,7 +144,8 @@ def _write(own: Path, source: str, file: Path, made: Draft) -> None:
         stream,
     )
     doubts = "".join(f"# UNSURE {line}\n" for line in dict.fromkeys(made.doubts))
-    head = f"# Drafted by `pilotcity adopt` from {file.name}; what is wrong here may be corrected.\n"
+    head = "# yaml-language-server: $schema=../schema/contract.json\n"
+    head += f"# Drafted by `pilotcity adopt` from {file.name}; what is wrong here may be corrected.\n"
     path = folder / f"{source}.yaml"
     path.write_text(f"{head}{doubts}{stream.getvalue()}", encoding="utf-8")
     print(f"  written: {shown(path)}")
@@ -145,24 +153,21 @@ def _write(own: Path, source: str, file: Path, made: Draft) -> None:
     _add_indicators(own / "indicators.csv", {name: row for name, row in made.indicators.items() if name in used})
 
 
-def _write_pilots(paths: Paths, source: str, file: Path, pilots: list[dict[str, Any]]) -> None:
-    """A policy list of the cities that a list of pilots names, by code; whatever is wrong with it is said at once."""
+def _placed(paths: Paths, source: str, file: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows that name places of the roster, with city_code and the year in ``year_y``; says which rows do not."""
     import pandas as pd
 
     from dagster_project import overlay
     from dagster_project.ingest import staging, tables
 
-    path = paths.own / "policies" / f"{source}.csv"
-    if path.exists():
-        print(f"  {shown(path)} is there already and was left alone.")
-        return
     texts = ["code", "city", "province", "year", "sheet"]
-    cells = pd.DataFrame(pilots).reindex(columns=["row", "batch", *texts]).fillna("")
+    cells = pd.DataFrame(rows, dtype=object)
+    cells = cells.reindex(columns=list(dict.fromkeys(["row", "batch", *texts, *cells.columns]))).fillna("")
     fixed = {"source": source, "file": file.name, "column": "A", "header": "", "block": "A1", "fault": ""}
-    cells = cells.assign(**fixed, indicator="pilot", unit="as written", value="1")
+    cells = cells.assign(**fixed, indicator="pilot", unit="as written", value="1").astype({"row": int})
     listed = overlay.catalogue(paths).indicators_table()
     listed.loc[len(listed), ["indicator", "unit"]] = ["pilot", "as written"]
-    judged = staging.judged(DBT_PROJECT, cells, tables.of_staging(listed, []))
+    judged = staging.judged(DBT_PROJECT, cells[[*COLUMNS]], tables.of_staging(listed, []))
     found = cells.merge(judged[["sheet", "row", "city_code", "year", "rule", "message"]], on=["sheet", "row"])
     for message in found["message"].dropna():
         print(f"  {message}")
@@ -170,12 +175,24 @@ def _write_pilots(paths: Paths, source: str, file: Path, pilots: list[dict[str, 
     good = found[found["rule"].isna()]
     for row in good[~good["city_code"].isin(roster.index)].itertuples():
         print(f"  row {row.row}: {row.city} ({row.city_code}) is no city of the roster; left out of the list.")
-    good = good[good["city_code"].isin(roster.index)].sort_values(["city_code", "year_y", "row"], kind="stable")
+    good = good[good["city_code"].isin(roster.index)]
+    return good.assign(name_zh=good["city_code"].map(roster))
+
+
+def _write_pilots(paths: Paths, source: str, file: Path, pilots: list[dict[str, Any]]) -> None:
+    """A policy list of the cities that a list of pilots names, by code; whatever is wrong with it is said at once."""
+    import pandas as pd
+
+    path = paths.own / "policies" / f"{source}.csv"
+    if path.exists():
+        print(f"  {shown(path)} is there already and was left alone.")
+        return
+    good = _placed(paths, source, file, pilots).sort_values(["city_code", "year_y", "row"], kind="stable")
     event = good.groupby("city_code").cumcount()
     rows = pd.DataFrame(
         {
             "city_code": good["city_code"],
-            "name_zh": good["city_code"].map(roster),
+            "name_zh": good["name_zh"],
             "adoption": good["year_y"],
             "batch": good["batch"],
             "scope": ["whole city" if number == 0 else f"event {number + 1}" for number in event],
@@ -189,8 +206,35 @@ def _write_pilots(paths: Paths, source: str, file: Path, pilots: list[dict[str, 
     print(f"  a policy list of {rows['city_code'].nunique()} cities: {shown(path)}")
 
 
+def _write_attributes(paths: Paths, source: str, file: Path, rows: list[dict[str, Any]]) -> None:
+    """Columns of the own cities.csv from what a file says of places without a year; what is there already stays."""
+    import pandas as pd
+
+    from dagster_project import overlay
+
+    path = paths.own / overlay.CITIES
+    there = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame({"city_code": []})
+    taken = {*pd.read_csv(REFERENCE / "cities.csv", nrows=0).columns, *there.columns}
+    names = [name for name in rows[0] if name not in ("sheet", "row", "code", "city", "province")]
+    for name in names:
+        if name in taken:
+            print(f"  column {name}: the cities have one of that name already; it was left alone.")
+    names = [name for name in names if name not in taken]
+    if not names:
+        return
+    good = _placed(paths, source, file, [{**row, "year": LAST_YEAR} for row in rows])
+    twice = good[good.duplicated("city_code", keep=False)]
+    for row in twice.itertuples():
+        print(f"  row {row.row}: {row.city} stands in several rows; left out.")
+    good = good[~good["row"].isin(twice["row"])]
+    merged = there.merge(good[["city_code", *names]], on="city_code", how="outer").sort_values("city_code").fillna("")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    merged.to_csv(path, index=False)
+    print(f"  {', '.join(names)} of {len(good)} cities, for samples and groups of studies: {shown(path)}")
+
+
 def _ordered(table: dict[str, Any]) -> dict[str, Any]:
-    order = ("sheets", "title", "header_levels", "keys", "value", "fill_down", "columns")
+    order = ("sheets", "title", "header_rows", "header_levels", "keys", "value", "fill_down", "columns")
     return {key: table[key] for key in order if key in table}
 
 

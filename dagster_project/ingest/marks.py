@@ -176,6 +176,8 @@ def _of_xls(path: Path) -> Marks:
                 kind = sheet.cell_type(row, column)
                 if kind == xlrd.XL_CELL_NUMBER and sheet.cell_xf_index(row, column) in percent:
                     marked[row, column] = "%"
+                elif kind == xlrd.XL_CELL_TEXT and not sheet.cell_value(row, column):
+                    marked[row, column] = "="  # a formula that was never computed, or whose result is an empty text
                 elif kind == xlrd.XL_CELL_ERROR:
                     marked[row, column] = xlrd.error_text_from_code.get(sheet.cell_value(row, column), "#ERROR!")
     return found

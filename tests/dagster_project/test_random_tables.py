@@ -37,11 +37,13 @@ def read(folder, count: int, seed: int, kinds: tuple[str, ...]) -> tuple[Counter
         contract = Contract.model_validate({"source": source, "files": [path.name], "tables": drafted.tables})
         contracts.append(contract)
         new |= drafted.indicators
-        cells.append(yearbooks.read(path, path.name, contract, units).cells)
+        yearbooks.read(path, path.name, contract, units, cells.extend)
         path.unlink()
     added = pd.DataFrame(new.values())[indicators.columns].replace("", None)
     listed = pd.concat([indicators, added]).astype({"jump": float}).drop_duplicates("indicator")
-    found = staging.judged(DBT_PROJECT, pd.concat(cells), tables.of_staging(listed, contracts))
+    read = pd.DataFrame(cells, columns=yearbooks.COLUMNS)
+    found = staging.judged(DBT_PROJECT, read, tables.of_staging(listed, contracts))
+    found = found.astype(object).where(found.notna(), None)
     tally, wrong = Counter(cells=sum(len(one.truth) for one in made.values())), []
     for cell in found[found.rule.isna() & found.value.notna()].itertuples():
         one = made[cell.file]
@@ -56,9 +58,8 @@ def read(folder, count: int, seed: int, kinds: tuple[str, ...]) -> tuple[Counter
     return tally, wrong
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_random_tables_are_read_right_or_set_aside(tmp_path, seed):
-    tally, wrong = read(tmp_path, 300, seed, TEXT)
+def test_random_tables_are_read_right_or_set_aside(tmp_path):
+    tally, wrong = read(tmp_path, 5000, 0, TEXT)
     assert wrong == []
     assert tally["right"] > 0.95 * tally["cells"]
 

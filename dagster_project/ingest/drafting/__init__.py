@@ -24,7 +24,15 @@ from dagster_project.ingest.drafting.columns import (
 )
 from dagster_project.ingest.drafting.finding import Found, place_column, segments, tables
 from dagster_project.ingest.drafting.measures import Draft as Draft
-from dagster_project.ingest.drafting.measures import Said, by_rows, escaped, noted_unit, value_columns, year_from_names
+from dagster_project.ingest.drafting.measures import (
+    Said,
+    by_rows,
+    escaped,
+    name_of,
+    noted_unit,
+    value_columns,
+    year_from_names,
+)
 from dagster_project.ingest.drafting.words import (
     CODE_HEADERS,
     COORDINATES,
@@ -189,7 +197,9 @@ def _described(
         else:
             values.append(column)
     if not values and "year" not in keys:
-        made.pilots.extend(_pilots(table, rest, keys, known))
+        made.pilots.extend(pilots := _pilots(table, rest, keys, known))
+        if not pilots:
+            made.attributes.extend(_attributes(table, [c for c in rest if c.index not in taken], keys))
     if not values:
         made.notes.append(f"{place}: places, but no column of values; nothing of it is drafted.")
         return None
@@ -247,6 +257,19 @@ def _pilots(table: Found, columns: Sequence[Column], keys: Mapping[str, Any], kn
             year = row[dated.index] if dated.index < len(row) else ""
             said = row[batch.index] if batch and batch.index < len(row) else ""
             found.append({"sheet": table.sheet, "row": number + 1, "year": year, "batch": said, **told})
+    return found
+
+
+def _attributes(table: Found, columns: Sequence[Column], keys: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What rows of places without a year say of each: text, a kind, a coordinate."""
+    named = {name_of(c.header): c.index for c in columns if c.header and c.filled and not IDENTIFIERS.match(c.header)}
+    places = {name: table.headers.index(key["header"]) for name, key in keys.items() if key.get("header")}
+    found = []
+    for number in range(table.first, table.bottom) if named else ():
+        row = table.grid[number]
+        told = {name: row[index] if index < len(row) else "" for name, index in (places | named).items()}
+        if any(told[name] for name in places):
+            found.append({"sheet": table.sheet, "row": number + 1, **told})
     return found
 
 

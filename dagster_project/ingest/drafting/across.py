@@ -49,7 +49,7 @@ def cities_across(
         entry: dict[str, Any] = {"sheets": [escaped(sheet)], "keys": keys}
         if any(not column.header for column in (year, named) if column):
             entry["header_rows"] = [number + 1]
-        if year is None and named is None:
+        if year is None and (named is None or named.years):
             return None
         if year is None:
             year_from_names(said.table, file, keys, made, said.place)
@@ -109,7 +109,8 @@ def _columns(
 ) -> tuple[list[Column], Said]:
     units = frozenset(known.units)
     headers = layout.headers(grid, [number], ())
-    below = [line for line in grid[number + 1 :] if any(line)]
+    # a lone cell is a note
+    below = [line for line in grid[number + 1 :] if sum(map(bool, line)) > 1]
     columns = [
         Column.of(index, header, [line[index] if index < len(line) else "" for line in below], known, units)
         for index, header in enumerate(headers)

@@ -28,6 +28,9 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     #: Rows of lists of pilots: sheet, row from 1, code, city, province, year and batch as written.
     pilots: list[dict[str, Any]] = field(default_factory=list)
+    #: Rows of attributes that have no year: sheet, row from 1, code, city and province as written, then the attributes
+    #: by the names of their columns.
+    attributes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -127,7 +130,7 @@ def measure(
     if indicator and not urban and factor is not None:
         return {"indicator": indicator, "unit": stated, "range": _range(alike, factor, said)}
     canonical = next(iter(known.units.get(unit, {})), "as written")
-    base = indicator or _name(name)
+    base = indicator or name_of(name)
     base = "value" if base == said.source else base
     new = f"{base}_urban_district" if urban else base
     if new in known.taken or canonical == "as written":
@@ -218,7 +221,7 @@ def _range(alike: Sequence[Column], factor: float, said: Said) -> list[float]:
     return [-high if negative else 0, high]
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
     """A name for a new indicator: small letters, digits and single underscores, Chinese as it is."""
     name = re.sub(r"[^0-9a-z\u3400-\u9fff]+", "_", unicodedata.normalize("NFKC", text).lower()).strip("_")
     return name if name.isidentifier() else f"value_{name}".rstrip("_")

@@ -2,6 +2,7 @@
 
 import datetime
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -186,3 +187,80 @@ def test_a_hash_follows_the_content_alone(tmp_path):
     assert files.sha256(tmp_path / "a") == files.sha256(tmp_path / "b")
     (tmp_path / "b").write_bytes(b"other")
     assert files.sha256(tmp_path / "a") != files.sha256(tmp_path / "b")
+
+
+#: Percentages as shown, a formula without a result; made once with xlwt 1.3.0 and odfpy 1.4.1.
+SHOWN = {
+    "rates.xls": [
+        ["太原市", "2018", "84.7%", "3.2", "3884.5"],
+        ["大同市", "2018", "64%", "2.8", "="],
+        ["阳泉市", "2018", "68.6%", "-", "733.7"],
+    ],
+    "rates.ods": [
+        ["城市", "2018", "2019", "2020"],
+        ["太原市", "84.7%", "85.1%", "89%"],
+        ["大同市", "64", "65.2%", ""],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_percentages_and_formulas_are_read_as_the_sheet_shows_them(name):
+    assert only(Path(__file__).parent / name)[1:] == SHOWN[name]
+
+
+def test_the_files_of_an_archive_are_sheets_by_their_names(tmp_path):
+    path = tmp_path / "a.zip"
+    frame = pd.DataFrame({"城市": ["北京市"], "年份": [2010]})
+    inside = tmp_path / "b.parquet"
+    frame.to_parquet(inside)
+
+    class Old(zipfile.ZipInfo):
+        """As archives were made before UTF-8 was marked."""
+
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+            return "人口.csv".encode("gb18030"), 0
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(Old("a.csv"), "城市,年份\n北京市,2010\n".encode("gb18030"))
+        archive.write(inside, "2010/b.parquet")
+        archive.writestr("readme.doc", b"")
+    assert {sheet.name: list(sheet.rows()) for sheet in open_sheets(path)} == {
+        "人口.csv": [["城市", "年份"], ["北京市", "2010"]],
+        "2010/b.parquet": [["城市", "年份"], ["北京市", "2010"]],
+    }
+
+
+XML = """<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"
+ xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet"><Styles><Style ss:ID="p"><NumberFormat ss:Format="Percent"/>
+</Style></Styles><Worksheet ss:Name="S"><Table><Row><Cell ss:MergeAcross="1">
+<Data ss:Type="String">甲</Data></Cell></Row>
+<Row ss:Index="3"><Cell ss:Index="2" ss:StyleID="p"><Data ss:Type="Number">0.452</Data></Cell>
+<Cell ss:Formula="=R1C1"/></Row></Table></Worksheet></Workbook>"""
+
+
+def test_a_spreadsheet_in_xml_is_read_as_it_is_shown(tmp_path):
+    path = tmp_path / "a.xls"
+    path.write_text(XML, encoding="utf-8")
+    (sheet,) = open_sheets(path)
+    assert list(sheet.rows()) == [["甲", "", ""], ["", "", ""], ["", "45.2%", "=R1C1"]]
+    assert sheet.merged == ((0, 0, 0, 1),)
+
+
+def test_columns_aligned_by_spaces_are_cells_and_a_line_that_lacks_one_is_set_aside(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("城市    年份  值\n甲市  2010  5\n乙市   2011\n丙市  2012  6\n丁市  2013  7\n戊市  2014  8\n")
+    (sheet,) = open_sheets(path)
+    assert list(sheet.rows())[:4] == [["城市", "年份", "值"], ["甲市", "2010", "5"], [], ["丙市", "2012", "6"]]
+    assert "only spaces tell them apart" in sheet.set_aside[0].fault
+
+
+@pytest.mark.parametrize(("encoding", "sure"), [("utf-8", True), ("gb18030", True), ("big5", False)])
+def test_an_encoding_that_is_unsure_is_said(tmp_path, encoding, sure):
+    path = tmp_path / "a.csv"
+    path.write_bytes(("城市,年份\n" + "臺中市政府主計處統計年報,2010\n" * 20).encode(encoding))
+    if encoding == "gb18030":
+        path.write_bytes(("城市,年份\n" + "石家庄市统计年鉴,2010\n" * 20).encode(encoding))
+    (sheet,) = open_sheets(path)
+    assert (sheet.doubt == "") is sure
+    assert sure or "say `encoding` in the contract" in sheet.doubt
