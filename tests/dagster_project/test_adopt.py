@@ -228,6 +228,36 @@ def test_a_list_of_pilots_by_name_becomes_a_policy_list_by_code(cells, cases, tm
     assert policies.faults(path, cities) == []
 
 
+def test_what_has_no_year_becomes_attributes_that_studies_may_name(cells, cases, tmp_path):
+    from dagster_project import overlay
+    from dagster_project.paths import Paths
+
+    cells(cases("strangers/report2021.xlsx"))
+    paths = Paths(tmp_path, tmp_path, is_sample=False, own=tmp_path / "own")
+    tiers = overlay.cities(paths, dtype=str).set_index("city_code")["level2021"]
+    assert (tiers["110000"], tiers["220200"], len(tiers)) == ("一线", "四线", 297)
+    assert "level2021" in overlay.known(paths).city_columns
+    own = tmp_path / "own" / "cities.csv"
+    own.write_text("city_code,region,tier\n110000,x,1\n110001,x,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"'region' is one of data/reference/cities.csv too") as told:
+        overlay.cities_csv(paths)
+    assert "line 3, column 'city_code': '110001' is no city" in str(told.value)
+
+
+LABELLED = ("panel.dta", {"pop": "年末户籍人口(万人)"})
+
+
+def test_variable_labels_say_what_a_column_of_stata_is(cells, tmp_path):
+    name, labels = LABELLED
+    frame = pd.DataFrame({"city": ["济南市", "青岛市"], "yr": [2012, 2012], "pop": [600.5, 700.5]})
+    frame.to_stata(tmp_path / name, version=118, write_index=False, variable_labels=labels)
+    found = cells(tmp_path / name)
+    assert set(found.indicator) == {"population_registered"}
+    assert accepted(found) == {("370100", 2012): 600.5, ("370200", 2012): 700.5}
+    (drafted,) = (tmp_path / "own" / "contracts").iterdir()
+    assert drafted.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../schema/contract.json\n")
+
+
 def test_places_of_another_kind_never_reach_a_city_of_the_roster(cells, cases, roster):
     found = cells(cases("strangers/58tongcheng_city_avg_price_annual_2010-2024.csv"))
     printed = pd.read_csv(cases("strangers/58tongcheng_city_avg_price_annual_2010-2024.csv"))

@@ -160,3 +160,25 @@ def test_a_roster_without_a_column_is_named(tmp_path, column):
     (tmp_path / "reference" / "cities.csv").write_text(f"{','.join(kept)}\n1,2\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"cities.csv: the column '{column}' is missing"):
         spec.known(tmp_path, {})
+
+
+def test_a_list_of_names_and_years_is_read_by_code_with_an_event_for_each_time_a_city_comes(write):
+    path = write("序号,城市,批次,试点年份\n1,石家庄,第一批,2012年\n2,唐山市,第一批,2012\n3,石家庄,第二批,2016\n")
+    assert policies.faults(path, CITIES) == []
+    kept = [(row["city_code"], row["adoption"], row["scope"], row["batch"]) for row in policies.rows(path)]
+    assert kept == [
+        ("130100", "2012", "whole city", "第一批"),
+        ("130200", "2012", "whole city", "第一批"),
+        ("130100", "2016", "event 2", "第二批"),
+    ]
+
+
+def test_every_fault_of_a_list_is_told_at_once_and_a_doubtful_name_is_one(write):
+    path = write("city,province,year\nSuzhou,,2014\nSuzhou,Anhui,2014\n吉林,,2014\n唐山,,20\n")
+    with pytest.raises(ValueError, match=r"line 2.*'Suzhou' is no one city") as told:
+        policies.scopes(path, {**CITIES, "341300": "宿州市"})
+    assert [fault.split(":")[0].rpartition(", line ")[2][:1] for fault in str(told.value).splitlines()] == [
+        "2",
+        "4",
+        "5",
+    ]
