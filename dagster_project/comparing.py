@@ -150,15 +150,15 @@ def write(paths: Paths, candidate: Path, studies: Sequence[Study]) -> pd.DataFra
     target = candidate / "data" / "quality"
     target.mkdir(parents=True, exist_ok=True)
     before = paths.published.resolve() if paths.published.exists() else None
-    version = _version(candidate)
+    own_version = version(candidate)
     shutil.rmtree(candidate / history.FOLDER, ignore_errors=True)
-    if before and _version(before) == version and (before / history.FOLDER / history.SUMMARY).exists():
+    if before and version(before) == own_version and (before / history.FOLDER / history.SUMMARY).exists():
         shutil.copytree(before / history.FOLDER, candidate / history.FOLDER)
         for name in ("changes", "checks"):
             shutil.copyfile(before / "data" / "quality" / f"{name}.parquet", target / f"{name}.parquet")
         return pd.read_parquet(target / "changes.parquet")
     entries, lost = history.read(paths)
-    if entries and entries[-1]["version"] == version:
+    if entries and entries[-1]["version"] == own_version:
         entries = entries[:-1]
     own = summary(paths, candidate, studies, history.next_order(entries))
     table = _changes(before, candidate, studies, own["checks"])
@@ -187,10 +187,11 @@ def _changes(
     else:
         return compared(before, candidate, studies, checks).table
     note = pd.DataFrame([{"part": "note", "message": said[0], "message_zh": said[1]}])
-    return shaped(note).assign(publication=_version(candidate))
+    return shaped(note).assign(publication=version(candidate))
 
 
-def _version(folder: Path) -> str:
+def version(folder: Path) -> str:
+    """The version of a publication or a candidate."""
     return str(state.read_json(folder / "publication.json").get("version", ""))
 
 

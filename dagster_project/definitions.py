@@ -24,6 +24,7 @@ from dagster_project.assets import (
     warehouse,
     years,
 )
+from dagster_project.assets.common import domain
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import Paths
 from dagster_project.resources import dbt_project, dbt_resource
@@ -57,7 +58,9 @@ def build(paths: Paths) -> dg.Definitions:
     panel_checks = [*warehouse.panel_checks(paths, catalogue, drawn), *file_panels.panel_checks(paths, loaded)]
     return dg.Definitions(
         assets=_with_links(
-            dg.map_asset_specs(lambda spec: _marked(schedules.by_itself(spec, found), paths, found, loaded), assets)
+            dg.map_asset_specs(
+                lambda spec: _tagged(_marked(schedules.by_itself(spec, found), paths, found, loaded), loaded), assets
+            )
         ),
         asset_checks=[*checks.layer_checks(paths, found), *panel_checks],
         jobs=[refresh],
@@ -98,6 +101,11 @@ def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefiniti
         reports.site(paths, loaded),
         publish.published(paths, loaded),
     ]
+
+
+def _tagged(spec: dg.AssetSpec, loaded: Sequence[Study]) -> dg.AssetSpec:
+    """An asset with what it is about, which the web page searches by: tag:domain=patents."""
+    return spec.merge_attributes(tags={"domain": domain(spec.key, [study.name for study in loaded])})
 
 
 def _marked(

@@ -22,9 +22,9 @@ from dagster_project import publication, signals
 from dagster_project.paths import Paths
 from dagster_project.resources import exclusive, forget_dbt_runs
 
-#: Runs with this tag take in everything, so nothing has to follow them.
-WHOLE = {"pilotcity/whole": "yes"}
-PID_TAG = "pilotcity/pid"
+#: Runs with this tag take in everything, so nothing has to follow them. The web page hides tags that begin so.
+WHOLE = {".dagster/pilotcity_whole": "yes"}
+PID_TAG = ".dagster/pilotcity_pid"
 BUSY = "Another run is going on for this data folder; it will publish when it is done."
 #: What DuckDB says of a file that no later attempt will read.
 DAMAGE = re.compile(

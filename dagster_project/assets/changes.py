@@ -29,8 +29,11 @@ def changes(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             "and each headline estimate's change split over what brought it about. quality.changes and quality.checks."
         ),
     )
-    def asset() -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         made = comparing.write(paths, candidate_of_this_run(paths), studies)
+        files = ", ".join(made.loc[made["part"].eq("file"), "file"])
+        names = {"pilotcity/publication": comparing.version(candidate_of_this_run(paths))}
+        context.instance.add_run_tags(context.run_id, names | ({"pilotcity/files": files[:200]} if files else {}))
         parts = made["part"].value_counts()
         moved = made[made["part"].eq("estimate") & made["headline"].fillna(False)]
         shown = moved[["study", "item", "model", "term", "change", "old_text", "new_text"]]

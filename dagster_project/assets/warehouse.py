@@ -9,6 +9,7 @@ import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
 from dagster_project import checks, overlay, spark
+from dagster_project.assets.columns import Columns
 from dagster_project.assets.common import OWNERS
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import REFERENCE, Paths
@@ -98,11 +99,12 @@ def _dbt_run(
         # dbt has closed the file once its events are all in; only then can rows be counted and shown
         with retried():
             events = list(dbt.cli(["build"], context=context).stream())
+        known = Columns(paths, json.loads(project.manifest_path.read_text(encoding="utf-8")))
         with warehouse(paths) as connection:
             for event in events:
                 if isinstance(event, dg.Output):
                     schema, table = context.asset_key_for_output(event.output_name).path
-                    event = event.with_metadata({**event.metadata, **_look(connection, schema, table)})
+                    event = event.with_metadata({**event.metadata, **_look(connection, known, schema, table)})
                 yield event
 
     return models
@@ -122,10 +124,11 @@ def _spark_run(paths: Paths, project: DbtProject, translator: Translator) -> dg.
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         chosen = [model for model in spark.MODELS if dg.AssetKey(["staging", model]) in context.selected_asset_keys]
         manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
+        known = Columns(paths, manifest)
         computed = spark.run(paths, lambda: warehouse(paths), manifest, chosen, context.log.info)
         with warehouse(paths) as connection:
             for model, afresh in computed.items():
-                metadata = {"computed": afresh, **_look(connection, "staging", model)}
+                metadata = {"computed": afresh, **_look(connection, known, "staging", model)}
                 yield dg.Output(None, context.output_for_asset_key(dg.AssetKey(["staging", model])), metadata=metadata)
         with retried():
             yield from list(dbt.cli(["test"], context=context).stream())
@@ -133,14 +136,14 @@ def _spark_run(paths: Paths, project: DbtProject, translator: Translator) -> dg.
     return models
 
 
-def _look(connection: "duckdb.DuckDBPyConnection", schema: str, table: str) -> dict[str, Any]:
+def _look(connection: "duckdb.DuckDBPyConnection", known: Columns, schema: str, table: str) -> dict[str, Any]:
     """Rows, columns and the first rows of a table, for its page in the web UI."""
     name = f'{schema}."{table}"'
     columns = connection.execute(f"describe {name}").fetchall()
     head = connection.execute(f"select * from {name} limit 5").df()
     return {
         "dagster/row_count": connection.execute(f"select count(*) from {name}").fetchall()[0][0],
-        "dagster/column_schema": dg.TableSchema([dg.TableColumn(column[0], column[1]) for column in columns]),
+        **known.metadata(schema, table, [(column[0], column[1]) for column in columns]),
         "preview": dg.MetadataValue.md(head.iloc[:, :12].to_markdown(index=False)),
     }
 
