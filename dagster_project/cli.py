@@ -34,6 +34,7 @@ COMMANDS = (
     "diff",
     "schema",
     "replicate",
+    "submit",
     "verify",
     "rollback",
 )

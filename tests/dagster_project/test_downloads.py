@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from analysis.reporting.archive import unpack
+from analysis.reporting.submission import HEADINGS, check, may_be_included
 from analysis.studies import spec
 from analysis.studies.new import new_study
 from analysis.studies.run import run_study
-from dagster_project import cli, database, downloads
+from dagster_project import cli, database, downloads, submission
 from dagster_project.paths import Paths
 
 ABOUT = {"version": "0123456789ab", "is_sample": True, "raw_sha256": "r", "code_sha256": "c" * 64, "lock_sha256": "l"}
@@ -154,3 +155,78 @@ def test_comments_reach_the_database_with_quotes_whole(candidate, study) -> None
         )
     assert found["secondary"].endswith("A city's \"own\"; it's so.")
     assert found["city_code"] == "SAMPLE DATA. City code / 城市代码 [text]. Six-digit GB/T 2260 code as of 2021."
+
+
+@pytest.fixture
+def package(candidate, study, tmp_path, monkeypatch) -> tuple[Path, list[str]]:
+    """The package of the small study, built from a publication that holds nothing else, with its faults."""
+    export(candidate, study)
+    paths = Paths(tmp_path, tmp_path / "sample", is_sample=True)
+    (tmp_path / "published").symlink_to(candidate)
+    folder = tmp_path / "package"
+    return folder, submission.build(paths, "carbon_market", "cie", folder)
+
+
+def test_a_package_is_computed_in_its_own_folder_and_each_item_of_the_list_is_a_fault_where_broken(
+    package, tmp_path
+) -> None:
+    folder, faults = package
+    assert faults == []
+    assert "exit code 0" in (folder / "logs" / "run.log").read_text(encoding="utf-8")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert "SAMPLE DATA" in readme and "carbon_market" in readme
+    assert all(f"# {heading}" in readme for heading in HEADINGS)
+    assert "样本数据" in (folder / "README.zh.md").read_text(encoding="utf-8")
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(folder, spoilt)
+    for name, spoil, said in (
+        ("LICENSE.txt", lambda path: path.unlink(), "LICENSE.txt is missing"),
+        ("logs/run.log", lambda path: path.write_text("exit code 1"), "does not say that every number"),
+        ("README.md", lambda path: _replace(path, "## Dataset list", "## Files"), "lacks 'Dataset list'"),
+        ("data/estimates.csv", lambda path: _replace(path, ",", ";"), "estimates.csv is not what"),
+        ("data/a.zip", lambda path: path.write_bytes(b""), "a.zip is an archive"),
+        ("scripts/x.do", lambda path: path.write_text("use /home/me/x.dta"), "path of one machine"),
+        (".DS_Store", lambda path: path.touch(), "is hidden or generated"),
+        ("data/my file.csv", lambda path: path.touch(), "works on every system"),
+        ("output/table_2.tex", lambda path: path.unlink(), "output/table_2.tex is missing"),
+        ("scripts/table_2.R", lambda path: path.unlink(), "program scripts/table_2.R is missing"),
+        ("data/dictionary.csv", lambda path: _replace(path, "ln_pgdp", "other"), "does not describe"),
+    ):
+        spoil(spoilt / name)
+        assert any(said in fault for fault in check(spoilt, "cie")), name
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, spoilt / name)
+        else:
+            (spoilt / name).unlink()
+    assert check(spoilt, "cie") == []
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("licence", "free"),
+    [
+        ("CC BY 4.0", True),
+        ("Creative Commons, CC-BY-SA 3.0", True),
+        ("CC0", True),
+        ("public domain", True),
+        ("CC BY-NC 4.0", False),
+        ("none stated", False),
+        ("", False),
+        ("free for research, citation asked", False),
+        ("Published for sale; no licence to redistribute is stated. Keep the files local.", False),
+        ("CC BY 4.0 for the paper; the data may not be redistributed", False),
+    ],
+)
+def test_raw_files_are_handed_on_only_where_their_licence_says_so(licence, free) -> None:
+    assert may_be_included(licence) is free
+
+
+def test_a_package_of_a_study_that_nothing_holds_is_refused(tmp_path) -> None:
+    paths = Paths(tmp_path, tmp_path / "sample", is_sample=True)
+    with pytest.raises(FileNotFoundError, match="pilotcity run --studies nothing"):
+        submission.build(paths, "nothing", "aea", tmp_path / "package")
