@@ -72,9 +72,8 @@ def _model(
 ) -> dict[str, Any]:
     """How a model is made: what stands on both sides of the equation, its effects, errors and sample."""
     explained = METHODS[model.method].explained
-    effects = [
-        {"unit": "city" if study.panel is None else "unit", "time": "year"}.get(e, e) for e in model.fixed_effects
-    ]
+    called = {"unit": "city" if study.panel is None else "unit", "time": "year"}
+    effects = [called.get(effect, effect) for effect in model.fixed_effects]
     first, last = model.sample.years or study.years
     sample = [f"{first}-{last}"]
     sample += [f"{column} = {', '.join(map(str, values))}" for column, values in model.sample.where.items()]
@@ -86,7 +85,7 @@ def _model(
         "controls": [named(name) for name in model.controls],
         "method": [model.method.replace("_", " "), explained, words(explained) if explained else ""],
         "effects": effects,
-        "cluster": list(model.cluster),
+        "cluster": [called.get(name, name) for name in model.cluster],
         "sample": sample,
         "without": without,
         "panel": model.panel or study.name,

@@ -356,9 +356,7 @@ _DICTIONARY = {
     "label_en": "label",
     "unit": "unit",
     "definition": "meaning",
-    "sources": "sources",
     "share_imputed": "share filled in",
-    "missing": "missing",
     "minimum": "minimum",
     "mean": "mean",
     "maximum": "maximum",
@@ -379,7 +377,6 @@ def _dictionary(
     (folder / "dictionary.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
     titles = {report.study.name: report.study.title.en for report in studies}
     shown = dictionary[~dictionary["column_name"].str.endswith(IMPUTED)]
-    shown = shown.assign(missing=shown["rows"] - shown["values"])
     parts = []
     for name, rows in shown.groupby("study", sort=False):
         title = titles.get(str(name), f"Panel {name}")

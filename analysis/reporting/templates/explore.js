@@ -211,7 +211,10 @@
       var lines = this.aboutOnce(name, own);
       if (own.kind === "formula") {
         var made = evaluate(own.tree, year, year, function (n, t, f) { return self.value(n, t, f); });
-        return node(title, lines.concat(written(made)), this.nodes(made.inputs));
+        // a series that builds on its own year before is told from its beginning, as one list
+        var behind = this.nodes(made.inputs), chain = [];
+        behind.forEach(function (each) { if (each.of === name) { chain = chain.concat(unrolled(each)); } });
+        return node(title, lines.concat(written(made)), chain.concat(behind.filter(function (each) { return each.of !== name; })), { of: name });
       }
       if (own.kind === "records") { return this.counted(name, own, year, title, lines); }
       var cells = this.cells(own, name, year), used = cells.filter(function (cell) { return cell[5]; });
@@ -355,6 +358,10 @@
       return node(title, lines, inputs);
     }
   };
+  function unrolled(found) {
+    var earlier = found.inputs.filter(function (each) { return each.of === found.of; });
+    return earlier.concat([Object.assign({}, found, { inputs: found.inputs.filter(function (each) { return each.of !== found.of; }) })]);
+  }
   function written(made) { return /^\w+$/.test(made.symbols) ? [] : ["= " + made.symbols + " = " + made.numbers]; }
   function differs(published, computed) {
     if (none(published) && none(computed) || Math.abs(published - computed) <= 1e-7 * Math.max(Math.abs(published), Math.abs(computed))) { return []; }
@@ -425,8 +432,9 @@
     shown.push(told());
     Object.keys(own.panels).sort(function (a, b) { return (a === "city_year") - (b === "city_year") || (a < b ? -1 : 1); }).forEach(function (panel) {
       var part = own.panels[panel], names = Object.keys(part.values), span = shared.panels[panel].years;
-      var starts = names.map(function (name) { return part.values[name][0]; }).filter(function (start) { return start > 0 || panel !== "city_year"; });
-      var first = part.first + (panel === "city_year" && starts.length ? Math.min.apply(null, starts) : 0), years = range(first, span[1]);
+      // a variable of one year alone does not make the table start there
+      var starts = names.filter(function (name) { return part.values[name].length > 2; }).map(function (name) { return part.values[name][0]; });
+      var first = part.first + (starts.length ? Math.min.apply(null, starts) : 0), years = range(first, span[1]);
       var rows = names.map(function (name) {
         var values = part.values[name], spread = [];
         for (var i = 0; i < values[0]; i += 1) { spread.push(null); }
