@@ -20,15 +20,24 @@ from dagster_project import state
 
 #: Seconds without a line before it is said what goes on: the first time, and from then on.
 FIRST, SILENCE = 4.0, 8.0
-#: Seconds of steps on the sample world, for the first run of a folder; a step that is not named takes one.
+#: Seconds of steps on the sample world, by the end of their name, for the first run of a folder; any other takes two.
 USUAL = {
     "raw__sample_world": 25.0,
-    "raw__patents": 12.0,
-    "dbt_models": 30.0,
-    "dbt_study_panels": 6.0,
-    "report__data_docs": 6.0,
-    "report__site": 5.0,
+    "raw__patent_records": 5.0,
+    "raw__city_yearbook": 5.0,
+    "dbt_models": 25.0,
+    "dbt_study_panels": 5.0,
+    "_honest": 8.0,
+    "_estimators": 5.0,
+    "__audit": 8.0,
+    "__ulgue": 5.0,
+    "report__data_docs": 4.0,
+    "report__site": 8.0,
+    "publication__published": 4.0,
 }
+OTHER = 2.0
+#: Seconds of finished steps from which they say how fast this run is.
+ENOUGH = 10.0
 #: Where the seconds of the latest run's steps are kept, below the run history's folder.
 REMEMBERED = "seconds.json"
 _OF_DBT = re.compile(r"^(\d+) of (\d+) (?!START)\S+ .*?(\S+) \.*\s*\[")
@@ -201,7 +210,12 @@ class Progress:
         """Seconds that the remaining steps take, as far as earlier runs or the sample world tell."""
         now = time.monotonic()
         spent = {step: now - self.since[step] for step in self._left if step in self.since}
-        return sum(max(self._expected[step] - spent.get(step, 0.0), 0.0) for step in self._left)
+        return self._pace() * sum(max(self._expected[step] - spent.get(step, 0.0), 0.0) for step in self._left)
+
+    def _pace(self) -> float:
+        """How much slower or faster this run is than what was expected of the steps that it has done."""
+        expected = sum(self._expected[step] for step in self._took)
+        return min(max(sum(self._took.values()) / expected, 0.3), 20.0) if expected > ENOUGH else 1.0
 
     def _finished(self, name: str, event: Any) -> None:
         step = event.step_key
@@ -262,7 +276,11 @@ class Progress:
 def _expected(steps: Collection[str], remembered: Mapping[str, Any]) -> dict[str, float]:
     """Seconds a step: of the latest run, else on the sample world."""
     known = {step: took for step, took in remembered.items() if isinstance(took, int | float)}
-    return {step: float(known.get(step, USUAL.get(step, 1.0))) for step in steps}
+    return {step: float(known.get(step, _usual(step))) for step in steps}
+
+
+def _usual(step: str) -> float:
+    return next((seconds for ending, seconds in USUAL.items() if step.endswith(ending)), OTHER)
 
 
 def duration(seconds: float) -> str:

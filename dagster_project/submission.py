@@ -21,6 +21,7 @@ import pandas as pd
 from dagster_project import downloads, overlay
 from dagster_project.fingerprint import files_below
 from dagster_project.paths import CODE, LOCK, ROOT, Paths
+from dagster_project.progress import duration
 
 if TYPE_CHECKING:
     from analysis.reporting.archive import Archive
@@ -63,7 +64,7 @@ def build(paths: Paths, name: str, journal: str, folder: Path) -> list[str]:
     seconds = _run(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     measured = {
-        "runtime": f"It takes about {max(round(seconds / 60), 1)} minutes",
+        "runtime": duration(seconds),
         "machine": f"a machine with {os.cpu_count()} cores ({sys.platform})",
         "storage": f"{size / 1e6:.0f} MB",
     }

@@ -47,6 +47,8 @@ def _refreshed(paths: Paths, options: argparse.Namespace, screen: Screen) -> int
         print(f"Nothing has changed since the last publication: {shown(paths.reports / 'index.html')}")
         print("Run anyway with: pilotcity run --force")
         return 0
+    _announce(paths)
+    screen.doing("reading contracts, studies and models")
     from dagster_project import publication, spark
     from dagster_project.executor import BUSY
     from dagster_project.resources import exclusive
@@ -120,10 +122,10 @@ def _not_written(paths: Paths, error: Exception) -> tuple[str, str]:
     return "", ""
 
 
-def _run(paths: Paths, screen: Screen) -> int:
+def _announce(paths: Paths) -> None:
+    """Say at once what is read and where it goes, before anything heavy is imported."""
     from dagster_project import overlay
 
-    started = time.monotonic()
     if paths.studies and all(study.panel for study in overlay.studies(paths)):
         kind = f"panels in {shown(paths.own)}"
     else:
@@ -131,7 +133,10 @@ def _run(paths: Paths, screen: Screen) -> int:
     print(f"pilotcity: {kind} -> {shown(paths.reports)}", flush=True)
     for sentence in look(paths.raw).sentences:
         print(f"  {sentence}", flush=True)
-    screen.doing("reading contracts, studies and models")
+
+
+def _run(paths: Paths, screen: Screen) -> int:
+    started = time.monotonic()
     import dagster as dg
 
     from dagster_project import executor, outcome, status

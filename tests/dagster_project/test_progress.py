@@ -77,12 +77,23 @@ def test_lines_of_dbt_are_printed_only_where_they_are_asked_for(capsys, verbose)
 def test_how_long_steps_took_is_kept_for_the_next_estimate(tmp_path):
     with Screen() as screen:
         shown = Progress(screen, ["report__site", "raw__patents"], tmp_path)
-        assert shown.left() == progress.USUAL["report__site"] + progress.USUAL["raw__patents"]
+        assert shown.left() == progress.USUAL["report__site"] + progress.OTHER
         shown(event("STEP_START", "report__site"))
         shown(event("STEP_SUCCESS", "report__site"))
         shown.remember()
         again = Progress(screen, ["report__site", "raw__patents"], tmp_path)
-    assert again.left() < progress.USUAL["raw__patents"] + 1
+    assert again.left() < progress.OTHER + 1
+
+
+def test_a_slow_machine_is_taken_into_account_once_it_shows(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Screen() as screen:
+        shown = Progress(screen, ["dbt_models", "report__site"])
+        shown(event("STEP_START", "dbt_models"))
+        now[0] = 3 * progress.USUAL["dbt_models"]
+        shown(event("STEP_SUCCESS", "dbt_models"))
+        assert shown.left() == pytest.approx(3 * progress.USUAL["report__site"])
 
 
 def test_what_fails_and_what_warns_is_collected(capsys):
