@@ -46,8 +46,7 @@ UNOPPOSED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "event_study": ((r"period .*", "The base period is zero by definition."),),
     "wild_bootstrap": ((r"bootstrap .*", "No package at hand draws this bootstrap."),),
     "two_stage": ((r"stock_yogo.*|effective_f_.*", "A critical value is no estimate."),),
-    "honest": ((r"relative .*", "The relative magnitudes of diff-diff are wrong, and R's HonestDiD is not asked."),),
-    "bacon": ((r".*", "No other package takes a regression with controls apart."),),
+    "honest": ((r"relative .*", "The test has too many vertices here to list them all."),),
 }
 NO_ENGINE = "No other package at hand has this method."
 

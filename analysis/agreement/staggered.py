@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.agreement.bounds import relative_interval
 from analysis.agreement.opinion import NoOpinion, Opinion
 from analysis.agreement.regressions import (
     PYFIXEST,
@@ -23,7 +25,8 @@ from analysis.agreement.regressions import (
 from analysis.names import ADOPTION, TIME, UNIT
 from analysis.studies.records import Model
 
-DIFF_DIFF = "diff-diff"
+DIFF_DIFF, SCIPY = "diff-diff", "scipy"
+FIRST_STAGE_DRAWS = "The first stage's critical value rests on random draws, and these are others."
 #: Conventions of diff-diff's Callaway-Sant'Anna with covariates.
 DOUBLY_ROBUST = (
     "diff-diff's doubly robust cells with covariates part from R's did, which the published ones equal, in the fourth "
@@ -75,7 +78,12 @@ def callaway_santanna(frame: pd.DataFrame, model: Model) -> list[Opinion]:
     apart: dict[str, Any] = {"convention": DOUBLY_ROBUST, "within": 5e-3} if names else {}
     if any("will be trimmed" in str(warning.message) for warning in caught):
         apart = {"convention": NO_OVERLAP, "within": 0.5}
-    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), float(fit.overall_se), **apart)]
+    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), _by_unit(fit, model), **apart)]
+
+
+def _by_unit(fit: Any, model: Model) -> float:
+    """The standard error, where the study clusters by city as this one does."""
+    return float(fit.overall_se) if tuple(model.cluster) == ("unit",) else np.nan
 
 
 def imputation(frame: pd.DataFrame, model: Model) -> list[Opinion]:
@@ -84,7 +92,7 @@ def imputation(frame: pd.DataFrame, model: Model) -> list[Opinion]:
 
     rows, names = cohorts(frame, model)
     fit = quietly(lambda: ImputationDiD().fit(rows, "y", "unit", "time", "first", names or None))
-    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), float(fit.overall_se))]
+    return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), _by_unit(fit, model))]
 
 
 def saturated(frame: pd.DataFrame, model: Model) -> tuple[Plain, pd.DataFrame]:
@@ -179,17 +187,12 @@ def _jackknife(parts: list[tuple[pd.Series, Any, pd.Series, int, float]], units:
 
 
 def bacon(frame: pd.DataFrame, model: Model) -> list[Opinion]:
-    """Weights and estimates by kind of comparison; with controls the two-way estimate alone, which they average to."""
+    """Weights and estimates by kind of comparison: without controls by diff-diff."""
     complete = frame[[model.outcome, *model.controls]].notna().all(axis=1)
     years = complete.groupby(frame[UNIT]).transform("sum")
     rows = frame[years == frame[TIME].nunique()]
     if model.controls:
-        treated = (rows[TIME] >= rows[ADOPTION].astype(float)).astype(float)
-        wide = rows.assign(**{model.treatment: treated})
-        regression = plain(wide, model.outcome, [model.treatment, *model.controls])
-        beta, _ = numbers_of(pyfixest_fit(regression), regression.terms)
-        total = "all comparisons"
-        return [Opinion("estimate", PYFIXEST, float(beta[model.treatment]), part=total)]
+        return _bacon_with_controls(rows, model)
     from diff_diff import BaconDecomposition
 
     table, _ = cohorts(rows, model)
@@ -212,6 +215,44 @@ def bacon(frame: pd.DataFrame, model: Model) -> list[Opinion]:
     for name, (weight, product) in sums.items():
         found.append(Opinion("weight", DIFF_DIFF, weight, part=name))
         found.append(Opinion("estimate", DIFF_DIFF, product / weight, part=name))
+    return found
+
+
+def _bacon_with_controls(rows: pd.DataFrame, model: Model) -> list[Opinion]:
+    """The same with controls (Goodman-Bacon 2021, section 5): pyfixest's residual of the treatment, cohort by cohort.
+
+    Between two cohorts the regression of the gap of their mean outcomes on the gap of their mean residuals, weighted by
+    the product of their sizes; within cohorts that on what is left of the residual.
+    """
+    table, names = cohorts(rows, model)
+    if (table["first"].gt(0) & table["first"].le(table["time"].min())).any():
+        raise NoOpinion("Some cities are treated in every year, which is not taken apart again.")
+    wide = table.rename(columns={"unit": UNIT, "time": TIME})
+    regression = plain(wide, "treated", names)
+    left = pd.Series(pyfixest_fit(regression).resid(), index=regression.frame.index)
+    held = regression.frame.assign(left=left)[["unit", "time", "left"]]
+    held["unit"] = held["unit"].astype(int)
+    table = table.merge(held, on=["unit", "time"], validate="one_to_one")
+    residual, outcome = table["left"].to_numpy(dtype=float), table["y"].to_numpy(dtype=float)
+    total = float(residual @ residual)
+    means = table.groupby(["first", "time"])[["left", "y"]].mean()
+    sizes = table.groupby("first")["unit"].nunique()
+    inside = residual - means["left"].reindex(pd.MultiIndex.from_frame(table[["first", "time"]])).to_numpy()
+    within = float(inside @ inside)
+    sums: dict[str, list[float]] = {}
+    for one, other in combinations(sizes.index, 2):
+        gap = means.loc[one] - means.loc[other]
+        weight = float(sizes[one] * sizes[other] / sizes.sum() * (gap["left"] @ gap["left"]))
+        name = "treated against never treated" if 0 in (one, other) else "treated cohorts against each other"
+        pair = sums.setdefault(name, [0.0, 0.0])
+        pair[0] += weight
+        pair[1] += float(sizes[one] * sizes[other] / sizes.sum() * (gap["left"] @ gap["y"]))
+    sums["within cohorts"] = [within, float(inside @ outcome)]
+    sums["all comparisons"] = [total, float(residual @ outcome)]
+    found = []
+    for name, (weight, product) in sums.items():
+        found.append(Opinion("weight", PYFIXEST, weight / total, part=name))
+        found.append(Opinion("estimate", PYFIXEST, product / weight, part=name))
     return found
 
 
@@ -270,4 +311,23 @@ def honest(frame: pd.DataFrame, model: Model) -> list[Opinion]:
         found.append(Opinion(f"smoothness {step:g}, high", DIFF_DIFF, float(high), **apart))
         holds = float(step) if low > 0 or high < 0 else holds
     found.append(Opinion("smoothness breakdown", DIFF_DIFF, holds))
-    return found
+    return [*found, *_relative(np.concatenate([start, path]), sigma, len(before), mean, model, se)]
+
+
+def _relative(
+    path: np.ndarray, sigma: np.ndarray, before: int, mean: np.ndarray, model: Model, se: float
+) -> list[Opinion]:
+    """Intervals by how much larger steps after adoption may be than before; none where vertices are too many."""
+    from analysis.studies.methods.diagnostics import RELATIVE
+
+    apart: dict[str, Any] = {"convention": FIRST_STAGE_DRAWS, "within": 0.02, "scale": se}
+    found, holds = [], np.nan
+    for bound in model.options.get("relative", RELATIVE):
+        try:
+            low, high = relative_interval(path, sigma, before, mean, bound)
+        except NoOpinion:
+            return []
+        found.append(Opinion(f"relative {bound:g}, low", SCIPY, low, **apart))
+        found.append(Opinion(f"relative {bound:g}, high", SCIPY, high, **apart))
+        holds = float(bound) if low > 0 or high < 0 else holds
+    return [*found, Opinion("relative breakdown", SCIPY, holds)]

@@ -56,7 +56,7 @@ exhibits:
   table_2_alone: {kind: regression, show: all, columns: [{label: "(2)", outcome: y}]}
   figure_1: {kind: event_study, outcomes: [y], base: -1, leads: 2, lags: 2}
   figure_2: {kind: placebo, baseline: {options: {draws: 30}}, columns: [{label: y, outcome: y}]}
-  table_3: {kind: bacon, columns: [{label: y, outcome: y, drop: all controls}]}
+  table_3: {kind: bacon, columns: [{label: y, outcome: y, drop: all controls}, {label: "y, x", outcome: y}]}
   table_4: {kind: estimators, outcomes: [y], methods: [two_way, sun_abraham, callaway_santanna, imputation, synthetic]}
   table_5: {kind: balance, columns: [{label: nearest, options: {matching: nearest, caliper: 0.2, covariates: [x]}}]}
 """
@@ -192,6 +192,19 @@ def test_the_order_of_rows_changes_nothing(study, panel, results) -> None:
     one = opinions(study, panel, results["figure_2"])
     other = opinions(study, panel.sample(frac=1.0, random_state=2), results["figure_2"])
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_relative_magnitudes_by_all_vertices_meet_those_of_the_published_engine_within_their_draws() -> None:
+    from analysis.agreement.bounds import relative_interval
+    from analysis.did.honest import EventPath, honest
+
+    path, covariance = np.array([-0.02, 0.03, 0.4, 0.5, 0.6]), 0.01 * (0.7 * np.eye(5) + 0.3)
+    periods = np.array([-3, -2, 0, 1, 2])
+    ours = honest(EventPath(periods, path, covariance), bounds=(0.5, 1.0), weights=dict.fromkeys((0, 1, 2), 1 / 3))
+    for bound, low, high in ours.table[["bound", "low", "high"]].to_numpy():
+        found = relative_interval(path, covariance, 2, np.full(3, 1 / 3), bound)
+        assert np.abs(np.array(found) - (low, high)).max() < 0.01 * ours.se
+        assert found[0] < 0.5 < found[1]
 
 
 def test_poisson_is_confirmed_by_a_likelihood_with_a_dummy_for_every_effect(panel) -> None:
