@@ -38,6 +38,8 @@ def stacked(
     regressed on period dummies and their products with treatment, with the paper's corrective weights (its equation 9,
     the aggregate target), so that each effect weighs cohorts by their treated units. Controls enter linearly. Standard
     errors are clustered by the original unit, with Stata's factors G / (G - 1) (n - 1) / (n - k); p uses n - k.
+    Period dummies leave shocks of calendar years in the residuals, though not in the estimate, so errors can be too
+    large (by two fifths in `tests/coverage/designs.csv`).
 
     Returns
     -------

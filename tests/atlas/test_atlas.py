@@ -31,7 +31,7 @@ def test_no_cell_of_ours_in_a_slice_is_wrong_in_silence() -> None:
     cells = [cell for cell in own() if cell.estimator not in SLOW]
     judged, wrong = 0, []
     for ugliness in UGLINESSES:
-        for at in generator.choice(len(cells), 3, replace=False):
+        for at in generator.choice(len(cells), 2, replace=False):
             word, said = verdict(cells[at], ugliness, seed=3)
             judged += word in ("right", "refused")
             if word == "refused":
@@ -39,7 +39,7 @@ def test_no_cell_of_ours_in_a_slice_is_wrong_in_silence() -> None:
             if word in ("wrong", "told", "slow"):
                 wrong.append((cells[at].estimator, ugliness.name, word, said))
     assert not wrong
-    assert judged > 70
+    assert judged > 45
 
 
 @pytest.mark.parametrize(
