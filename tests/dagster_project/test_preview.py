@@ -12,8 +12,9 @@ from analysis.reporting.archive import pack
 from analysis.studies import spec
 from analysis.studies.run import run_exhibit
 from dagster_project import overlay
+from dagster_project.cli import main as command_line
 from dagster_project.commands import preview
-from dagster_project.paths import POLICIES, REFERENCE, Paths
+from dagster_project.paths import POLICIES, REFERENCE, ROOT, Paths
 
 BUILT_IN = spec.catalogue()["low_carbon_cities"]
 
@@ -140,3 +141,14 @@ def test_a_study_that_was_never_published_needs_a_run(mine):
     (paths.published / "data" / "panels" / "mine.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="this needs a run: pilotcity run --studies mine"):
         look(paths)
+
+
+def test_a_study_from_a_file_is_shown_before_anything_is_published(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PILOTCITY_OWN", str(tmp_path / "own"))
+    monkeypatch.setenv("PILOTCITY_DATA", str(tmp_path / "data"))
+    assert command_line(["new-study", "counties", "--panel", str(ROOT / "docs" / "examples" / "counties.csv")]) == 0
+    capsys.readouterr()
+    assert command_line(["preview", "counties"]) == 0
+    said = capsys.readouterr().out
+    assert "Baseline regression" in said
+    assert "SAMPLE DATA" not in said
