@@ -41,6 +41,14 @@ class Check:
     found: Callable[[Study], Sequence[str]]
     add: Callable[[Study], Lines]
 
+    def __reduce__(self) -> tuple[Callable[[str], Check], tuple[str]]:
+        # what an audit finds is kept between two steps of a run; functions are not
+        return _by_code, (self.code,)
+
+
+def _by_code(code: str) -> Check:
+    return next(check for check in CHECKS if check.code == code)
+
 
 @dataclass(frozen=True)
 class Answer:

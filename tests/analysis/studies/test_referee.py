@@ -1,5 +1,6 @@
 """What referees ask for: each check is found where a study has it, and its lines add it where it has not."""
 
+import pickle
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -109,3 +110,8 @@ def test_the_exhibits_that_no_usual_set_has_can_be_computed(everything) -> None:
     for name in ("table_conley", "figure_placebo_time", "figure_placebo_mixed", "table_sensitivity", "table_window"):
         result = run_exhibit(few, name, panel, is_sample=True, cities=CITIES)
         assert set(result.estimates["status"]) == {"ok"}, name
+
+
+def test_a_check_survives_being_kept_between_two_steps_of_a_run() -> None:
+    for check in CHECKS:
+        assert pickle.loads(pickle.dumps(check)) is check
