@@ -244,6 +244,12 @@ def test_what_has_no_year_becomes_attributes_that_studies_may_name(cells, cases,
     assert "line 3, column 'city_code': '110001' is no city" in str(told.value)
 
 
+def test_a_new_indicator_never_takes_a_name_that_stands_already(cells, tmp_path):
+    path = tmp_path / "growth.csv"
+    path.write_text("城市,年份,地区生产总值,地区生产总值增长率(%)\n广州市,2018,22859,6.2\n深圳市,2018,24222,7.6\n")
+    assert set(cells(path).indicator) == {"gdp_growth", "gdp_growth_2"}
+
+
 LABELLED = ("panel.dta", {"pop": "年末户籍人口(万人)"})
 
 

@@ -135,7 +135,7 @@ def measure(
     new = f"{base}_urban_district" if urban else base
     if new in known.taken or canonical == "as written":
         new = f"{new}_{said.source}"
-    while new in said.made.indicators and said.made.indicators[new]["unit"] != canonical:
+    while new in known.taken or said.made.indicators.get(new, {"unit": canonical})["unit"] != canonical:
         new += "_2"
     if canonical == "as written":
         like = f"; it may be {indicator}" if indicator else ""
