@@ -11,7 +11,7 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ FOLDER = "trace"
 Tables = Mapping[str, pd.DataFrame]
 
 
-def write(output: Path, tables: Tables, words: Chinese) -> dict[str, list[str]]:
+def write(output: Path, tables: Tables, words: Chinese, *, without: Collection[str] = ()) -> dict[str, list[str]]:
     """Write trace/shared.js, trace/cities/<code>.js and trace/columns/<panel>.<column>.js into ``output``.
+
+    ``without`` are panels that come from files: no cell of the warehouse is behind them.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def write(output: Path, tables: Tables, words: Chinese) -> dict[str, list[str]]:
     folder = output / FOLDER
     (folder / "cities").mkdir(parents=True, exist_ok=True)
     (folder / "columns").mkdir(exist_ok=True)
-    panels = {name: _ordered(tables[f"panels.{name}"]) for name in _panels(tables)}
+    panels = {name: _ordered(tables[f"panels.{name}"]) for name in _panels(tables, without)}
     columns = {name: _series(frame) for name, frame in panels.items()}
     files = sorted({*tables["lineage.headers"]["file"], *tables["lineage.records"]["file"]})
     placed = {file: place for place, file in enumerate(files)}
@@ -65,10 +67,10 @@ def _series(frame: pd.DataFrame) -> list[str]:
     return [name for name in map(str, frame.columns) if name not in KEYS and not name.endswith(IMPUTED)]
 
 
-def _panels(tables: Tables) -> list[str]:
+def _panels(tables: Tables, without: Collection[str]) -> list[str]:
     """The panels with a row a city and year, city_year first."""
     named = [name.removeprefix("panels.") for name, frame in tables.items() if {UNIT, TIME} <= set(frame.columns)]
-    own = set(tables["panels.data_dictionary"]["study"]) | {"city_year"}
+    own = (set(tables["panels.data_dictionary"]["study"]) | {"city_year"}) - set(without)
     return sorted((name for name in named if name in own), key=lambda name: (name != "city_year", name))
 
 

@@ -97,7 +97,8 @@ def build(
     helps = guides(docs) if docs is not None else []
     labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
     words = Chinese(labels)
-    explored = explorer.write(output, tables, words) if tables is not None else {}
+    files = [report.study.name for report in studies if report.study.panel is not None]
+    explored = explorer.write(output, tables, words, without=files) if tables is not None else {}
     shared = {
         "is_sample": warehouse.is_sample or any(report.is_sample for report in studies),
         "version": str(publication.get("version", "not published")),
