@@ -42,7 +42,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.studies.published import published
     from analysis.studies.run import run_exhibit
     from dagster_project import drawn, overlay
-    from dagster_project.assets.studies import is_sample, read_panel
+    from dagster_project.assets.studies import read_panel
 
     study = _with_draws(_study(paths, options.study), options.draws)
     surfaces = [exhibit for exhibit in study.exhibits if exhibit.kind == "surface"]
@@ -58,7 +58,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `pilotcity run` first.")
     cities = overlay.cities(paths, dtype={"city_code": str})
-    panel, sample = read_panel(folder, study.name), is_sample(paths, study)
+    panel = read_panel(folder, study.name)
+    # what a publication was made from is its own matter, whatever lies in the raw folder now
+    sample = bool(json.loads((folder / "publication.json").read_text())["is_sample"]) and study.panel is None
     panels = drawn.city_year(folder, study)
     for exhibit in surfaces:
         result = run_exhibit(study, exhibit.name, panel, is_sample=sample, cities=cities, panels=panels)

@@ -44,6 +44,8 @@ def test_findings_are_printed_worst_first_with_evidence_and_advice(published, ca
     assert error < text.index("WARNING ") < text.index("NOTE ")
     assert "0.1076 is the coefficient of (2)" in text
     assert "To do: Quote the table" in text
+    assert "A referee will ask for: Leaving one out." in text
+    assert "Not possible: Many outcomes. The study has one outcome." in text
     assert "reproduced exactly: table_6 treated against never treated weight: published 0.989" in text
 
 
@@ -58,6 +60,11 @@ def test_json_holds_the_same_findings(published, capsys):
     study = spec.load(spec.catalogue()["ai_pilot_zones"])
     audit, replication = judged(published, published.published, study)
     assert found["findings"] == audit.as_dict()["findings"]
+    states = {each["check"]: each for each in found["expected"]}
+    assert len(states) == 35
+    assert states["event_study"]["where"] == ["figure_3"]
+    assert "method: conley" in states["conley"]["lines"]
+    assert states["outcomes"]["why"] == "The study has one outcome."
     assert replication.of("not reproduced") == ()
 
 

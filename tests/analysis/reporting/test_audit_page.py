@@ -10,6 +10,7 @@ from analysis.reporting import site
 from analysis.reporting.audit_page import audit_page
 from analysis.reporting.language import Chinese
 from analysis.reporting.site import StudyReport, WarehouseReport
+from analysis.studies.referee import answers
 
 RULE = RULES[0]
 EMPTY = pd.DataFrame()
@@ -89,5 +90,9 @@ def test_every_word_around_the_findings_has_chinese(study, tmp_path) -> None:
     words = [heading for heading, _, _ in values["counts"]]
     for table in (values["exact"], values["estimated"], values["cannot"]):
         words += [table.caption, *table.headers]
+    asked = audit_page(study, replace(AUDIT, expected=answers(study)), REPLICATION, tmp_path, {})
+    assert sum(count for _, count in asked["states"]) == len(asked["asked"]) == 35
+    for item in asked["asked"]:
+        words += [item["check"].title.en, item["check"].asks.en, item["state"], *filter(None, [item["why"]])]
     words += [text for rule in RULES for text in (rule.title, rule.advice)]
     assert [word for word in words if not chinese.knows(word)] == []
