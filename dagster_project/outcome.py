@@ -30,9 +30,15 @@ def lines(paths: Paths, warnings: int) -> list[tuple[str, str]]:
     ]
     return [
         *[line for line, (_, text) in zip(written, said, strict=True) if text],
-        *(sample if paths.is_sample else []),
+        *(sample if _is_sample(data) else []),
         *[(f"{head}{text}", "") for head, text in following],
     ]
+
+
+def _is_sample(data: Path) -> bool:
+    """Whether any number is made from the sample world; a panel from a file never is."""
+    table = _table(data / "estimates" / "estimates.parquet")
+    return "is_sample" in table and bool(table["is_sample"].any())
 
 
 def _files(data: Path) -> str:

@@ -145,7 +145,12 @@ def test_a_run_ends_with_what_it_found_and_what_to_open(tmp_path):
         "quality/files": pd.DataFrame({"file": ["a", "b"], "source": ["yearbook", "patents"]}),
         "quality/rejects": pd.DataFrame({"rule": [*["jump"] * 3, "unknown_city", "a", "b", "c", "d"]}),
         "estimates/estimates": pd.DataFrame(
-            {"study": "s", "exhibit": ["table_1", "table_2", "table_2"], "status": ["ok", "ok", "not identified"]}
+            {
+                "study": "s",
+                "exhibit": ["table_1", "table_2", "table_2"],
+                "status": ["ok", "ok", "not identified"],
+                "is_sample": True,
+            }
         ),
     }
     for name, table in tables.items():
