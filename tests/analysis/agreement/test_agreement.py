@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from study_panel import CITIES, make_panel
 
 from analysis.agreement import CONFIRMED, CONVENTION, DIFFERS, NONE, Opinion, engines, lines, second_opinions
 from analysis.agreement.line import by_number
@@ -14,8 +15,8 @@ from analysis.agreement.scores import second_scores
 from analysis.efficiency import super_sbm
 from analysis.studies.records import EfficiencySpecification, Known, Label, Model, Study
 from analysis.studies.result import ExhibitResult
-from analysis.studies.run import run_study
-from analysis.studies.spec import load
+from analysis.studies.run import run_exhibit, run_study
+from analysis.studies.spec import catalogue, load
 
 NAMES = Known(
     columns={"trade_share": ("ratio", ""), "financial_depth": ("ratio", "")},
@@ -258,3 +259,35 @@ def test_scores_of_another_model_say_that_they_have_no_second_engine(study, scor
     frame, scores = scored
     (other,) = second_scores(study, replace(SCORED, returns="vrs"), frame, scores)["verdict"].unique()
     assert other == NONE
+
+
+# Space ----------------------------------------------------------------------------------------------------------------
+
+
+def test_models_of_space_are_confirmed_by_a_dense_likelihood_and_a_wrong_rho_is_found() -> None:
+    study = load(catalogue()["ai_pilot_zones"])
+    panel = make_panel(study)
+    for name in ("table_10", "table_10_choice", "table_11_weights"):
+        found, kept = study.exhibit(name), ("contiguity, sdm", "distance, sar", "distance")
+        own = replace(found, models=tuple(model for model in found.models if model.label in kept))
+        one = replace(study, exhibits=(own,))
+        estimates = run_exhibit(one, name, panel, is_sample=True, cities=CITIES).estimates
+        state = by_number(second_opinions(one, name, panel, estimates, cities=CITIES))
+        none = state.index[state == NONE].get_level_values("term")
+        assert set(state) <= {CONFIRMED, NONE}
+        assert set(none) <= {"Hausman, two-way", "cities linked with the nearest"}, list(none)
+        if name == "table_10":
+            wrong = estimates.assign(estimate=estimates["estimate"].where(estimates["term"].ne("rho"), 0.05))
+            state = by_number(second_opinions(one, name, panel, wrong, cities=CITIES))
+            assert set(state.index[state == DIFFERS].get_level_values("term")) == {"rho"}
+
+
+def test_autocorrelation_is_confirmed_by_esda_but_for_what_is_drawn() -> None:
+    study = load(catalogue()["ai_pilot_zones"])
+    panel = make_panel(study)
+    panel = panel[panel["year"].isin([2015, 2018, 2023])]
+    estimates = run_exhibit(study, "table_9", panel, is_sample=True, cities=CITIES).estimates
+    state = by_number(second_opinions(study, "table_9", panel, estimates, cities=CITIES))
+    drawn = state.index.get_level_values("term").str.endswith("permutation")
+    assert set(state[~drawn]) == {CONFIRMED}
+    assert set(state[drawn]) <= {CONFIRMED, CONVENTION}
