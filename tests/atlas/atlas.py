@@ -178,10 +178,16 @@ def rows(ugliness: Ugliness) -> list[dict[str, object]]:
     ]
 
 
+def _rows_of(name: str) -> list[dict[str, object]]:
+    return rows(next(ugliness for ugliness in UGLINESSES if ugliness.name == name))
+
+
 def run(uglinesses: Iterable[Ugliness] = UGLINESSES, processes: int = 2) -> pd.DataFrame:
     """One row an ugliness, engine and estimator."""
     with ProcessPoolExecutor(processes) as pool:
-        return pd.DataFrame([row for part in pool.map(rows, uglinesses) for row in part])
+        return pd.DataFrame(
+            [row for part in pool.map(_rows_of, [ugliness.name for ugliness in uglinesses]) for row in part]
+        )
 
 
 def counts(table: pd.DataFrame) -> pd.DataFrame:
@@ -236,7 +242,7 @@ def _markdown(header: list[str], rows: list[list[object]]) -> list[str]:
 
 TEXT = f"""# Where engines part: an atlas of ugly panels
 
-Written by `make atlas` (three minutes of processor time on two cores); do not edit.
+Written by `make atlas` (some five minutes of processor time, on two cores); do not edit.
 
 {len(UGLINESSES)} panels with one ugliness each, against every public estimator of `analysis` and every estimator of
 the other engines here that offers the same. Effects are known: 1 for estimators of one number (0.5 in logs of counts,
