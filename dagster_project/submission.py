@@ -60,8 +60,8 @@ def build(paths: Paths, name: str, journal: str, folder: Path) -> list[str]:
     scripts = _scripts(folder, study, sample=sample)
     _write(folder / "run.py", submission.program())
     _write(folder / "LICENSE.txt", submission.licence(study, sources))
-    _write(folder / submission.MAP, _map(study, folder, scripts))
     seconds = _run(folder)
+    _write(folder / submission.MAP, _map(study, folder, scripts))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     measured = {
         "runtime": duration(seconds),
@@ -92,7 +92,8 @@ def _map(study: Study, folder: Path, scripts: list[str]) -> str:
     from analysis.reporting import submission
 
     # the specification was read from a folder that is gone
-    return submission.program_map(replace(study, file=folder / "data" / "study" / f"{study.name}.yaml"), scripts)
+    written = replace(study, file=folder / "data" / "study" / f"{study.name}.yaml")
+    return submission.program_map(written, scripts, {path.stem for path in (folder / "output").glob("*.png")})
 
 
 def _data(

@@ -14,7 +14,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -184,8 +184,11 @@ def checksums(folder: Path) -> str:
     )
 
 
-def program_map(study: Study, scripts: Sequence[str]) -> str:
-    """Which program makes which table or figure, as CSV: title, program, line of the specification, output."""
+def program_map(study: Study, scripts: Sequence[str], drawn: Collection[str]) -> str:
+    """Which program makes which table or figure, as CSV: title, program, line of the specification, output.
+
+    ``drawn`` are the exhibits with a picture; a figure that could not be computed has a table that says why.
+    """
     written = study.file.read_text(encoding="utf-8").splitlines()
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -193,7 +196,7 @@ def program_map(study: Study, scripts: Sequence[str]) -> str:
     for exhibit in study.exhibits:
         at = next((n for n, line in enumerate(written, start=1) if re.match(rf"\s+{exhibit.name}\s*:", line)), 0)
         others = [name for name in scripts if Path(name).stem == exhibit.name]
-        output = f"output/{exhibit.name}.{'png' if exhibit.is_drawn else 'tex'}"
+        output = f"output/{exhibit.name}.{'png' if exhibit.name in drawn else 'tex'}"
         specification = f"data/study/{study.name}.yaml"
         program = f"run.py, code/analysis/studies/kinds/{exhibit.kind}.py"
         row = [
