@@ -22,7 +22,7 @@ def worlds() -> Iterator[ModuleType]:
 
 def test_the_test_over_a_whole_surface_rejects_a_true_null_as_often_as_it_says(worlds: ModuleType) -> None:
     stored = worlds.read()
-    assert len(stored) >= 50
+    assert len(stored) == worlds.WORLDS >= 1000
     sizes = (stored[list(worlds.P_VALUES)] <= 0.05).mean()
     error = np.sqrt(0.05 * 0.95 / len(stored))
     assert sizes["p"] == pytest.approx(0.05, abs=2 * error)
