@@ -29,18 +29,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print the comparison; it reads two publications and writes nothing."""
     from analysis.comparison import wording
-    from dagster_project import comparing, overlay
+    from dagster_project import comparing, overlay, state
 
     old, new = _chosen(paths, options.old, options.new)
     found = comparing.compared(old, new, overlay.studies(paths))
     line = wording.overview(found.table)
+    is_sample = bool(state.read_json(new / "publication.json").get("is_sample"))
     if options.json:
         rows = json.loads(found.table.to_json(orient="records", force_ascii=False))
         plain = [{key: value for key, value in row.items() if value is not None} for row in rows]
         said = {"old": int(old.name), "new": int(new.name), "line": line.en, "line_zh": line.zh, "changes": plain}
-        print(json.dumps(said | {"is_sample": paths.is_sample}, ensure_ascii=False, indent=1))
+        print(json.dumps(said | {"is_sample": is_sample}, ensure_ascii=False, indent=1))
         return 0
-    if paths.is_sample:
+    if is_sample:
         print("SAMPLE DATA: no number below is a finding.")
     print(f"Publication {old.name} -> {new.name}: {line.en}")
     print("\n".join(_lines(found.table)))
