@@ -10,24 +10,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_project import checks, executor, overlay, schedules, sensors
-from dagster_project.assets import (
-    agreement,
-    audits,
-    changes,
-    efficiency,
-    exports,
-    file_panels,
-    publish,
-    reports,
-    sources,
-    studies,
-    warehouse,
-    years,
-)
+from dagster_project.assets import agreement, audits, changes, exports, file_panels, publish, reports, studies
 from dagster_project.assets.common import domain
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import Paths
-from dagster_project.resources import dbt_project, dbt_resource
+from dagster_project.refresh import EVERYTHING, Plan
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
@@ -35,12 +22,17 @@ if TYPE_CHECKING:
 REFRESH = "refresh"
 
 
-def build(paths: Paths) -> dg.Definitions:
-    """Assets, checks, jobs and resources for one set of folders."""
+def build(paths: Paths, plan: Plan = EVERYTHING) -> dg.Definitions:
+    """Assets, checks, jobs and resources for one set of folders; of a ``plan`` only what it asks for."""
     loaded = overlay.studies(paths)
     drawn = [study for study in loaded if study.panel is None]
     if not drawn and loaded:
         return _without_warehouse(replace(paths, is_sample=False), loaded)
+    if plan.light:
+        return _without_warehouse(paths, loaded, plan)
+    from dagster_project.assets import efficiency, sources, warehouse, years
+    from dagster_project.dbt_runs import dbt_project, dbt_resource
+
     found, catalogue = overlay.contracts(paths), overlay.catalogue(paths)
     project = dbt_project(paths, catalogue, drawn)
     assets = [
@@ -75,10 +67,10 @@ def build(paths: Paths) -> dg.Definitions:
     )
 
 
-def _without_warehouse(paths: Paths, loaded: list[Study]) -> dg.Definitions:
-    """The graph where every study that is computed has a file of its own: no raw file is read, nothing is built."""
+def _without_warehouse(paths: Paths, loaded: list[Study], plan: Plan = EVERYTHING) -> dg.Definitions:
+    """The graph where no raw file is read and nothing is built: studies with files of their own, or kept tables."""
     return dg.Definitions(
-        assets=_with_links(_from_panels_on(paths, loaded)),
+        assets=_with_links(_from_panels_on(paths, loaded, plan)),
         asset_checks=file_panels.panel_checks(paths, loaded),
         jobs=[dg.define_asset_job(REFRESH, dg.AssetSelection.all(), description="Files to report, in order.")],
         sensors=[sensors.failed_refresh(paths)],
@@ -86,12 +78,12 @@ def _without_warehouse(paths: Paths, loaded: list[Study]) -> dg.Definitions:
     )
 
 
-def _from_panels_on(paths: Paths, loaded: list[Study]) -> list[dg.AssetsDefinition]:
+def _from_panels_on(paths: Paths, loaded: list[Study], plan: Plan = EVERYTHING) -> list[dg.AssetsDefinition]:
     """Panels that come from files, and what follows from all panels."""
     return [
         *file_panels.panel_assets(paths, loaded),
         publish.candidate(paths, loaded),
-        *studies.study_assets(paths, loaded),
+        *studies.study_assets(paths, loaded, plan.takes),
         publish.estimates(paths, loaded),
         agreement.agreement_asset(paths, loaded),
         *audits.audit_assets(paths, loaded),

@@ -18,12 +18,14 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
-from dagster_project import publication, signals
+from dagster_project import publication, refresh, side_by_side, signals
 from dagster_project.paths import Paths
 from dagster_project.resources import exclusive, forget_dbt_runs
 
 #: Runs with this tag take in everything, so nothing has to follow them. The web page hides tags that begin so.
 WHOLE = {".dagster/pilotcity_whole": "yes"}
+#: A run with this tag computes everything once more, whatever is kept.
+FORCED = {".dagster/pilotcity_forced": "yes"}
 PID_TAG = ".dagster/pilotcity_pid"
 BUSY = "Another run is going on for this data folder; it will publish when it is done."
 #: What DuckDB says of a file that no later attempt will read.
@@ -160,15 +162,21 @@ class OneAtATime(InProcessExecutor):
         said = prepare(self.paths, plan_context.instance)
         if said:
             yield dg.DagsterEvent.engine_event(plan_context, said)
+        run = plan_context.dagster_run
+        if run.asset_selection is None:
+            refresh.set_out(self.paths, run.root_run_id or run.run_id)
         failed = False
-        for event in super().execute(plan_context, execution_plan):
-            if event.is_step_failure:
-                failed = True
-                error = event.step_failure_data.error
-                said = set_aside_if_damaged(self.paths, error.to_string() if error else "")
-                if said:
-                    yield dg.DagsterEvent.engine_event(plan_context, said)
-            yield event
+        try:
+            for event in super().execute(plan_context, execution_plan):
+                if event.is_step_failure:
+                    failed = True
+                    error = event.step_failure_data.error
+                    said = set_aside_if_damaged(self.paths, error.to_string() if error else "")
+                    if said:
+                        yield dg.DagsterEvent.engine_event(plan_context, said)
+                yield event
+        finally:
+            side_by_side.end(run.run_id)
         if not failed:
             publication.settle(self.paths)
 

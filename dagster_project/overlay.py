@@ -123,8 +123,12 @@ def catalogue(paths: Paths) -> Catalogue:
     """Indicators and the columns of panels.city_year, own ones among them, and the indicators that a study names."""
     from analysis import catalogue as reading
 
-    found = reading.load(paths.own)
-    return found.with_indicators(name for path in study_files(paths).values() for name in _names_in_formulas(path))
+    return reading.load(paths.own).with_indicators(names_in_formulas(paths))
+
+
+def names_in_formulas(paths: Paths) -> set[str]:
+    """What the formulas of all studies name."""
+    return {name for path in study_files(paths).values() for name in _names_in_formulas(path)}
 
 
 def _names_in_formulas(path: Path) -> Iterator[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import duckdb
 
 KEPT = 5
-#: What assets of one run hand each other inside the candidate; readers never see it.
-WORK = ".work"
+#: File of a publication: name -> version of every result that it holds (see `store`).
+VERSIONS = "versions.json"
 
 
 def begin(paths: Paths, run: str = "") -> Path:
@@ -59,7 +59,6 @@ def open_candidate(paths: Paths, run: str = "") -> Path:
     _owner(paths).unlink(missing_ok=True)
     shutil.rmtree(paths.candidate, ignore_errors=True)
     shutil.copytree(paths.published.resolve(), paths.candidate)
-    _restore_results(paths)
     _claim(paths, run)
     return paths.candidate
 
@@ -84,22 +83,37 @@ def _owner(paths: Paths) -> Path:
     return paths.publications / "candidate.json"
 
 
-def _keep_results(paths: Paths, number: int) -> None:
-    """Keep the results behind the exhibits, so that one exhibit alone does not mean to compute all of them anew."""
-    shutil.rmtree(paths.results, ignore_errors=True)
-    if (paths.candidate / WORK).is_dir():
-        about = state.read_json(paths.candidate / "publication.json")
-        shutil.move(paths.candidate / WORK, paths.results)
-        state.sync_all_below(paths.results)
-        state.write_json(paths.results / "of.json", {"publication": str(number), "code": about.get("code_sha256")})
+def record(candidate: Path, versions: dict[str, str]) -> None:
+    """Write down which results a candidate holds: their names, and versions by content."""
+    known = state.read_json(candidate / VERSIONS) | versions
+    (candidate / VERSIONS).write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _restore_results(paths: Paths) -> None:
-    """Put them back beside a copy of their publication, unless other code would read them."""
-    kept = state.read_json(paths.results / "of.json")
-    if kept and kept == {"publication": _current(paths), "code": fingerprint(paths)["code"]}:
-        shutil.copytree(paths.results, paths.candidate / WORK)
-        (paths.candidate / WORK / "of.json").unlink()
+def versions(folder: Path) -> dict[str, str]:
+    """Name -> version of every result that a publication or a candidate holds, as far as they are known."""
+    return {name: str(version) for name, version in state.read_json(folder / VERSIONS).items()}
+
+
+def kept_results(paths: Paths) -> set[tuple[str, str]]:
+    """Every result that a publication on the disk holds."""
+    folders = [paths.publications / str(number) for number in numbers(paths)]
+    return {result for folder in folders for result in versions(folder).items()}
+
+
+def is_published(paths: Paths, candidate: Path) -> bool:
+    """Whether a candidate was made of nothing but what readers see already, whole."""
+    if not paths.published.exists():
+        return False
+    now, last = (state.read_json(folder / "publication.json") for folder in (candidate, paths.published))
+    same = now == last and versions(candidate) == versions(paths.published)
+    return same and not verification.damage(paths.published.resolve())
+
+
+def drop(paths: Paths) -> None:
+    """Throw a candidate away that brings nothing new, and say that the publication is up to date."""
+    _owner(paths).unlink(missing_ok=True)
+    shutil.rmtree(paths.candidate, ignore_errors=True)
+    status.published(paths)
 
 
 def describe(paths: Paths) -> dict[str, object]:
@@ -190,7 +204,6 @@ def publish(paths: Paths) -> int:
     Where an input has changed since the candidate was begun, no fingerprint is recorded: the next run has work to do.
     """
     number = max(numbers(paths), default=0) + 1
-    _keep_results(paths, number)
     hashes = fingerprint(paths)
     begun = json.loads((paths.candidate / "publication.json").read_text())["version"]
     recorded = hashes if hash_of(hashes) == begun else {}

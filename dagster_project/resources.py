@@ -1,4 +1,4 @@
-"""What assets share: the warehouse behind a lock, dbt, and the instance's settings. No query of data lives here."""
+"""What assets share: the warehouse behind a lock, and the instance's settings. No query of data lives here."""
 
 from __future__ import annotations
 
@@ -6,31 +6,23 @@ import fcntl
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster import DagsterInvariantViolationError
-from dagster_dbt import DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
-from packaging.version import Version
 
-from dagster_project import models, postgres, state
-from dagster_project.fingerprint import hash_files, hash_folder
+from dagster_project import postgres, state
+from dagster_project.fingerprint import hash_folder
 from dagster_project.ingest import records
-from dagster_project.paths import DBT_PROJECT, ROOT, Paths
+from dagster_project.paths import DBT_PROJECT, Paths
 
 if TYPE_CHECKING:
     import duckdb
-
-    from analysis.catalogue import Catalogue
-    from analysis.studies.records import Study
 
 #: Assets that open the warehouse share this pool, whose limit in dagster.yaml is one.
 WAREHOUSE_POOL = "warehouse"
@@ -196,14 +188,6 @@ def prepare_instance(paths: Paths) -> None:
     os.environ["DO_NOT_TRACK"] = "1"
 
 
-class OfflineDbt(DbtCliResource):
-    """dbt without the question to a package index that `dbt --version` asks."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-
 def dbt_environment(paths: Paths) -> dict[str, str]:
     """Variables that dbt and its profile read."""
     return {
@@ -222,50 +206,3 @@ def forget_dbt_runs(paths: Paths, kept: int = 10) -> None:
     runs = sorted(paths.dbt_target.glob("dbt_*-*"), key=lambda folder: folder.stat().st_mtime)
     for folder in runs[:-kept]:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def dbt_project(paths: Paths, catalogue: Catalogue, studies: Collection[Study]) -> DbtProject:
-    """The dbt project with what follows from the catalogue and the studies, and a manifest that matches its files."""
-    os.environ.update(dbt_environment(paths))
-    project = DbtProject(
-        project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target_path=paths.dbt_target, target=DUCKDB_TARGET
-    )
-    stamp = paths.dbt_target / "manifest.sha256"
-    manifest = paths.dbt_target / "manifest.json"
-    paths.dbt_target.mkdir(parents=True, exist_ok=True)
-    with exclusive(paths.dbt_target / ".lock"):
-        models.write(paths, catalogue, studies)
-        current = hash_folder(DBT_PROJECT) + hash_folder(paths.dbt_models)
-        if not manifest.exists() or state.read_text(stamp) != current + hash_files([manifest], manifest.parent):
-            # what dbt keeps from one parse to the next may be torn as well
-            (paths.dbt_target / "partial_parse.msgpack").unlink(missing_ok=True)
-            folders = [f"--profiles-dir={DBT_PROJECT}", f"--target-path={paths.dbt_target}"]
-            folders.append(f"--log-path={paths.dbt_target / 'logs'}")
-            parsed = subprocess.run(
-                [DBT, "parse", "--quiet", "--target", DUCKDB_TARGET, *folders],
-                cwd=DBT_PROJECT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if parsed.returncode:
-                raise RuntimeError(f"dbt cannot parse {DBT_PROJECT.relative_to(ROOT)}:\n{parsed.stdout}{parsed.stderr}")
-            state.sync(manifest)
-            state.write(stamp, current + hash_files([manifest], manifest.parent))
-    return project
-
-
-def dbt_resource(project: DbtProject) -> OfflineDbt:
-    """dbt on the command line, quiet and without telemetry."""
-    return OfflineDbt(
-        project_dir=project,  # type: ignore[arg-type]
-        profiles_dir=str(DBT_PROJECT),
-        target=DUCKDB_TARGET,
-        dbt_executable=DBT,
-        global_config_flags=["--no-use-colors", "--log-path", str(project.target_path / "logs")],
-    )
-
-
-TRANSLATOR_SETTINGS = DagsterDbtTranslatorSettings(
-    enable_asset_checks=True, enable_source_tests_as_checks=True, enable_code_references=True
-)

@@ -39,6 +39,12 @@ def compare(now: pd.DataFrame, last: pd.DataFrame, keys: Sequence[str]) -> pd.Da
     return pd.DataFrame(found, columns=columns)
 
 
+def moved(compared: pd.DataFrame) -> bool:
+    """Whether any column of `compare`'s frame is another than in the last publication."""
+    same = compared["unchanged"].eq(1) & compared["rows"].eq(compared["rows_last"])
+    return not bool(same.all())
+
+
 def rules() -> list[Rule]:
     """Rules of `compare`; all of them warn, since new data may well be better data."""
     return [

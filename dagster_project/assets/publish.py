@@ -1,15 +1,27 @@
 """Write, audit, publish: the candidate behind the gate, what is added to it, and the swap at the end."""
 
+import hashlib
+import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from dagster_project import database, file_panels, publication, state
+from dagster_project import database, exhibits, file_panels, publication, state, tables, verification
 from dagster_project.assets.common import OWNERS
-from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, exhibit_key, this_run
+from dagster_project.assets.studies import (
+    CANDIDATE,
+    candidate_of_this_run,
+    exhibit_key,
+    forced,
+    gate_key,
+    store_of_this_run,
+    this_run,
+)
 from dagster_project.checks import checks_table
+from dagster_project.fingerprint import digest
 from dagster_project.paths import Paths
 from dagster_project.resources import WAREHOUSE_POOL, warehouse
 
@@ -36,46 +48,90 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         dg.AssetKey(["intermediate", "int_city_wide"]),
     ]
 
-    @dg.asset(
-        key=CANDIDATE,
-        deps=[*panels, *(warehouse_tables if whole else ())],
-        group_name="candidate",
-        kinds={"parquet"},
-        owners=OWNERS,
+    gates = {gate_key(key.path[-1]): key for key in panels}
+    about_gate = "The panel as every check that blocks let it through: what exhibits read."
+
+    @dg.multi_asset(
+        name="publication__candidate",
+        specs=[
+            dg.AssetSpec(
+                CANDIDATE,
+                deps=[*panels, *(warehouse_tables if whole else ())],
+                group_name="candidate",
+                kinds={"parquet"},
+                owners=OWNERS,
+                description=(
+                    "Parquet of every panel that passed its blocking checks: the only thing that studies read. "
+                    "A check that fails stops the run before this, and readers keep the last publication."
+                ),
+            ),
+            *(
+                dg.AssetSpec(
+                    gate, deps=[panel], group_name="candidate", kinds={"parquet"}, owners=OWNERS, description=about_gate
+                )
+                for gate, panel in gates.items()
+            ),
+        ],
         pool=WAREHOUSE_POOL,
-        description=(
-            "Parquet of every panel that passed its blocking checks: the only thing that studies read. "
-            "A check that fails stops the run before this, and readers keep the last publication."
-        ),
+        can_subset=True,
     )
-    def asset() -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         _refuse_what_failed(paths, {f"panels.{key.path[-1]}" for key in panels} | {"panels.city_year"})
         folder = publication.begin(paths, this_run())
-        rows = {}
+        store, versions = store_of_this_run(paths), {}
         if whole:
-            with warehouse(paths) as connection:
-                rows = publication.write_tables(connection, folder, {key.path[-1] for key in panels})
-        rows |= file_panels.add(paths, folder, from_files)
-        rows["panels.cities"] = publication.write_cities(folder)
+            version = tables.version(paths, store, studies)
+            if _leaves_the_warehouse(context, {study.name for study in from_files}):
+                if not tables.take(paths, store, version, folder):
+                    raise ValueError("The tables of these inputs are not kept: materialise everything (make run).")
+                versions[tables.NAME] = version
+            else:
+                with warehouse(paths) as connection:
+                    publication.write_tables(connection, folder, {key.path[-1] for key in panels})
+                # what was read is known to be what is there now only where the run knew it before it read anything
+                if tables.set_out_for(paths, this_run()) == version:
+                    tables.keep(paths, store, version, folder / "data")
+                    versions[tables.NAME] = version
+        file_panels.add(paths, folder, from_files)
+        publication.write_cities(folder)
         about = publication.describe(paths)
         state.write_json(folder / "publication.json", about)
-        return dg.MaterializeResult(
-            metadata={
-                "tables": dg.MetadataValue.md(_counts(rows)),
-                "version": str(about["version"]),
-                "is_sample": paths.is_sample,
-            }
-        )
+        publication.record(folder, versions)
+        data = folder / "data"
+        hashes = {path.relative_to(data).as_posix(): digest(path) for path in sorted(data.rglob("*.parquet"))}
+        for key in sorted(context.selected_asset_keys):
+            if key == CANDIDATE:
+                text = json.dumps(hashes, sort_keys=True)
+                yield dg.MaterializeResult(
+                    asset_key=key,
+                    data_version=dg.DataVersion(hashlib.sha256(text.encode()).hexdigest()),
+                    metadata={
+                        "tables": dg.MetadataValue.md(_counts(data)),
+                        "version": str(about["version"]),
+                        "is_sample": paths.is_sample,
+                    },
+                )
+            else:
+                yield dg.MaterializeResult(
+                    asset_key=key, data_version=dg.DataVersion(str(hashes.get(f"panels/{key.path[-1]}.parquet")))
+                )
 
     return asset
 
 
+def _leaves_the_warehouse(context: dg.AssetExecutionContext, from_files: Collection[str]) -> bool:
+    """Whether the run leaves the warehouse as it is, so that kept tables stand for it."""
+    layers = ("raw", "staging", "intermediate", "panels", "quality", "lineage", "scores")
+    selected = context.job_def.asset_layer.selected_asset_keys
+    return not any(key.path[0] in layers and key.path[-1] not in from_files for key in selected)
+
+
 def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
-    exhibits = [(study.name, exhibit.name) for study in studies for exhibit in study.exhibits]
+    listed = [(study.name, exhibit.name) for study in studies for exhibit in study.exhibits]
 
     @dg.asset(
         key=ESTIMATES,
-        deps=[exhibit_key(study, exhibit) for study, exhibit in exhibits],
+        deps=[exhibit_key(study, exhibit) for study, exhibit in listed],
         group_name="estimates",
         kinds={"parquet"},
         owners=OWNERS,
@@ -83,16 +139,14 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     )
     def asset() -> dg.MaterializeResult:
         folder = candidate_of_this_run(paths)
-        parts = [
-            pd.read_parquet(folder / "exhibits" / study / f"{exhibit}.estimates.parquet") for study, exhibit in exhibits
-        ]
-        table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+        versions = exhibits.assemble(paths, store_of_this_run(paths), folder, studies)
+        publication.record(folder, versions)
         target = folder / "data" / "estimates" / "estimates.parquet"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(target, index=False)
-        for name, rows in further_tables(folder, exhibits).items():
+        for name, rows in further_tables(folder, listed).items():
             rows.to_parquet(target.with_name(f"{name}.parquet"), index=False)
+        table = pd.read_parquet(target)
         return dg.MaterializeResult(
+            data_version=dg.DataVersion(str(digest(target))),
             metadata={
                 "dagster/row_count": len(table),
                 "dagster/column_schema": dg.TableSchema(
@@ -102,7 +156,7 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
                 "by study and status": dg.MetadataValue.md(
                     table.groupby(["study", "status"]).size().rename("terms").reset_index().to_markdown(index=False)
                 ),
-            }
+            },
         )
 
     return asset
@@ -129,21 +183,29 @@ def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=(
             "What readers see: data/published (Parquet, pilotcity.duckdb) and data/reports (the site), swapped in by "
-            "one rename. The last five publications are kept."
+            "one rename. The last five publications are kept; a candidate made of the same inputs is none."
         ),
     )
     def asset() -> dg.MaterializeResult:
         folder = candidate_of_this_run(paths)
-        written = database.write(folder, database.described(paths, studies))
-        size = written.stat().st_size
-        number = publication.publish(paths)
+        about = state.read_json(folder / "publication.json")
+        if not forced() and publication.is_published(paths, folder):
+            publication.drop(paths)
+            number, said = int(paths.published.resolve().name), "the inputs are those of the publication: nothing new"
+        else:
+            database.write(folder, database.described(paths, studies))
+            number, said = publication.publish(paths), "new"
+            store_of_this_run(paths).sweep(publication.kept_results(paths))
+        size = (paths.published / verification.DATABASE).stat().st_size
         return dg.MaterializeResult(
+            data_version=dg.DataVersion(str(about["version"])),
             metadata={
                 "publication": number,
+                "what": said,
                 "kept": str(publication.numbers(paths)),
                 "megabytes": round(size / 1e6, 1),
                 "report": dg.MetadataValue.path(str(paths.reports / "index.html")),
-            }
+            },
         )
 
     return asset
@@ -163,5 +225,10 @@ def _refuse_what_failed(paths: Paths, tables: set[str]) -> None:
             )
 
 
-def _counts(rows: dict[str, int]) -> str:
-    return "\n".join(["| table | rows |", "|---|---:|", *(f"| {name} | {count:,} |" for name, count in rows.items())])
+def _counts(data: Path) -> str:
+    """Rows of every table, as Markdown."""
+    import pyarrow.parquet as pq
+
+    files = {f"{path.parent.name}.{path.stem}": path for path in sorted(data.rglob("*.parquet"))}
+    rows = [f"| {name} | {pq.read_metadata(path).num_rows:,} |" for name, path in files.items()]
+    return "\n".join(["| table | rows |", "|---|---:|", *rows])

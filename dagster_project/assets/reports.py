@@ -3,30 +3,36 @@
 import dataclasses
 import datetime
 import json
+import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
 
-from dagster_project import agreement, comparing, downloads, file_panels, overlay
+from dagster_project import agreement, comparing, downloads, exhibits, file_panels, overlay, publication
 from dagster_project.assets.agreement import AGREEMENT
-from dagster_project.assets.audits import audit_key, judged
+from dagster_project.assets.audits import RESULT, audit_key, kept_audit, place_audit
 from dagster_project.assets.changes import CHANGES
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.exports import EXPORTS
 from dagster_project.assets.publish import ESTIMATES
-from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, compute, is_sample, read_panel, result_file
+from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, store_of_this_run
 from dagster_project.checks import checks_table
+from dagster_project.exhibits import is_sample, read_panel
 from dagster_project.paths import DOCS, Paths
 from dagster_project.raw_folder import look
+from dagster_project.store import Computation, Store
 
 if TYPE_CHECKING:
     from analysis.reporting.site import StudyReport, WarehouseReport
     from analysis.studies.spec import Study
 
 GROUP = "report"
+#: Stands in kept pages for the time that is only known when they are published.
+LATER = "0000-00-00 00:00 UTC"
 DATA_DOCS = dg.AssetKey(["report", "data_docs"])
 #: Columns of quality.layers that the site shows.
 LAYERS = ["files", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]
@@ -48,10 +54,25 @@ def data_docs(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         from analysis.printing.table import SAMPLE_NOTE
         from expectations import runner
 
-        folder = candidate_of_this_run(paths) / "site" / "data_docs"
+        candidate, outcomes = candidate_of_this_run(paths), paths.expectations_store
         notice = SAMPLE_NOTE if paths.is_sample else ""
-        index = runner.build_data_docs(paths.expectations_store, folder, notice, "../checks.html", _now())
-        return dg.MaterializeResult(metadata={"pages": len(list(folder.rglob("*.html"))), "index": str(index.name)})
+        version, kept = store_of_this_run(paths).keep(
+            Computation(
+                name="data_docs",
+                inputs={"outcomes": runner.kept(outcomes), "notice": notice},
+                modules=("expectations.runner",),
+                make=lambda folder: runner.build_data_docs(outcomes, folder / "pages", notice, "../checks.html", LATER),
+            )
+        )
+        publication.record(candidate, {"data_docs": version})
+        folder = candidate / "site" / "data_docs"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(kept / "pages", folder)
+        for page in folder.rglob("*.html"):
+            page.write_text(page.read_text(encoding="utf-8").replace(LATER, _now()), encoding="utf-8")
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(version), metadata={"pages": len(list(folder.rglob("*.html")))}
+        )
 
     return asset
 
@@ -72,13 +93,13 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         from analysis.reporting import site as pages
         from expectations import runner
 
-        candidate = candidate_of_this_run(paths)
+        candidate, store = candidate_of_this_run(paths), store_of_this_run(paths)
         folder = candidate / "site"
         about = json.loads((candidate / "publication.json").read_text())
         refreshed = _now()
         pages.build(
             folder,
-            studies=[_study_report(paths, candidate, study) for study in studies],
+            studies=[_study_report(paths, store, candidate, study) for study in studies],
             warehouse=_warehouse_report(paths, candidate),
             publication={**about, "refreshed": refreshed},
             dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
@@ -99,21 +120,23 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """The time that pages show; SOURCE_DATE_EPOCH (reproducible-builds.org) sets it, for two runs to be compared."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.datetime.fromtimestamp(int(given), datetime.UTC) if given else datetime.datetime.now(datetime.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport":
+def _study_report(paths: Paths, store: Store, candidate: Path, study: "Study") -> "StudyReport":
+    from analysis.reporting.exhibit_files import read_exhibit
     from analysis.reporting.site import StudyReport
 
     panel = read_panel(candidate, study.name)
     results, truths = {}, []
     for exhibit in study.exhibits:
-        stored = result_file(candidate, study.name, exhibit.name)
-        # a candidate opened from a publication holds no results of a run: compute what is missing
-        found = pickle.loads(stored.read_bytes()) if stored.exists() else compute(paths, study, exhibit.name, panel)
-        results[exhibit.name] = found[0]
-        if found[1] is not None:
-            truths.append(found[1])
+        _, folder = store.keep(exhibits.computation(paths, candidate, study, exhibit.name))
+        results[exhibit.name], truth = read_exhibit(folder)
+        if truth is not None:
+            truths.append(truth)
     report = StudyReport.from_panel(
         file_panels.described(candidate, study),
         panel,
@@ -126,7 +149,9 @@ def _study_report(paths: Paths, candidate: Path, study: "Study") -> "StudyReport
         downloads=downloads.present(candidate, study.name),
         citation=downloads.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
     )
-    found, reproduced = judged(paths, candidate, study)
+    version, folder = kept_audit(paths, store, candidate, study)
+    place_audit(candidate, study, version, folder)
+    found, reproduced = pickle.loads((folder / RESULT).read_bytes())
     return dataclasses.replace(report, audit=found, replication=reproduced)
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import overlay, state
+from dagster_project import refresh as refresh_plan
 from dagster_project.assets import years
 from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
@@ -99,6 +100,8 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
             )
             state.sync_all_below(paths.raw)
             state.write(stamp, made_by)
+            # the files are there now, and nothing has read them yet
+            refresh_plan.set_out(paths, context.run.root_run_id or context.run_id)
         written = files_below(paths.raw)
         return dg.MaterializeResult(
             metadata={

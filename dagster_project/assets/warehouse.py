@@ -11,9 +11,10 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 from dagster_project import checks, overlay, spark
 from dagster_project.assets.columns import Columns
 from dagster_project.assets.common import OWNERS
+from dagster_project.dbt_runs import TRANSLATOR_SETTINGS
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import REFERENCE, Paths
-from dagster_project.resources import TRANSLATOR_SETTINGS, WAREHOUSE_POOL, retried, warehouse
+from dagster_project.resources import WAREHOUSE_POOL, retried, warehouse
 
 if TYPE_CHECKING:
     import duckdb

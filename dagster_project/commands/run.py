@@ -61,7 +61,7 @@ def _refreshed(paths: Paths, options: argparse.Namespace, screen: Screen) -> int
         repaired = publication.repair(paths)
         if repaired:
             print(repaired, flush=True)
-        return _run(paths, screen)
+        return _run(paths, screen, options.force or bool(damage))
 
 
 def _damage(paths: Paths) -> str:
@@ -135,7 +135,7 @@ def _announce(paths: Paths) -> None:
         print(f"  {sentence}", flush=True)
 
 
-def _run(paths: Paths, screen: Screen) -> int:
+def _run(paths: Paths, screen: Screen, everything: bool) -> int:
     started = time.monotonic()
     import dagster as dg
 
@@ -147,12 +147,12 @@ def _run(paths: Paths, screen: Screen) -> int:
         said = executor.prepare(paths, instance)
         if said:
             print(f"  {said}", flush=True)
-        progress = _execute(paths, instance, screen)
+        progress = _execute(paths, instance, screen, everything)
         # a damage that shows only when a table is read: the rest of a warehouse can be read, so it was opened
         said = executor.set_aside_if_damaged(paths, "\n".join(progress.failures))
         if said:
             print(f"  {said}", flush=True)
-            progress = _execute(paths, instance, screen)
+            progress = _execute(paths, instance, screen, everything=True)
     seconds = time.monotonic() - started
     if progress.stopped:
         print(
@@ -176,21 +176,28 @@ def _run(paths: Paths, screen: Screen) -> int:
     return 0
 
 
-def _execute(paths: Paths, instance: Any, screen: Screen) -> Progress:
+def _execute(paths: Paths, instance: Any, screen: Screen, everything: bool) -> Progress:
+    from dagster_project import refresh, side_by_side
     from dagster_project.definitions import REFRESH, build
-    from dagster_project.executor import PID_TAG, WHOLE, this_process
+    from dagster_project.executor import FORCED, PID_TAG, WHOLE, this_process
 
-    job = build(paths).resolve_job_def(REFRESH)
+    plan = refresh.EVERYTHING if everything else refresh.plan(paths)
+    job = build(paths, plan).resolve_job_def(REFRESH)
     run_id = str(uuid.uuid4())
     progress = Progress(screen, [node.name for node in job.nodes], paths.home)
+    if not plan.light:
+        refresh.set_out(paths, run_id)
     instance.add_event_listener(run_id, progress)
-    result = job.execute_in_process(
-        instance=instance,
-        run_id=run_id,
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags=WHOLE | {PID_TAG: this_process()},
-    )
+    try:
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags=WHOLE | {PID_TAG: this_process()} | (FORCED if everything else {}),
+        )
+    finally:
+        side_by_side.end(run_id)
     progress.success = result.success
     progress.remember()
     return progress

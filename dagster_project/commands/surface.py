@@ -42,7 +42,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.studies.published import published
     from analysis.studies.run import run_exhibit
     from dagster_project import drawn, overlay
-    from dagster_project.assets.studies import read_panel
+    from dagster_project.exhibits import read_panel
 
     study = _with_draws(_study(paths, options.study), options.draws)
     surfaces = [exhibit for exhibit in study.exhibits if exhibit.kind == "surface"]

@@ -26,8 +26,9 @@ import json, sys, threading, time
 from pathlib import Path
 from analysis import catalogue
 from dagster_project import spark
+from dagster_project.dbt_runs import dbt_project
 from dagster_project.paths import Paths
-from dagster_project.resources import dbt_project, warehouse
+from dagster_project.resources import warehouse
 
 peak, page = 0, 4096
 

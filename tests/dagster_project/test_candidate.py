@@ -75,18 +75,28 @@ def test_what_was_left_before_a_rollback_is_thrown_away(published, candidate):
     assert page(publication.open_candidate(published, "next")) == "publication 1"
 
 
-def test_results_of_a_publication_come_back_with_its_copy_while_the_code_is_the_same(
-    published, candidate, quick_fingerprint
-):
-    folder = candidate(2)
-    (folder / publication.WORK).mkdir()
-    (folder / publication.WORK / "result").write_text("computed for 2")
+def test_a_candidate_of_the_same_inputs_and_results_is_no_new_publication(published, candidate):
+    folder = candidate(1)
+    assert publication.is_published(published, folder)
+    publication.record(folder, {"exhibits/a/b": "other"})
+    assert not publication.is_published(published, folder)
     publication.publish(published)
-    assert not (published.published / publication.WORK).exists()
-    copy = publication.open_candidate(published, "exhibit")
-    assert (copy / publication.WORK / "result").read_text() == "computed for 2"
-    quick_fingerprint["code"] = "other code"
-    assert not (publication.open_candidate(published, "later") / publication.WORK).exists()
+    assert publication.is_published(published, published.published)
+    assert publication.kept_results(published) == {("exhibits/a/b", "other")}
+
+
+def test_a_damaged_publication_is_replaced_though_the_inputs_are_the_same(published, candidate):
+    (published.published / "site" / "index.html").write_text("somebody else's")
+    assert not publication.is_published(published, candidate(1))
+
+
+def test_what_brings_nothing_new_is_dropped_and_answers_an_earlier_failure(published, candidate):
+    status.failed(published, "gdp is missing")
+    candidate(1)
+    publication.drop(published)
+    assert not published.candidate.exists()
+    assert not published.refresh_failed.exists()
+    assert publication.numbers(published) == [1]
 
 
 def test_a_failed_refresh_is_told_to_readers_until_the_next_publication(published, candidate):

@@ -116,3 +116,8 @@ def test_a_panel_is_compared_with_the_last_publication(paths):
     compared = drift(paths)
     assert compared.column.tolist() == ["x"]
     assert compared.unchanged.tolist() == [0]
+
+
+def test_a_panel_that_has_not_moved_says_the_same_whatever_was_published_before(paths):
+    publish(paths, False, panel().sample(frac=1, random_state=1))
+    assert drift(paths) == "Nothing in panels.p has moved since the last publication."

@@ -121,17 +121,22 @@ def test_nothing_is_published_before_every_check_and_every_exhibit(graph):
     assert everything - before == set()
 
 
-def test_studies_read_the_candidate_and_no_table_of_the_warehouse(graph):
+def test_an_exhibit_depends_on_its_own_panels_behind_their_gate_and_on_nothing_else(graph):
     from analysis.studies import spec
+    from analysis.studies.kinds import KINDS
 
-    for study in spec.catalogue():
-        for key in graph.get_all_asset_keys():
-            if key.path[0] == study:
-                parents = {parent.to_user_string() for parent in graph.get(key).parent_keys}
-                # the audit reads the candidate once every estimate is in it
-                after = {"publication/estimates", "publication/agreement"}
-                own = after if key.path[1] == "audit" else {"publication/candidate"}
-                assert parents == own, key
+    for name, path in spec.catalogue().items():
+        study = spec.load(path)
+        for exhibit in study.exhibits:
+            parents = {key.to_user_string() for key in graph.get(dg.AssetKey([name, exhibit.name])).parent_keys}
+            panels = {name} | {model.panel for model in exhibit.models if model.panel}
+            behind = (
+                {"panels/city_year", "publication/candidate"} if "city_year" in KINDS[exhibit.kind].reads else set()
+            )
+            assert parents == {f"{layer}/{panel}" for layer in ("panels", "candidate") for panel in panels} | behind
+        # the audit reads the candidate once every estimate is in it
+        after = {dg.AssetKey(["publication", part]) for part in ("estimates", "agreement")}
+        assert graph.get(dg.AssetKey([name, "audit"])).parent_keys == after
 
 
 def test_every_study_and_every_contract_is_in_the_graph(graph):

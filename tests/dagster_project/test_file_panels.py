@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dagster_project import downloads, file_panels, overlay
-from dagster_project.assets.studies import is_sample
+from dagster_project.exhibits import is_sample
 from dagster_project.paths import Paths
 
 YAML = """\

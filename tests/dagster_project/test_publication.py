@@ -126,13 +126,6 @@ def test_an_input_that_changes_during_a_run_is_no_input_of_its_publication(paths
         assert json.loads((paths.published / "fingerprint.json").read_text()) == recorded
 
 
-def test_what_assets_hand_each_other_is_not_published(paths, candidate):
-    folder = candidate(1)
-    (folder / publication.WORK / "x").mkdir(parents=True)
-    publication.publish(paths)
-    assert not (paths.published / publication.WORK).exists()
-
-
 def test_a_reader_never_meets_a_moment_without_a_publication_or_half_of_one(paths, candidate):
     candidate(1)
     publication.publish(paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project import fingerprint, publication, state, verification
+from dagster_project import fingerprint, publication, state, tables, verification
 from dagster_project.resources import prepare_instance
 
 
@@ -79,7 +79,8 @@ STATE = (
     "publications/candidate.json",
     "publications/candidate/publication.json",
     "publications/verified.json",
-    "warehouse/results/of.json",
+    "publications/2/versions.json",
+    "warehouse/begun.json",
     "home/dagster.yaml",
 )
 
@@ -93,8 +94,9 @@ def test_no_state_file_cut_at_any_length_stops_what_reads_it(paths, candidate, m
         folder = candidate(number)
         about = json.loads((folder / "publication.json").read_text())
         state.write_json(folder / "publication.json", about | {"version": publication.hash_of(inputs)})
-        (folder / publication.WORK).mkdir()
+        publication.record(folder, {"exhibits/a/b": "v"})
         publication.publish(paths)
+    tables.begin(paths, "run", "v")
     monkeypatch.setenv("DAGSTER_HOME", "")
     prepare_instance(paths)
     assert fingerprint.changed(paths) == []
@@ -107,6 +109,7 @@ def test_no_state_file_cut_at_any_length_stops_what_reads_it(paths, candidate, m
         assert fingerprint.changed(paths) == (["raw", "code", "lock"] if "fingerprint" in name else [])
         prepare_instance(paths)
         publication.settle(paths)
+        assert tables.set_out_for(paths, "run") == (None if "begun" in name else "v")
         try:
             publication.open_candidate(paths, "another run")
         except ValueError as error:

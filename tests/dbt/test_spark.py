@@ -18,9 +18,10 @@ import pytest
 from analysis import catalogue
 from dagster_project import spark
 from dagster_project.assets import warehouse as assets
+from dagster_project.dbt_runs import dbt_project, dbt_resource
 from dagster_project.ingest import contracts
 from dagster_project.paths import CONTRACTS
-from dagster_project.resources import dbt_project, dbt_resource, warehouse
+from dagster_project.resources import warehouse
 
 pytestmark = pytest.mark.xdist_group("spark")
 

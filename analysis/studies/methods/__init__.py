@@ -10,6 +10,16 @@ from analysis.studies.methods.regressions import REGRESSIONS
 from analysis.studies.methods.robust import ROBUST
 from analysis.studies.methods.spatial import SPATIAL
 
-METHODS: dict[str, Method] = {**REGRESSIONS, **DIAGNOSTICS, **ROBUST, **DESIGNS, **SPATIAL}
+#: Module -> its entries.
+_TABLES: dict[str, dict[str, Method]] = {
+    "regressions": REGRESSIONS,
+    "diagnostics": DIAGNOSTICS,
+    "robust": ROBUST,
+    "designs": DESIGNS,
+    "spatial": SPATIAL,
+}
+METHODS: dict[str, Method] = {name: method for table in _TABLES.values() for name, method in table.items()}
+#: Method -> the module of its entry.
+MODULES: dict[str, str] = {name: module for module, table in _TABLES.items() for name in table}
 
-__all__ = ["METHODS", "EstimatorLine", "Facts", "Method", "Row", "estimate_rows"]
+__all__ = ["METHODS", "MODULES", "EstimatorLine", "Facts", "Method", "Row", "estimate_rows"]
