@@ -6,7 +6,6 @@ The engines are in `analysis.agreement`; here panels and estimates are read, and
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -135,16 +134,14 @@ def _folder(paths: Paths) -> Path:
 
 
 def _key(texts: list[str], files: list[Path]) -> str:
-    """A name for everything that decides an answer: what is asked, the data, the code, the engines' versions, R."""
+    """A name for everything that decides an answer: what is asked, the data, the code, the engines' versions."""
     parts = [*texts, *_code(), *(hash_files([path], path.parent) for path in files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
 
 
 @cache
 def _code() -> tuple[str, ...]:
-    from analysis.agreement.r import packages
-
-    return hash_folder(ROOT / "analysis"), hash_files([LOCK], ROOT), json.dumps(packages())
+    return hash_folder(ROOT / "analysis"), hash_files([LOCK], ROOT)
 
 
 def _hash_of(frame: pd.DataFrame) -> str:

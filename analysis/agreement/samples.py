@@ -84,7 +84,7 @@ def _weights(score: np.ndarray, ever: np.ndarray, options: dict) -> np.ndarray:
     if options["matching"] == "nearest":
         count = int(options["neighbours"])
         if options.get("ties", "first") != "first":
-            raise NoOpinion("Matching with all ties has no second engine here; R's Matching is asked where it is.")
+            raise NoOpinion("Matching with all ties has no second engine here.")
         order = np.argsort(gap, axis=1, kind="stable")[:, :count]
         shares = np.zeros_like(gap)
         np.put_along_axis(shares, order, 1.0, axis=1)
