@@ -62,15 +62,12 @@ benchmark: $(STAMP) ## hot paths as ratios to a peer in the same run
 
 .PHONY: coverage
 coverage: $(STAMP) ## intervals against known truth on simulated panels, half an hour; writes tests/coverage
-<<<<<<< Updated upstream
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/study.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/spatial.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/surface.py
-=======
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/study.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/spatial.py && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/designs.py
+	@for part in study spatial designs surface; do \
+	  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/coverage/$$part.py || exit 1; done
 
 .PHONY: atlas
 atlas: $(STAMP) ## ugly panels through every engine against known effects; writes docs/atlas.md
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/atlas/atlas.py
->>>>>>> Stashed changes
 
 torture: $(STAMP) ## kill runs at random moments and see what readers see
 	@$(BIN)/python -m pytest -m torture -s tests
