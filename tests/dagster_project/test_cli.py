@@ -208,7 +208,10 @@ def test_a_run_beside_another_says_so_at_once(data, capsys):
     from dagster_project.resources import exclusive
 
     with exclusive(data.run_lock):
-        assert "Another run is going on" in refuses(capsys, "run")
+        assert cli.main(["run"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("pilotcity: raw files in ") and printed.out.count("\n") == 1
+    assert printed.err.startswith("pilotcity: Another run is going on")
 
 
 def test_ctrl_c_in_a_step_ends_a_run_in_a_sentence_and_is_no_failed_refresh(published, capsys, monkeypatch):
