@@ -221,7 +221,7 @@ def test_ctrl_c_in_a_step_ends_a_run_in_a_sentence_and_is_no_failed_refresh(publ
         time.sleep(10)
 
     job = dg.define_asset_job(definitions.REFRESH, dg.AssetSelection.all())
-    monkeypatch.setattr(definitions, "build", lambda paths: dg.Definitions([one], jobs=[job]))
+    monkeypatch.setattr(definitions, "build", lambda paths, *given: dg.Definitions([one], jobs=[job]))
     monkeypatch.setenv("DAGSTER_HOME", "")
     assert cli.main(["run", "--force"]) == 130
     said = capsys.readouterr().err
