@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# modules that are compiled anew at each start cost more than most commands do
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
   if $$name -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then echo $$name; break; fi; done)

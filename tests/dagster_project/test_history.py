@@ -122,7 +122,9 @@ def test_history_that_is_damaged_or_absent_is_made_again_from_the_publications(t
     assert lost == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"[]"), gzip.compress(b'{"order": 1}')])
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"order": 1}', mtime=0)], ids=repr
+)
 def test_history_that_is_damaged_and_gone_elsewhere_is_left_out_with_a_sentence(two, content):
     sorted(history.folder(two).iterdir())[0].write_bytes(content)
     shutil.rmtree(two.publications / "1")
