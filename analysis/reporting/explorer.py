@@ -243,6 +243,9 @@ def _steps(tables: Tables, panel: str, frame: pd.DataFrame, row: Row) -> dict[st
     else:
         rows = frame[[UNIT, TIME]].merge(held[[UNIT, TIME, *needs]], on=[UNIT, TIME], how="left")
     rows = rows.astype({source: float})
+    # what nobody has measured has no limits, mean or weights
+    if not rows[rows.columns.intersection(needs)].notna().any().all():
+        return own
     try:
         steps = Steps.of(rows, source, row, parts)
     except ValueError:

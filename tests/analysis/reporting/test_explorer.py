@@ -156,3 +156,14 @@ def test_what_the_pages_hold_is_the_same_for_the_same_inputs(site, tmp_path) -> 
     explorer.write(tmp_path, explored.tables(), Chinese())
     for path in (tmp_path / "trace" / "cities").glob("*.js"):
         assert path.read_bytes() == (site / path.relative_to(tmp_path)).read_bytes()
+
+
+def test_a_variable_that_nobody_has_measured_has_no_steps(tmp_path) -> None:
+    from analysis.reporting import explorer
+    from analysis.reporting.language import Chinese
+
+    tables = explored.tables()
+    tables["panels.city_year"] = tables["panels.city_year"].assign(gdp_per_head=float("nan"))
+    tables["panels.data_dictionary"] = tables["panels.data_dictionary"].assign(standardise=True)
+    explorer.write(tmp_path, tables, Chinese())
+    assert list((tmp_path / "trace" / "cities").glob("*.js"))
