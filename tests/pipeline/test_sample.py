@@ -193,6 +193,8 @@ def test_every_page_and_table_says_that_the_data_are_a_sample(sample):
         for folder in ("site", "exhibits")
         for path in (published / folder).rglob("*")
         if path.suffix in {".html", ".md", ".csv", ".tex", ".txt"}
+        # a list of specifications is written before any data are read
+        and not path.name.endswith(".specifications.csv")
     ]
     assert len(texts) > 30
     unmarked = [path for path in texts if not any(mark in path.read_text(encoding="utf-8") for mark in NO_FINDING)]

@@ -420,7 +420,8 @@ def _rows(surface: Surface, study: Study) -> list[dict]:
         *(Row(f"share {what}", value) for what, value in surface.shares().items()),
         Row("median, in standard deviations", joint.median, np.nan, joint.median_p),
         Row("share significant of one sign", joint.share, np.nan, joint.share_p),
-        Row("joint test", np.nan, np.nan, joint.p),
+        # its statistic is the smaller of the two p values
+        Row("joint test", min(joint.median_p, joint.share_p), np.nan, joint.p),
         Row("draws", float(joint.draws)),
     ]
     return [*rows, *(estimate_row(outcome, term) for term in terms)]
