@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.reporting.archive import unpack
+from analysis.reporting.panel_files import NAMES
 from analysis.studies import spec
 from dagster_project import database
 from dagster_project.downloads import KINDS
@@ -39,7 +40,7 @@ def test_every_column_of_a_panel_says_in_the_database_what_it_is(sample):
     )
     assert told.comment.notna().all(), told[told.comment.isna()]
     # what cities are called is no sample
-    names = told.table_name.str.endswith(database.NAMED) & told.column_name.isin(database.NAMES)
+    names = told.table_name.str.endswith(database.NAMED) & told.column_name.isin(NAMES)
     assert told.comment[~names].str.startswith("SAMPLE DATA. ").all()
     assert told.comment.str.contains("绿色").any()
 
