@@ -322,7 +322,10 @@ WORDS = {
         {"panel": "{file: panels/none.csv, unit: county, time: year, treatment: did}"},
         "key 'panel.file': There is no file",
     ),
-    "another word": ({"exhibits": "usual"}, "key 'exhibits': expected the study's tables and figures or the word"),
+    "another word": (
+        {"exhibits": "usual"},
+        "key 'exhibits': expected the study's tables and figures, 'standard' or 'referee'",
+    ),
 }
 
 

@@ -105,4 +105,6 @@ def test_a_method_is_named_in_its_entry_only(name: str) -> None:
     naming = {
         path.relative_to(root).as_posix() for path in root.rglob("*.py") if f'"{name}"' in path.read_text("utf-8")
     }
-    assert {place for place in naming if not place.startswith(("did/", "studies/methods/"))} == set()
+    # what other software has of it is said where that software is spoken to
+    known = ("did/", "studies/methods/", "agreement/engines.py", "reporting/scripts.py")
+    assert {place for place in naming if not place.startswith(known)} == set()

@@ -118,7 +118,7 @@ UNTIL = HEADER.replace("\n", ",until\n")
             HEADER + 2 * "130100,,,2014,whole city,a,to be checked\n",
             "line 3, column 'city_code': 130100 stands in line 2",
         ),
-        ("city_code,year\n130100,2014\n", "line 1: the column 'adoption' is missing"),
+        ("city_code,since\n130100,2014\n", "line 1: the column 'adoption' is missing"),
         (HEADER.replace("adoption", "adaption"), "the nearest there is 'adaption'"),
     ],
 )
