@@ -76,6 +76,7 @@ def version(paths: Paths, store: Store, studies: Sequence[Study]) -> str:
 
 def begin(paths: Paths, run: str, version: str) -> None:
     """Remember which version a run sets out for, before it reads anything."""
+    _begun(paths).parent.mkdir(parents=True, exist_ok=True)
     state.write_json(_begun(paths), {"run": run, "version": version})
 
 

@@ -142,7 +142,7 @@ def edits(house: House, chance: random.Random) -> Iterator[tuple[str, Callable[[
 
     def a_column() -> None:
         columns = house.written[name]["exhibits"]["table_3"]["columns"]
-        columns[0] = {"label": "(1)", "outcome": "y", **chance.choice([{}, {"drop": "all controls"}, {"drop": ["x"]}])}
+        columns[0] = {"label": "(1)", "outcome": "y", **chance.choice([{}, {"drop": "all controls"}])}
 
     def the_controls() -> None:
         house.written[name]["controls"] = chance.choice([["x", "z"], ["x"], ["z"]])
