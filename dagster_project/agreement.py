@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dagster_project import overlay
-from dagster_project.fingerprint import hash_files, hash_folder
-from dagster_project.paths import LOCK, ROOT, Paths
+from dagster_project import overlay, store
+from dagster_project.fingerprint import hash_files
+from dagster_project.paths import Paths
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
@@ -70,7 +70,7 @@ def of_study(
             _hash_of(own),
             _hash_of(cities),
         ]
-        key = _key(made_of, [panel_file, *others.values()])
+        key = _key(paths, made_of, [panel_file, *others.values()])
 
         def ask(name: str = each.name, own: pd.DataFrame = own, others: dict[str, Path] = others) -> pd.DataFrame:
             panels = {key: pd.read_parquet(path) for key, path in others.items()}
@@ -111,7 +111,7 @@ def _of_scores(
         tell(f"scores of {made.name}")
         own = scores[scores["name"].eq(made.name)].reset_index(drop=True)
         rows = city_year[["city_code", "year", *(name for name in made.variables if name in city_year.columns)]]
-        key = _key([repr(made), study.name, _hash_of(own), _hash_of(rows)], [])
+        key = _key(paths, [repr(made), study.name, _hash_of(own), _hash_of(rows)], [])
         yield _kept(paths, key, partial(second_scores, study, made, city_year, own))
 
 
@@ -133,15 +133,11 @@ def _folder(paths: Paths) -> Path:
     return paths.warehouse.parent / "agreement"
 
 
-def _key(texts: list[str], files: list[Path]) -> str:
+def _key(paths: Paths, texts: list[str], files: list[Path]) -> str:
     """A name for everything that decides an answer: what is asked, the data, the code, the engines' versions."""
-    parts = [*texts, *_code(), *(hash_files([path], path.parent) for path in files)]
+    code = store.code(paths.results / "imports.json").version(("analysis.agreement",))
+    parts = [*texts, code, store.libraries(), *(hash_files([path], path.parent) for path in files)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:40]
-
-
-@cache
-def _code() -> tuple[str, ...]:
-    return hash_folder(ROOT / "analysis"), hash_files([LOCK], ROOT)
 
 
 def _hash_of(frame: pd.DataFrame) -> str:
