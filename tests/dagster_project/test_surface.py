@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import replace
 
-import dagster as dg
 import pandas as pd
 import pytest
 from study_panel import make_panel
@@ -14,8 +13,8 @@ from study_panel import make_panel
 from analysis.studies import spec
 from analysis.studies.kinds.surface import Written
 from analysis.studies.records import Exhibit, Label
-from dagster_project import cli
-from dagster_project.assets import publish, studies
+from dagster_project import cli, exhibits
+from dagster_project.assets import publish
 from dagster_project.paths import Paths
 
 NAME = "low_carbon_cities"
@@ -66,20 +65,19 @@ def test_every_specification_is_written_where_it_is_asked_for(published, tmp_pat
     assert (tmp_path / "out" / "table_9.svg").exists()
 
 
-def test_an_exhibit_lists_its_specifications_before_the_panel_is_read(published, monkeypatch) -> None:
-    """The panel cannot be read here: what stands in the candidate then was written without it."""
-    candidate = published.published
-    monkeypatch.setattr(studies, "candidate_of_this_run", lambda paths: candidate)
+def test_an_exhibit_lists_its_specifications_before_the_panel_is_read(published, tmp_path, monkeypatch) -> None:
+    """The panel cannot be read here: what stands in the folder then was written without it."""
 
     def refuse(*_: object) -> pd.DataFrame:
         raise RuntimeError("no outcome may be read yet")
 
-    monkeypatch.setattr(studies, "read_panel", refuse)
-    asset = studies._exhibit(published, small(), "table_9")
+    monkeypatch.setattr(exhibits, "read_panel", refuse)
+    made = exhibits.computation(published, published.published, small(), "table_9")
+    folder = tmp_path / "made"
+    folder.mkdir()
     with pytest.raises(RuntimeError, match="no outcome may be read yet"):
-        dg.materialize([asset])
-    listed = candidate / "exhibits" / NAME / "table_9.specifications.csv"
-    assert len(pd.read_csv(listed)) > 10
+        made.make(folder)
+    assert len(pd.read_csv(folder / "table_9.specifications.csv")) > 10
 
 
 def test_tables_that_kinds_fill_are_there_without_an_exhibit_too(published) -> None:

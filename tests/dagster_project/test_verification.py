@@ -205,7 +205,7 @@ def test_nothing_is_added_to_a_damaged_publication(published):
 def test_a_damaged_publication_is_made_anew_though_no_input_has_changed(published, capsys, monkeypatch):
     from dagster_project.commands import run
 
-    monkeypatch.setattr(run, "_run", lambda paths, screen: print("the run") or 0)
+    monkeypatch.setattr(run, "_run", lambda paths, screen, everything: print("the run", everything) or 0)
     published.raw.mkdir()
     inputs = {"raw": "there abc", "code": "d", "lock": "e"}
     (published.publications / "3" / "fingerprint.json").write_text(json.dumps(inputs))
@@ -217,7 +217,7 @@ def test_a_damaged_publication_is_made_anew_though_no_input_has_changed(publishe
     assert cli.main(["run"]) == 0
     printed = capsys.readouterr().out
     assert "Publication 3 is damaged (1 files; site/index.html" in printed
-    assert "the run" in printed
+    assert "the run True" in printed
 
 
 def test_the_sensor_reads_no_damaged_table_of_files(published):
