@@ -14,12 +14,13 @@ import json
 import re
 import zlib
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from dagster_project import state
 from dagster_project.paths import Paths
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Files and folders of a publication, besides the pages of its site, that depend on the publications before it.
 #: checksums.json, datapackage.json and pilotcity.duckdb hold what the others hold.
@@ -87,6 +88,8 @@ def next_order(entries: list[dict[str, Any]]) -> int:
 
 def checks_table(entries: list[dict[str, Any]]) -> pd.DataFrame:
     """quality.checks: every rule of every publication that a summary is kept of; of one made twice, the later time."""
+    import pandas as pd
+
     latest = {entry["version"]: entry for entry in entries}
     rows = [
         (entry["version"], *row) for entry in entries if latest[entry["version"]] is entry for row in entry["checks"]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.drawn import city_year, reads
 from dagster_project.paths import Paths, shown
 
 if TYPE_CHECKING:
@@ -249,6 +248,7 @@ def _print(paths: Paths, study: Study, exhibit: Exhibit, basis: Basis, cities: p
     from analysis.reporting import figures, tables
     from analysis.studies.published import published
     from analysis.studies.run import run_exhibit
+    from dagster_project.drawn import city_year, reads
 
     started = time.process_time()
     is_sample = paths.is_sample and study.panel is None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_project import file_panels
 from dagster_project.paths import REFERENCE, Paths
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     import pandas as pd
 
     from analysis.lineage.request import explain
+    from dagster_project import file_panels
 
     if not paths.published.exists():
         raise FileNotFoundError("Nothing is published yet: run `make run` first.")
@@ -68,6 +68,7 @@ def _of_file(folder: Path, options: argparse.Namespace, about: dict[str, Any]) -
 
     from analysis.lineage.file_cells import FilePanel
     from analysis.studies.file_panel import places
+    from dagster_project import file_panels
 
     panel = pd.read_parquet(folder / "data" / "panels" / f"{options.study}.parquet")
     rows = pd.read_parquet(folder / "data" / "lineage" / f"{file_panels.ROWS.format(options.study)}.parquet")
