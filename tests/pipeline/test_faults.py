@@ -255,6 +255,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(undisturbed):
     installation.recovers(first)
 
 
+@pytest.mark.torture
 @tiny
 def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(undisturbed):
     installation, first, _ = undisturbed
@@ -268,6 +269,7 @@ def test_of_two_runs_at_once_one_publishes_and_the_other_says_so(undisturbed):
     assert installation.seen() == first
 
 
+@pytest.mark.torture
 @tiny
 def test_ten_readers_see_one_publication_whole_or_the_other(undisturbed):
     installation, first, _ = undisturbed
