@@ -318,6 +318,7 @@ def test_a_clock_that_went_backwards_changes_nothing(undisturbed):
     installation.recovers(first)
 
 
+@pytest.mark.torture
 @pytest.mark.xdist_group("sample")
 def test_a_run_killed_in_the_middle_of_dbt_leaves_no_dbt_behind_and_readers_what_they_had(sample):
     """The next run on this installation is the forced one of test_sample.py: it must succeed, with the same bytes."""
