@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,7 +90,23 @@ def _asked(frame: pd.DataFrame, model: Model) -> tuple[list[Opinion], str]:
         except NoOpinion as reason:
             silent.append(str(reason))
         except Exception as error:
+            if not _of_a_package(error):
+                raise RuntimeError(
+                    f"Model {model.label!r} ({model.method}) could not be put to {engine.__name__}, and not because of "
+                    f"what the data hold: {type(error).__name__}: {error}"
+                ) from error
             # what another package makes of the data is its own affair: it is told, and ends nothing
             said = " ".join(str(error).split())
             silent.append(f"The engine failed: {type(error).__name__}: {said[:200]}")
     return found, "" if found else " ".join(silent)
+
+
+def _of_a_package(error: Exception) -> bool:
+    """Whether an error comes out of a package that was asked; one of our own lines, or of the data frames that they
+    handle, is a mistake of ours."""
+    callee = ""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for module, called in zip(frames, [*frames[1:], ""], strict=True):
+        if module.partition(".")[0] == "analysis":
+            callee = called.partition(".")[0]
+    return callee not in ("", "pandas", "numpy")

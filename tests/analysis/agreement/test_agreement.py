@@ -180,6 +180,15 @@ def test_an_engine_that_fails_is_told_and_ends_nothing(study, panel, results, mo
     assert (found.loc[found["model"].eq("(6)"), "verdict"] == CONFIRMED).all()
 
 
+def test_a_mistake_of_ours_is_no_engine_that_failed(study, panel, results, monkeypatch) -> None:
+    own: dict = {"__name__": "analysis.agreement.own"}
+    exec("def asked(frame, model):\n    return frame['no such thing']\n", own)
+    monkeypatch.setattr("analysis.agreement.exhibit.ENGINES", {**engines.ENGINES, "two_way": (own["asked"],)})
+    monkeypatch.setattr("analysis.agreement.exhibit.model_frame", lambda *_, **__: pd.DataFrame())
+    with pytest.raises(RuntimeError, match=r"could not be put to asked, and not because of what the data hold: KeyErr"):
+        opinions(study, panel, results["table_2"])
+
+
 def test_lines_count_numbers_name_engines_and_give_the_digits(study, panel, results) -> None:
     (said,) = lines(opinions(study, panel, results["table_1"]))
     assert said.startswith("All 15 numbers confirmed by scipy ") and " to 1e-" in said
