@@ -177,3 +177,15 @@ def chosen(paths: Paths) -> dict[str, Path]:
             hint = f"the nearest is {near!r}" if near else f"there are {', '.join(files)}"
             raise ValueError(f"There is no study {name!r} to compute; {hint}.")
     return {name: path for name, path in files.items() if not paths.studies or name in paths.studies}
+
+
+def study_file(paths: Paths, name: str) -> Path:
+    """The YAML of a study; ValueError with the nearest name."""
+    from analysis.studies.reading import nearest
+
+    files = study_files(paths)
+    if name not in files:
+        like = nearest(name, files)
+        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(files)}."
+        raise ValueError(f"There is no study {name!r}; {hint}")
+    return files[name]

@@ -20,15 +20,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print a line an exhibit, or a line a number; the exit code is 1 where engines part without a convention."""
     from analysis.agreement import DIFFERS, lines
     from analysis.studies import spec
-    from analysis.studies.reading import nearest
     from dagster_project import agreement, overlay
 
-    catalogue = overlay.study_files(paths)
-    if options.study not in catalogue:
-        like = nearest(options.study, catalogue)
-        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(catalogue)}."
-        raise ValueError(f"There is no study {options.study!r}; {hint}")
-    study = spec.load(catalogue[options.study], overlay.known(paths))
+    study = spec.load(overlay.study_file(paths, options.study), overlay.known(paths))
     if options.exhibit is not None:
         study.exhibit(options.exhibit)
     folder = paths.published

@@ -20,16 +20,10 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print the findings, errors first; a finding is no failure of the command."""
     from analysis.audit import audit, replicate
     from analysis.studies import spec
-    from analysis.studies.reading import nearest
     from dagster_project import overlay
     from dagster_project.audit_inputs import audit_inputs
 
-    catalogue = overlay.study_files(paths)
-    if options.study not in catalogue:
-        like = nearest(options.study, catalogue)
-        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(catalogue)}."
-        raise ValueError(f"There is no study {options.study!r}; {hint}")
-    study = spec.load(catalogue[options.study], overlay.known(paths))
+    study = spec.load(overlay.study_file(paths, options.study), overlay.known(paths))
     folder = paths.published
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `make run` first.")

@@ -60,7 +60,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Print the tables, and where the pictures lie; 1 where something asked for needs a run."""
-    file = study_file(paths, options.study)
+    from dagster_project import overlay
+
+    file = overlay.study_file(paths, options.study)
     if not options.watch:
         return preview(paths, file, options.exhibit)
     last: Study | None = None
@@ -90,19 +92,6 @@ def savings(file: Path) -> Iterator[bytes]:
             held = content
             yield content
         time.sleep(INTERVAL)
-
-
-def study_file(paths: Paths, name: str) -> Path:
-    """The YAML of a study; ValueError with the nearest name."""
-    from analysis.studies.reading import nearest
-    from dagster_project import overlay
-
-    files = overlay.study_files(paths)
-    if name not in files:
-        like = nearest(name, files)
-        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(files)}."
-        raise ValueError(f"There is no study {name!r}; {hint}")
-    return files[name]
 
 
 def show(paths: Paths, file: Path, wanted: str | None, last: Study | None) -> tuple[int, Study]:

@@ -85,15 +85,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
 def _study(paths: Paths, name: str) -> Study:
     from analysis.studies import spec
-    from analysis.studies.reading import nearest
     from dagster_project import overlay
 
-    catalogue = overlay.study_files(paths)
-    if name not in catalogue:
-        like = nearest(name, catalogue)
-        hint = f"did you mean {like!r}?" if like else f"there are {', '.join(catalogue)}."
-        raise ValueError(f"There is no study {name!r}; {hint}")
-    return spec.load(catalogue[name], overlay.known(paths))
+    return spec.load(overlay.study_file(paths, name), overlay.known(paths))
 
 
 def _with_draws(study: Study, draws: int) -> Study:

@@ -145,10 +145,9 @@ def computed(paths: Paths, name: str, exhibit: str) -> tuple[Study, ExhibitResul
     from analysis.studies import run, spec
     from analysis.studies.truth import true_effects
     from dagster_project import overlay, state
-    from dagster_project.commands.preview import study_file
     from dagster_project.fingerprint import fingerprint
 
-    study = spec.load(study_file(paths, name), overlay.known(paths))
+    study = spec.load(overlay.study_file(paths, name), overlay.known(paths))
     specification = study.exhibit(exhibit)
     if not paths.published.exists():
         raise FileNotFoundError("Nothing is published yet: run `make run` first.")
