@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -288,6 +288,26 @@ class Strict(BaseModel):
                 unknown = "{!r} is not a key that is known here{}"
                 raise faults({(key,): unknown.format(key, hint(key, valid)) for key in strange})
         return value
+
+
+class OrText(Strict):
+    """A document that may be written as a text by itself, which is then the value of its key ``plain_key``."""
+
+    plain_key: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {cls.plain_key: value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        whole = handler(schema)
+        plain = handler.resolve_ref_schema(whole)["properties"][cls.plain_key]
+        alone = {key: value for key, value in plain.items() if key not in ("title", "description")}
+        return {"anyOf": [alone, whole]}
 
 
 @dataclass(frozen=True)

@@ -88,18 +88,12 @@ def compared(
 
 def summary(paths: Paths, candidate: Path, studies: Sequence[Study], order: int) -> dict[str, Any]:
     """What is kept of a publication when it is gone."""
-    from analysis.comparison import headline
+    from analysis.comparison import headline_effects
 
     about = json.loads((candidate / "publication.json").read_text())
     rejects = _read(candidate / "data", "quality.rejects", None)
     estimates = _read(candidate / "data", "estimates.estimates", None)
-    effects = {
-        (study.name, exhibit.name, model.label, term)
-        for study in studies
-        if (exhibit := headline(study))
-        for model in exhibit.models
-        for term in model.treatments
-    }
+    effects = headline_effects(studies)
     rows = estimates[["study", "exhibit", "model", "term", "estimate", "se"]].itertuples(index=False, name=None)
     return {
         "version": about["version"],

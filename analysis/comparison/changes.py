@@ -6,7 +6,7 @@ Publications are handed in as `Snapshot`; where their tables lie is the caller's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,17 @@ def shaped(rows: pd.DataFrame) -> pd.DataFrame:
 def headline(study: Study) -> Exhibit | None:
     """The exhibit whose effects of the policy stand for the study: its first regression table."""
     return next((exhibit for exhibit in study.exhibits if exhibit.kind == "regression"), None)
+
+
+def headline_effects(studies: Iterable[Study]) -> set[tuple[str, str, str, str]]:
+    """The study, exhibit, model and term of each effect that a headline exhibit reports."""
+    return {
+        (study.name, exhibit.name, model.label, term)
+        for study in studies
+        if (exhibit := headline(study))
+        for model in exhibit.models
+        for term in model.treatments
+    }
 
 
 def compare(before: Snapshot, now: Snapshot, studies: Sequence[Study], cities: pd.DataFrame) -> Comparison:
@@ -330,13 +341,7 @@ def _estimates(before: Snapshot, now: Snapshot, studies: Sequence[Study]) -> pd.
         default="",
     )
     both = both.assign(change=change)[change != ""]
-    effects = {
-        (study.name, exhibit.name, model.label, term)
-        for study in studies
-        if (exhibit := headline(study))
-        for model in exhibit.models
-        for term in model.treatments
-    }
+    effects = headline_effects(studies)
     order = {study.name: at for at, study in enumerate(studies)}
     table = pd.DataFrame(
         {

@@ -32,6 +32,7 @@ from analysis.documents import (
     Kind,
     Location,
     OneOrMore,
+    OrText,
     Strict,
     Text,
     Word,
@@ -201,23 +202,12 @@ def values_held(conditions: dict[str, Any], info: ValidationInfo) -> dict[str, A
 CityColumn = Annotated[str, Word("a column of data/reference/cities.csv", of=("city_columns",))]
 
 
-class BothLanguages(Strict):
+class BothLanguages(OrText):
     """A text in English and Chinese; a plain text stands for both."""
 
+    plain_key = "en"
     en: Text = Field(description="English.")
     zh: Text | None = Field(default=None, description="Chinese; the English text when this is off.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, value: Any) -> Any:
-        return {"en": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        both = handler(schema)
-        return {"anyOf": [{"type": "string"}, both]}
 
     @property
     def label(self) -> Label:

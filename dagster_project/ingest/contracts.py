@@ -17,10 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
-from pydantic_core import core_schema
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from analysis.documents import DocumentError, Fault, Strict, read, validate
+from analysis.documents import DocumentError, Fault, OrText, Strict, read, validate
 
 REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 FOOTNOTE_MARKS = re.compile("[\u2460-\u2473\u24ea\u2776-\u277f*＊†‡]")
@@ -178,23 +177,13 @@ class Keys(Strict):
         return {name for name in ("year", "city") if getattr(getattr(self, name), "from_", "") == "header"}
 
 
-class Definition(Strict):
+class Definition(OrText):
     """What an indicator means under a header, and how sure that is; a plain text is one still to be checked."""
 
+    plain_key = "says"
     says: str
     certainty: Literal["public record", "to be checked"] = "to be checked"
     source: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return {"says": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
     @model_validator(mode="after")
     def _names_its_record(self) -> Self:
@@ -246,25 +235,15 @@ class Column(FromColumn):
         return limits
 
 
-class Aggregate(Strict):
+class Aggregate(OrText):
     """How rows that hold parts of a city's year, such as months, make the year: their mean, their sum or the last.
 
     A year of fewer or more than ``parts`` rows is set aside; unsaid, it is as many as most years have.
     """
 
+    plain_key = "by"
     by: Literal["mean", "sum", "last"]
     parts: int | None = Field(default=None, ge=2)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_word(cls, value: object) -> object:
-        return {"by": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [{"enum": ["mean", "sum", "last"]}, handler(schema)]}
 
 
 class Table(Strict):
