@@ -19,7 +19,7 @@ from dagster_project.refresh import EVERYTHING, Plan
 if TYPE_CHECKING:
     from analysis.studies.records import Study
 
-REFRESH = "refresh"
+REFRESH = executor.REFRESH
 
 
 def build(paths: Paths, plan: Plan = EVERYTHING) -> dg.Definitions:

@@ -22,6 +22,8 @@ from dagster_project import publication, refresh, side_by_side, signals
 from dagster_project.paths import Paths
 from dagster_project.resources import exclusive, forget_dbt_runs
 
+#: The job of everything; others, as those of the schedules, take in some sources alone.
+REFRESH = "refresh"
 #: Runs with this tag take in everything, so nothing has to follow them. The web page hides tags that begin so.
 WHOLE = {".dagster/pilotcity_whole": "yes"}
 #: A run with this tag computes everything once more, whatever is kept.
@@ -126,6 +128,10 @@ def _set_aside_records(paths: Paths) -> str | None:
     )
 
 
+def _is_whole(run: dg.DagsterRun) -> bool:
+    return run.job_name == REFRESH and run.asset_selection is None
+
+
 class OneAtATime(InProcessExecutor):
     """All steps in one process, as imports cost more than most steps; waits until no other run is going on."""
 
@@ -138,8 +144,7 @@ class OneAtATime(InProcessExecutor):
     ) -> Iterator[dg.DagsterEvent]:
         signals.end_with_parent()
         instance, run = plan_context.instance, plan_context.dagster_run
-        whole = WHOLE if run.asset_selection is None else {}
-        instance.add_run_tags(run.run_id, {PID_TAG: this_process()} | whole)
+        instance.add_run_tags(run.run_id, {PID_TAG: this_process()} | (WHOLE if _is_whole(run) else {}))
         waited = False
         while True:
             try:
@@ -163,7 +168,7 @@ class OneAtATime(InProcessExecutor):
         if said:
             yield dg.DagsterEvent.engine_event(plan_context, said)
         run = plan_context.dagster_run
-        if run.asset_selection is None:
+        if _is_whole(run):
             refresh.set_out(self.paths, run.root_run_id or run.run_id)
         failed = False
         try:

@@ -47,7 +47,7 @@ concurrency:
 run_monitoring: {enabled: true, start_timeout_seconds: 180, free_slots_after_run_end_seconds: 60}
 retention:
   schedule: {purge_after_days: 90}
-  sensor: {purge_after_days: {skipped: 7, failure: 90, success: -1}}
+  sensor: {purge_after_days: {skipped: 1, failure: 90, success: -1}}
 """
 
 TABLES = """

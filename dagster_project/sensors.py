@@ -18,20 +18,21 @@ import pandas as pd
 
 from dagster_project import executor, publication, status, verification
 from dagster_project import raw_folder as folder
-from dagster_project.fingerprint import changed
 from dagster_project.ingest.contracts import Contract
 from dagster_project.ingest.files import sha256
 from dagster_project.paths import Paths
 from dagster_project.resources import exclusive
 
-EVERY_SECONDS = 30
-#: After so many looks at which a file stayed as it is without a valid end, it is no copy on its way but a bad file,
-#: and the readers say so.
-PATIENCE = 20
-#: Twice as long as the conditions' sensor takes to ask for what follows a run.
+#: As often as the daemon looks at all: a file is asked for at the second look that finds it the same.
+EVERY_SECONDS = 5
+#: After so many looks (ten minutes) at which a file stayed as it is without a valid end, it is no copy on its way but
+#: a bad file, and the readers say so.
+PATIENCE = 120
+#: Twice as long as the conditions' sensor takes to ask for what follows a run of some assets.
 SETTLING = timedelta(seconds=60)
 #: A year that was backfilled, say, is followed by a run of its own, which may publish the very files that changed.
-UNSETTLED = "A file has changed; another run is going on or has just ended, and what that one leads to is waited for."
+UNSETTLED = "Changed: {}. Waiting for another run, and for what that one leads to, which may publish the same."
+COPIED = "New, changed or gone at this look, or not whole yet: {}. Waiting until the next look finds it the same."
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -77,10 +78,9 @@ class Memory:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found: files that changed (file -> hash, "" if removed), their sources, files not whole yet."""
+    """What one look found: files that changed (file -> hash, "" if removed), files not settled yet."""
 
     touched: dict[str, str]
-    sources: set[str]
     waiting: list[str]
 
 
@@ -99,38 +99,21 @@ def whole(path: Path) -> bool:
     return True
 
 
-def look(raw: Path, found: Mapping[str, Contract], published: Mapping[str, tuple[str, str]], memory: Memory) -> Look:
+def look(raw: Path, found: Mapping[str, Contract], published: Mapping[str, str], memory: Memory) -> Look:
     """Compare the raw folder with what is published and with what was asked for; updates ``memory``.
 
-    ``published`` maps a file to its source and the hash of the content that the publication was made of. A source is
-    left alone while any of its files is still being copied, so that no half file is read. What no contract claims
-    touches nothing.
+    ``published`` maps a file to the hash of the content that the publication was made of. Nothing is touched while any
+    file is still being copied: a run reads all of them. What no contract claims touches nothing.
     """
     settled = _settled(raw, memory)
     memory.gone = {name: memory.gone.get(name, 0) + 1 for name in published if name not in memory.files}
-    claimed = {name: _claimant(name, found) for name in memory.files}
-    now = {name: memory.files[name].sha256 for name in settled if claimed[name]}
+    claimed = {name for name in memory.files if any(each.matches(PurePosixPath(name)) for each in found.values())}
+    now = {name: memory.files[name].sha256 for name in settled & claimed}
     now |= {name: "" for name, looks in memory.gone.items() if looks > 1}
-    before = {name: sha for name, (_, sha) in published.items()}
-    memory.asked = {name: sha for name, sha in memory.asked.items() if now.get(name, sha) != before.get(name)}
-    waiting = sorted(name for name, source in claimed.items() if source and name not in settled)
-    held = {claimed[name] for name in waiting} | {
-        published[name][0] for name, looks in memory.gone.items() if looks == 1
-    }
-    touched = {
-        name: sha
-        for name, sha in now.items()
-        if sha != before.get(name) and memory.asked.get(name) != sha and _source(name, claimed, published) not in held
-    }
-    return Look(touched, {_source(name, claimed, published) for name in touched}, waiting)
-
-
-def _claimant(name: str, found: Mapping[str, Contract]) -> str | None:
-    return next((key for key, contract in found.items() if contract.matches(PurePosixPath(name))), None)
-
-
-def _source(name: str, claimed: Mapping[str, str | None], published: Mapping[str, tuple[str, str]]) -> str:
-    return claimed.get(name) or published[name][0]
+    memory.asked = {name: sha for name, sha in memory.asked.items() if now.get(name, sha) != published.get(name)}
+    waiting = sorted({*(claimed - settled), *(name for name, looks in memory.gone.items() if looks == 1)})
+    touched = {name: sha for name, sha in now.items() if sha != published.get(name) and memory.asked.get(name) != sha}
+    return Look({} if waiting else touched, waiting)
 
 
 def _settled(raw: Path, memory: Memory) -> set[str]:
@@ -159,8 +142,8 @@ def _settled(raw: Path, memory: Memory) -> set[str]:
     return settled
 
 
-def published_files(paths: Paths) -> dict[str, tuple[str, str]]:
-    """File -> source and hash of its content, of the newest publication.
+def published_files(paths: Paths) -> dict[str, str]:
+    """File -> hash of its content, of the newest publication.
 
     Also where readers were taken back to an earlier one: the files that were bad then would bring it about again.
     """
@@ -170,8 +153,8 @@ def published_files(paths: Paths) -> dict[str, tuple[str, str]]:
     table = newest / "data" / "quality" / "files.parquet"
     if not table.exists() or verification.distrust(newest, "data/quality/files.parquet"):
         return {}
-    rows = pd.read_parquet(table, columns=["file", "source", "sha256"]).astype(str)
-    return {file: (source, sha) for file, source, sha in rows.itertuples(index=False, name=None)}
+    rows = pd.read_parquet(table, columns=["file", "sha256"]).astype(str)
+    return dict(rows.itertuples(index=False, name=None))
 
 
 def raw_folder(
@@ -185,8 +168,9 @@ def raw_folder(
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at the raw folder every half minute. A new, changed or removed file starts its source and all that "
-            "comes after, in one run that ends in a publication; a file still being copied is left until it is whole."
+            f"Looks at the raw folder every {EVERY_SECONDS} seconds. New, changed or removed files start one run, as "
+            "`make run` does: it reads what changed and ends in a publication. Files still being copied are waited "
+            "for: until each is whole, and the same at two looks."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -201,40 +185,43 @@ def raw_folder(
         seen = look(paths.raw, found, {} if hurt else published_files(paths), memory)
         if hurt:
             context.log.warning(f"The publication is damaged and made anew: {hurt[0].file} {hurt[0].what}.")
-        waiting = f"Still being copied: {', '.join(seen.waiting)}. " if seen.waiting else ""
-        if seen.touched and _unsettled(context.instance):
-            return dg.SensorResult(skip_reason=f"{waiting}{UNSETTLED}", cursor=memory.dump())
-        request = _request(paths, seen, memory, context.repository_def) if seen.touched else None
-        if request is None:
-            return dg.SensorResult(skip_reason=f"{waiting}No file has changed.", cursor=memory.dump())
-        return dg.SensorResult(run_requests=[request], cursor=memory.dump())
+        if not seen.touched:
+            said = COPIED.format(_some(seen.waiting)) if seen.waiting else "No file has changed."
+            return dg.SensorResult(skip_reason=said, cursor=memory.dump())
+        if _unsettled(context.instance):
+            return dg.SensorResult(skip_reason=UNSETTLED.format(_some(sorted(seen.touched))), cursor=memory.dump())
+        return dg.SensorResult(run_requests=[_request(seen, memory)], cursor=memory.dump())
 
     return sensor
 
 
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def _unsettled(instance: dg.DagsterInstance) -> bool:
-    """Whether a run is queued or going on, or ended so recently that what follows it may not have been asked for."""
+    """Whether a run is queued or going on, or ended so recently that what follows it may not have been asked for.
+
+    Nothing follows a run that took in everything.
+    """
     now = datetime.now(UTC)
     # a run that was never started does not hold up files for ever
     unfinished = dg.RunsFilter(statuses=UNFINISHED, created_after=now - timedelta(days=1))
-    just_ended = dg.RunsFilter(updated_after=now - SETTLING)
-    return any(instance.get_run_records(which, limit=1) for which in (unfinished, just_ended))
+    just_ended = instance.get_run_records(dg.RunsFilter(updated_after=now - SETTLING))
+    return bool(instance.get_run_records(unfinished, limit=1)) or any(
+        not executor.WHOLE.items() <= record.dagster_run.tags.items() for record in just_ended
+    )
 
 
-def _request(paths: Paths, seen: Look, memory: Memory, repository: dg.RepositoryDefinition | None) -> dg.RunRequest:
-    """A run of the touched sources and all that comes after; of everything where more than files has changed."""
+def _request(seen: Look, memory: Memory) -> dg.RunRequest:
+    """A run as `make run` makes it: it takes from what is kept whatever these files do not touch."""
     memory.asked |= seen.touched
     memory.requests += 1
-    everything = repository is None or bool({"code", "lock"} & set(changed(paths)))
-    what = ", ".join(sorted(seen.touched))
     # the number tells two requests for the same content apart: a file may change back
-    key = f"{memory.requests}:{hashlib.sha256(json.dumps(sorted(seen.touched.items())).encode()).hexdigest()[:16]}"
-    tags = {"pilotcity/files": what[:200]}
-    if everything or repository is None:
-        return dg.RunRequest(run_key=key, tags=tags)
-    sources = dg.AssetSelection.assets(*(["raw", source] for source in sorted(seen.sources)))
-    selected = sorted(sources.downstream().resolve(repository.asset_graph))
-    return dg.RunRequest(run_key=key, asset_selection=selected, tags=tags)
+    content = hashlib.sha256(json.dumps(sorted(seen.touched.items())).encode()).hexdigest()[:16]
+    tags = {"pilotcity/files": ", ".join(sorted(seen.touched))[:200]}
+    return dg.RunRequest(run_key=f"{memory.requests}:{content}", tags=tags)
 
 
 def why(causes: Sequence[str], message: str | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import dagster as dg
 import duckdb
 import pandas as pd
 import pytest
+from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.test_utils import create_run_for_test
 
 from dagster_project import executor
@@ -53,6 +55,24 @@ def test_runs_of_dead_processes_are_buried_and_of_living_ones_left_alone():
         assert set(executor.bury_dead_runs(instance)) == {made["dead"].run_id, made["reused"].run_id}
         assert instance.get_run_by_id(made["mine"].run_id).status is dg.DagsterRunStatus.STARTED
         assert instance.get_run_by_id(made["dead"].run_id).status is dg.DagsterRunStatus.FAILURE
+
+
+def test_only_a_run_of_the_job_of_everything_is_whole_and_sets_out_for_new_tables(paths, monkeypatch):
+    """What a schedule starts has no selection either, but its job takes in a few sources: more must follow it."""
+    began = []
+    monkeypatch.setattr(executor, "prepare", lambda paths, instance: None)
+    monkeypatch.setattr(executor.refresh, "set_out", lambda paths, run: began.append(run))
+    monkeypatch.setattr(InProcessExecutor, "execute", lambda *context: iter(()))
+    whole = {}
+    with dg.DagsterInstance.ephemeral() as instance:
+        selected = frozenset({dg.AssetKey("raw")})
+        for job, selection in ((executor.REFRESH, None), (executor.REFRESH, selected), ("look_at_records", None)):
+            run = create_run_for_test(instance, job_name=job, asset_selection=selection)
+            context = SimpleNamespace(instance=instance, dagster_run=run)
+            list(executor.OneAtATime(paths).execute(context, None))
+            made = instance.get_run_by_id(run.run_id)
+            whole[job, selection] = (executor.WHOLE.items() <= made.tags.items(), run.run_id in began)
+    assert list(whole.values()) == [(True, True), (False, False), (False, False)]
 
 
 def test_a_warehouse_that_is_whole_or_only_locked_is_left_in_its_place(paths):

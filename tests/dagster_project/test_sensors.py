@@ -42,9 +42,7 @@ def book(path, text: str = "cells"):
 
 def publish(raw):
     """What the publication says it was made of, when it was made of this folder."""
-    names = {path: str(path.relative_to(raw)) for path in raw.rglob("*") if path.is_file()}
-    sources = {"patents": "patent_records", "yearbook": "city_yearbook"}
-    return {name: (sources[path.parent.name], sha256(path)) for path, name in names.items()}
+    return {str(path.relative_to(raw)): sha256(path) for path in raw.rglob("*") if path.is_file()}
 
 
 def looks(raw, published, memory, times: int):
@@ -60,15 +58,14 @@ def test_a_folder_that_is_published_starts_nothing(raw):
     assert not looks(raw, publish(raw), Memory(), 3).touched
 
 
-def test_a_changed_file_touches_its_source_alone_at_the_second_look_that_finds_it_the_same(raw):
+def test_a_changed_file_is_touched_at_the_second_look_that_finds_it_the_same(raw):
     published, memory = publish(raw), Memory()
     looks(raw, published, memory, 2)
     (raw / "patents" / "2011.csv").write_text("2011 and more")
     first = looks(raw, published, memory, 1)
-    assert (first.sources, first.waiting) == (set(), ["patents/2011.csv"])
+    assert (first.touched, first.waiting) == ({}, ["patents/2011.csv"])
     second = looks(raw, published, memory, 1)
-    assert second.sources == {"patent_records"}
-    assert list(second.touched) == ["patents/2011.csv"]
+    assert (list(second.touched), second.waiting) == (["patents/2011.csv"], [])
 
 
 def test_a_file_that_was_only_touched_has_not_changed(raw):
@@ -78,16 +75,17 @@ def test_a_file_that_was_only_touched_has_not_changed(raw):
     assert not looks(raw, published, memory, 3).touched
 
 
-def test_a_file_that_grows_is_waited_for_and_so_is_its_source(raw):
+def test_a_file_that_grows_is_waited_for_as_a_run_reads_all_there_are(raw):
     published, memory = publish(raw), Memory()
     looks(raw, published, memory, 2)
-    (raw / "patents" / "2010.csv").write_text("corrected")
+    book(raw / "yearbook" / "2012年地级市统计年鉴.xlsx", "corrected")
     for size in range(4):
         (raw / "patents" / "2012.csv").write_text("2012" * (size + 1))
         seen = looks(raw, published, memory, 1)
         assert not seen.touched
         assert "patents/2012.csv" in seen.waiting
-    assert set(looks(raw, published, memory, 1).touched) == {"patents/2010.csv", "patents/2012.csv"}
+    seen = looks(raw, published, memory, 1)
+    assert set(seen.touched) == {"yearbook/2012年地级市统计年鉴.xlsx", "patents/2012.csv"}
 
 
 def test_half_a_workbook_is_left_until_it_is_whole_however_long_the_copy_pauses(raw):
@@ -100,22 +98,21 @@ def test_half_a_workbook_is_left_until_it_is_whole_however_long_the_copy_pauses(
     seen = looks(raw, published, memory, sensors.PATIENCE // 2)
     assert (seen.touched, seen.waiting) == ({}, [f"yearbook/{name}"])
     (raw / "yearbook" / name).write_bytes(content)
-    assert looks(raw, published, memory, 2).sources == {"city_yearbook"}
+    assert list(looks(raw, published, memory, 2).touched) == [f"yearbook/{name}"]
 
 
 def test_a_bad_workbook_is_handed_to_the_readers_in_the_end(raw):
     (raw / "yearbook" / "2013年地级市统计年鉴.xlsx").write_bytes(b"PK\x03\x04 and no end")
-    published = {name: about for name, about in publish(raw).items() if "2013" not in name}
-    assert looks(raw, published, Memory(), sensors.PATIENCE + 1).sources == {"city_yearbook"}
+    published = {name: sha for name, sha in publish(raw).items() if "2013" not in name}
+    assert len(looks(raw, published, Memory(), sensors.PATIENCE + 1).touched) == 1
 
 
 def test_a_removed_file_is_noticed_at_the_second_look(raw):
     published, memory = publish(raw), Memory()
     looks(raw, published, memory, 2)
     (raw / "patents" / "2010.csv").unlink()
-    assert not looks(raw, published, memory, 1).touched
-    seen = looks(raw, published, memory, 1)
-    assert (seen.touched, seen.sources) == ({"patents/2010.csv": ""}, {"patent_records"})
+    assert looks(raw, published, memory, 1) == sensors.Look({}, ["patents/2010.csv"])
+    assert looks(raw, published, memory, 1) == sensors.Look({"patents/2010.csv": ""}, [])
 
 
 def test_a_file_that_no_contract_claims_starts_nothing(raw):
@@ -157,31 +154,22 @@ def test_a_file_is_whole_when_it_has_the_end_of_its_kind(tmp_path, name, content
 def publish_as(here, number: int, raw: Path) -> None:
     folder = here.publications / str(number) / "data" / "quality"
     folder.mkdir(parents=True)
-    rows = [(name, source, sha) for name, (source, sha) in publish(raw).items()]
-    pd.DataFrame(rows, columns=["file", "source", "sha256"]).to_parquet(folder / "files.parquet")
+    pd.DataFrame(publish(raw).items(), columns=["file", "sha256"]).to_parquet(folder / "files.parquet")
     publication.point(here, number)
 
 
 @pytest.fixture
-def ticks(paths, raw, monkeypatch):
+def ticks(paths, raw):
     """Ticks of the sensor itself on that folder, published; the graph stands in for the real one."""
 
     @dg.asset(key=["raw", "patent_records"])
     def patents() -> None: ...
 
-    @dg.asset(key=["raw", "city_yearbook"])
-    def yearbook() -> None: ...
-
-    @dg.asset(key=["panels", "city_year"], deps=[patents, yearbook])
-    def panel() -> None: ...
-
     job = dg.define_asset_job("refresh", dg.AssetSelection.all())
     here = replace(paths, raw=raw, is_sample=False)
     sensor = sensors.raw_folder(here, FOUND, job)
-    defs = dg.Definitions(assets=[patents, yearbook, panel], jobs=[job], sensors=[sensor])
+    defs = dg.Definitions(assets=[patents], jobs=[job], sensors=[sensor])
     publish_as(here, 1, raw)
-    changed: list[str] = ["raw"]
-    monkeypatch.setattr(sensors, "changed", lambda paths: changed)
     instance = dg.DagsterInstance.ephemeral()
     cursor = None
 
@@ -195,30 +183,26 @@ def ticks(paths, raw, monkeypatch):
         return result
 
     tick.instance = instance
-    return here, tick, changed
+    return here, tick
 
 
-def test_a_changed_file_starts_its_source_and_what_comes_after_in_one_run(ticks, raw):
-    _, tick, _ = ticks
-    assert not tick().run_requests
+def test_a_changed_file_starts_one_run_of_everything_and_each_look_says_one_thing(ticks, raw):
+    _, tick = ticks
+    assert "patents/2010.csv" in tick().skip_message, "nothing is known before the second look"
+    assert tick().skip_message == "No file has changed."
     (raw / "patents" / "2010.csv").write_text("corrected")
-    assert "patents/2010.csv" in tick().skip_message
+    assert tick().skip_message == sensors.COPIED.format("patents/2010.csv")
     (request,) = tick().run_requests
-    assert {key.to_user_string() for key in request.asset_selection} == {"raw/patent_records", "panels/city_year"}
-    assert not tick().run_requests
-
-
-def test_where_the_code_has_changed_too_everything_is_run(ticks, raw):
-    _, tick, changed = ticks
-    changed.append("code")
-    (raw / "patents" / "2010.csv").write_text("corrected")
-    tick()
-    (request,) = tick().run_requests
-    assert request.asset_selection is None
+    assert request.asset_selection is None, "lists, studies and code may have changed as well"
+    assert request.tags["pilotcity/files"] == "patents/2010.csv"
+    assert tick().skip_message == "No file has changed."
+    (raw / "patents" / "2011.csv").unlink()
+    assert tick().skip_message == sensors.COPIED.format("patents/2011.csv")
+    assert tick().run_requests
 
 
 def test_while_a_run_goes_on_nothing_is_started(ticks, raw):
-    here, tick, _ = ticks
+    here, tick = ticks
     (raw / "patents" / "2010.csv").write_text("corrected")
     tick()
     with exclusive(here.run_lock):
@@ -227,7 +211,7 @@ def test_while_a_run_goes_on_nothing_is_started(ticks, raw):
 
 
 def test_a_rollback_is_not_undone_until_a_file_changes(ticks, raw):
-    here, tick, _ = ticks
+    here, tick = ticks
     (raw / "patents" / "2010.csv").write_text("bad")
     publish_as(here, 2, raw)
     publication.point(here, 1)
@@ -239,15 +223,27 @@ def test_a_rollback_is_not_undone_until_a_file_changes(ticks, raw):
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_a_file_that_another_run_may_be_about_to_publish_starts_no_second_run(ticks, raw, monkeypatch, status):
-    _, tick, _ = ticks
+    _, tick = ticks
     (raw / "patents" / "2010.csv").write_text("corrected")
     run = create_run_for_test(tick.instance, status=status)
     tick()
-    assert tick().skip_message == sensors.UNSETTLED
+    assert tick().skip_message == sensors.UNSETTLED.format("patents/2010.csv")
     tick.instance.report_run_failed(run)
-    assert tick().skip_message == sensors.UNSETTLED, "it has only just ended: something may follow it"
+    assert tick().skip_message == sensors.UNSETTLED.format("patents/2010.csv"), (
+        "it has only just ended: something may follow it"
+    )
     monkeypatch.setattr(sensors, "datetime", Later)
     assert tick().run_requests, "nothing published the file, so that it is asked for"
+
+
+def test_what_follows_a_run_of_everything_is_not_waited_for_as_nothing_does(ticks, raw):
+    _, tick = ticks
+    (raw / "patents" / "2010.csv").write_text("corrected")
+    run = create_run_for_test(tick.instance, status=dg.DagsterRunStatus.STARTED, tags=executor.WHOLE)
+    tick()
+    assert tick().skip_message == sensors.UNSETTLED.format("patents/2010.csv")
+    tick.instance.report_run_failed(run)
+    assert tick().run_requests
 
 
 class Later(datetime):
@@ -257,11 +253,11 @@ class Later(datetime):
 
 
 def test_a_run_that_never_started_does_not_hold_up_files_for_ever(ticks, raw, monkeypatch):
-    _, tick, _ = ticks
+    _, tick = ticks
     (raw / "patents" / "2010.csv").write_text("corrected")
     create_run_for_test(tick.instance, status=dg.DagsterRunStatus.NOT_STARTED)
     tick()
-    assert tick().skip_message == sensors.UNSETTLED
+    assert tick().skip_message == sensors.UNSETTLED.format("patents/2010.csv")
     monkeypatch.setattr(Later, "now", lambda zone: datetime.now(zone) + timedelta(days=2))
     monkeypatch.setattr(sensors, "datetime", Later)
     assert tick().run_requests

@@ -225,7 +225,7 @@ def test_the_sensor_reads_no_damaged_table_of_files(published):
     files.parent.mkdir()
     pd.DataFrame({"file": ["a.csv"], "source": ["s"], "sha256": ["1"]}).to_parquet(files)
     verification.seal(published.publications / "3")
-    assert sensors.published_files(published) == {"a.csv": ("s", "1")}
+    assert sensors.published_files(published) == {"a.csv": "1"}
     pd.DataFrame({"file": ["a.csv"], "source": ["s"], "sha256": ["2"]}).to_parquet(files)
     assert sensors.published_files(published) == {}
 

@@ -24,6 +24,7 @@ import duckdb
 import pytest
 from pipeline.tiny_installation import HERE, Tiny
 
+from dagster_project import publication, tables
 from dagster_project.paths import ROOT
 from dagster_project.resources import prepare_instance
 
@@ -207,6 +208,10 @@ def test_a_changed_file_starts_what_it_touches_up_to_the_publication(ui, install
     installation.write_patents(2012, 5000)
     eventually(lambda: number(installation) > before, 240, "the changed file started nothing")
     assert patents(installation) == 13_000
+    _, said = installation.run("run")
+    assert "Nothing has changed" in said, "`make run` has nothing left to do"
+    published = installation.paths.published.resolve()
+    assert (installation.paths.results / tables.NAME / publication.versions(published)[tables.NAME]).is_dir()
     time.sleep(45)
     assert number(installation) == before + 1  # nothing is published twice
 
