@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -66,7 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (RuntimeError, FileNotFoundError, ValueError) as error:
         print(f"pilotcity: {error}", file=sys.stderr)
+        # nobody can act on what numpy says of a wrong call
+        if isinstance(error, ValueError) and _out_of_a_library(error):
+            print("This was not foreseen; please report it with the lines below.", file=sys.stderr)
+            traceback.print_exception(error)
         return 1
+
+
+def _out_of_a_library(error: BaseException) -> bool:
+    """Whether an error was raised by a line of another package, and so is no sentence of ours."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__", "").partition(".")[0] not in ("analysis", "dagster_project", "expectations")
 
 
 if __name__ == "__main__":

@@ -239,6 +239,13 @@ def test_ctrl_c_in_any_command_ends_it_without_a_trace(published, capsys, monkey
     assert capsys.readouterr().err.strip() == "pilotcity: stopped."
 
 
+def test_a_mistake_of_ours_is_told_apart_from_what_a_user_can_mend(data, capsys, monkeypatch):
+    monkeypatch.setattr(sources, "main", lambda paths, options: pd.Timestamp("the thirteenth month"))
+    assert cli.main(["sources"]) == 1
+    said = capsys.readouterr().err
+    assert "This was not foreseen" in said and "Traceback" in said and "test_cli.py" in said
+
+
 def test_an_unknown_command_shows_what_there_is(data, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(["publish"])
