@@ -18,6 +18,9 @@ from analysis.studies.records import Model, Study
 from analysis.studies.result import ExhibitResult
 
 WIDTH, HEIGHT = 4.8, 3.1
+# or else what an SVG is written as hangs on which libraries are there already
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 
 def draw(result: ExhibitResult, study: Study) -> dict[str, bytes]:

@@ -270,7 +270,8 @@ def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     for name, result in report.results.items():
         beside: Any = {"printed": printed, "truth": report.truth, "agreement": report.agreement}
-        paths = write_table(result, study, output / folder, **beside, made=report.drawn)
+        table = exhibit_table(result, study, **beside)
+        paths = write_table(result, study, output / folder, **beside, table=table)
         figure = _figure(report, result, output / folder)
         shown = None
         if figure:
@@ -283,7 +284,7 @@ def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
                 "id": name,
                 "name": display_name(name),
                 "title": result.title,
-                "table": exhibit_table(result, study, **beside),
+                "table": table,
                 "figure": bool(figure),
                 "inline": shown,
                 "alt": describe(result) if figure else "",

@@ -258,14 +258,14 @@ def write_table(
     printed: Published,
     truth: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
-    made: Path | None = None,
+    table: Table | None = None,
 ) -> dict[str, Path]:
     """Write <exhibit>.md, .tex, .html, .csv, .docx and .xlsx and what belongs beside them; returns format -> path.
 
-    All but Markdown and CSV are written in Chinese too, as <exhibit>.zh.tex and so on under "tex Chinese". ``made`` is
-    a folder that may hold the same files already: those of the word processor are then taken from there.
+    All but Markdown and CSV are written in Chinese too, as <exhibit>.zh.tex and so on under "tex Chinese". ``table`` is
+    what `exhibit_table` makes of the same, where it is at hand.
     """
-    table = exhibit_table(result, study, printed=printed, truth=truth, agreement=agreement)
+    table = table or exhibit_table(result, study, printed=printed, truth=truth, agreement=agreement)
     chinese = translate(table, Chinese(study_labels(study)))
     contents: dict[str, Callable[[], str | bytes]] = {
         "csv": lambda: csv(result, printed=printed, truth=truth),
@@ -284,10 +284,6 @@ def write_table(
     for key, content in contents.items():
         suffix, _, language = key.partition(" ")
         paths[key] = folder / f"{result.exhibit}.{'zh.' if language else ''}{suffix}"
-        there = made / paths[key].name if made else None
-        if suffix == "docx" and there is not None and there.exists():
-            paths[key].write_bytes(there.read_bytes())
-            continue
         written = content()
         paths[key].write_bytes(written.encode() if isinstance(written, str) else written)
     if any(model.method in scripts.NEEDS and not model.panel for model in result.specification.models):

@@ -1,14 +1,18 @@
 """Tables: what they show, beside what, and that each format says it safely."""
 
 import csv as csv_module
+import html
 import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import docx
 import numpy as np
 import pandas as pd
 import pytest
+from python_calamine import CalamineWorkbook
 
 from analysis.printing.table import BELOW, Line, Panel, Table, number
 from analysis.reporting.language import Chinese, study_labels, translate
@@ -210,6 +214,40 @@ def test_the_files_are_written_the_same_twice(results, study, printed, truth, tm
     scripts = ("R script", "Stata do-file")
     assert set(first) == {"csv", "md", *both, *(f"{name} Chinese" for name in both), *scripts}
     assert all(first[suffix].read_bytes() == second[suffix].read_bytes() for suffix in first)
+
+
+def test_every_format_has_the_same_notes_and_says_who_else_gets_the_numbers(results, study, printed, tmp_path) -> None:
+    rows = [("table_2", "(1)", "did", "confirmed", "another", "1.0", 0.5, 0.1, 1e-9, "")]
+    columns = ["exhibit", "model", "term", "verdict", "engine", "version", "estimate", "se", "difference", "reason"]
+    agreement = pd.DataFrame(rows, columns=columns)
+    table = exhibit_table(results["table_2"], study, printed=printed, agreement=agreement)
+    said = "All 1 numbers confirmed by another 1.0 to 1e-09."
+    assert said in table.notes
+    paths = write_table(results["table_2"], study, tmp_path, printed=printed, agreement=agreement)
+    chinese = translate(table, Chinese(study_labels(study)))
+    for key in ("md", "tex", "html", "docx", "xlsx"):
+        for own, path in ((table, paths[key]), (chinese, paths.get(f"{key} Chinese"))):
+            if path is not None:
+                content = _text(path)
+                assert all(_plain(note) in content for note in own.notes), (key, own.notes)
+
+
+def _text(path: Path) -> str:
+    """The letters and digits of a file, of whatever kind."""
+    if path.suffix == ".docx":
+        text = " ".join(paragraph.text for paragraph in docx.Document(str(path)).paragraphs)
+    elif path.suffix == ".xlsx":
+        text = " ".join(
+            str(cell) for row in CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python() for cell in row
+        )
+    else:
+        text = html.unescape(path.read_text(encoding="utf-8"))
+    # a command of LaTeX stands for a sign that is neither
+    return _plain(re.sub(r"\\[a-z]+", "", text) if path.suffix == ".tex" else text)
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
 
 
 def test_a_truth_table_with_a_repeated_key_is_an_error(results, printed, truth) -> None:
