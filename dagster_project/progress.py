@@ -40,6 +40,8 @@ OTHER = 2.0
 ENOUGH = 10.0
 #: Where the seconds of the latest run's steps are kept, below the run history's folder.
 REMEMBERED = "seconds.json"
+#: A step's message that it takes up a file, as the readers of raw files write it.
+_READING = re.compile(r"^reading (.+?)(?:, [\d,]+ of ([\d,]+) files)?$")
 _OF_DBT = re.compile(r"^(\d+) of (\d+) (?!START)\S+ .*?(\S+) \.*\s*\[")
 _STYLES = {"good": "bold green", "bad": "bold red", "warning": "yellow", "quiet": "dim", "": ""}
 
@@ -50,15 +52,17 @@ class Screen:
     Parameters
     ----------
     verbose
-        Show also what is only detail: dbt's own lines, the files of the sample world.
+        Show also what is only detail: dbt's own lines, the files of a step.
+    aside
+        Write to standard error and leave standard output to the command's answer, which another program may read.
     """
 
-    def __init__(self, *, verbose: bool = False) -> None:
-        self.verbose = verbose
-        self._stream = sys.stdout
+    def __init__(self, *, verbose: bool = False, aside: bool = False) -> None:
+        self.verbose, self._aside = verbose, aside
+        self._stream = sys.stderr if aside else sys.stdout
         self._live: Any = None
         self._what, self._left = "", ""
-        self._since = self._said = time.monotonic()
+        self._since = self._said = self._begun = time.monotonic()
         self._wait = FIRST
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -69,8 +73,9 @@ class Screen:
     def __enter__(self) -> Screen:
         if self._stream.isatty():
             self._live = self._moving_line()
-        lines: Any = _Lines(self)
-        self._open.enter_context(contextlib.redirect_stdout(lines))
+        if not self._aside:
+            lines: Any = _Lines(self)
+            self._open.enter_context(contextlib.redirect_stdout(lines))
         if self._live is None:
             watch = threading.Thread(target=self._watch, name="progress", daemon=True)
             watch.start()
@@ -97,6 +102,14 @@ class Screen:
         if what != self._what:
             self._since = time.monotonic()
         self._what, self._left = what, left
+
+    def part(self, what: str, number: int, of: int) -> None:
+        """Say that ``what`` goes on from now, with ``number`` of ``of`` parts done, and how long the rest takes."""
+        now = time.monotonic()
+        if not number:
+            self._begun = now
+        left = f", about {duration((now - self._begun) * (of / number - 1))} left" if number else ""
+        self.doing(what, f"{number} of {of} done{left}")
 
     def _print(self, text: str, style: str) -> None:
         self._said = time.monotonic()
@@ -176,6 +189,7 @@ class Progress:
         self.warnings: list[str] = []
         self.since: dict[str, float] = {}
         self.part: dict[str, str] = {}
+        self._read: dict[str, str] = {}
         self._left = dict.fromkeys(steps, 0.0)
         self._memory = memory / REMEMBERED if memory else None
         remembered = state.read_json(self._memory) if self._memory else {}
@@ -230,7 +244,8 @@ class Progress:
             "STEP_FAILURE": ("  FAILED", "bad"),
             "STEP_SKIPPED": ("  skipped", "quiet"),
         }[name]
-        self.screen.say(f"  [{self.done:>3}/{self.steps}] {step:<52} {seconds:6.1f} s{verdict}", style)
+        told = f"  {self._read.pop(step)}" if step in self._read else ""
+        self.screen.say(f"  [{self.done:>3}/{self.steps}] {step:<52} {seconds:6.1f} s{told}{verdict}", style)
         if name == "STEP_FAILURE":
             error = event.event_specific_data.error
             cause = (error.cause or error) if error else None
@@ -238,13 +253,14 @@ class Progress:
             self.failures.append(f"{step}: {cause.message.strip() if cause else 'unknown error'}")
 
     def _message(self, entry: Any) -> None:
-        """What a step says of itself: of raw files it stays; the rest is shown while the step lasts."""
+        """What a step says of itself: that a raw file is read is told at its end, all is shown while the step lasts."""
         step = entry.step_key or ""
         if not 20 <= entry.level < 40 or not entry.user_message or "\n" in entry.user_message:
             return
-        if step.startswith("raw__") and step != "raw__sample_world":
-            self.screen.say(f"          {entry.user_message}")
-        elif step in self._left and not step.startswith("dbt_"):
+        found = _READING.match(entry.user_message)
+        if found:
+            self._read[step] = f"read {f'{found[2]} files' if found[2] else found[1]}"
+        if step in self._left and not step.startswith("dbt_"):
             self.part[step] = entry.user_message
             self.screen.detail(entry.user_message)
         self._show()

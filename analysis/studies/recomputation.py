@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from analysis.studies import spec
 from analysis.studies.compare import KEYS
 from analysis.studies.records import Study
 from analysis.studies.result import ExhibitResult
-from analysis.studies.run import run_study
+from analysis.studies.run import run_exhibit
 
 #: How far two computations of one number may lie apart: this share of the number or, for an estimate, of its standard
 #: error where that is larger; for p values and R2 of one. Other processors and libraries round differently.
@@ -56,7 +56,13 @@ class Recomputation:
         return f"{len(self.differences):,} of {self.compared:,} figures differ, in {exhibits} tables and figures."
 
 
-def recompute(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Recomputation:
+def recompute(
+    name: str,
+    files: Mapping[str, bytes],
+    *,
+    is_sample: bool,
+    tell: Callable[[str, int, int], None] = lambda exhibit, number, of: None,
+) -> Recomputation:
     """Compute a study from the files of its archive and compare.
 
     Parameters
@@ -65,6 +71,8 @@ def recompute(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Reco
         Of the study.
     files
         Path -> contents, whose hashes have been checked.
+    tell
+        Is told each exhibit before it is computed, how many came before it, and how many there are.
 
     Raises
     ------
@@ -78,7 +86,10 @@ def recompute(name: str, files: Mapping[str, bytes], *, is_sample: bool) -> Reco
     panels = {path.stem: _frame(files, str(path)) for path in map(Path, files) if path.match("panels/*.parquet")}
     cities = pd.read_csv(io.BytesIO(files["data/reference/cities.csv"]), dtype={"city_code": str})
     own = panels.pop(name)
-    results = run_study(study, own, is_sample=is_sample, cities=cities, panels=panels)
+    results = {}
+    for number, exhibit in enumerate(study.exhibits):
+        tell(exhibit.name, number, len(study.exhibits))
+        results[exhibit.name] = run_exhibit(study, exhibit.name, own, is_sample=is_sample, cities=cities, panels=panels)
     found = pd.concat([result.estimates for result in results.values()], ignore_index=True)
     return Recomputation(study, results, *compare(_frame(files, "estimates.parquet"), found))
 

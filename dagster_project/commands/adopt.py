@@ -37,13 +37,14 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Write a draft for each file; what the file leaves open is asked in a terminal, and said in any case."""
     from dagster_project import overlay
     from dagster_project.ingest import drafting, files
+    from dagster_project.progress import Screen
 
     paths = replace(paths, own=options.own.resolve()) if options.own else paths
     missing = [file for file in options.files if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"There is no file {missing[0]}.")
     failed = 0
-    for file in options.files:
+    for number, file in enumerate(options.files):
         relative = relative_name(paths, file)
         contracts = overlay.contracts(paths)
         claimed = [contract.source for contract in contracts.values() if contract.matches(relative)]
@@ -52,7 +53,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
             continue
         source = _source(file, contracts)
         try:
-            made = drafting.draft(source, str(relative), files.open_sheets(file), catalogue(paths))
+            with Screen(aside=True) as screen:
+                screen.part(f"reading {file.name}", number, len(options.files))
+                made = drafting.draft(source, str(relative), files.open_sheets(file), catalogue(paths))
         except files.UnreadableFile as error:
             print(f"{file.name}: the file {error}.", file=sys.stderr)
             failed = 1
@@ -162,7 +165,9 @@ def _placed(paths: Paths, source: str, file: Path, rows: list[dict[str, Any]]) -
 
     texts = ["code", "city", "province", "year", "sheet"]
     cells = pd.DataFrame(rows, dtype=object)
-    cells = cells.reindex(columns=list(dict.fromkeys(["row", "batch", *texts, *cells.columns]))).fillna("")
+    cells = (
+        cells.reindex(columns=list(dict.fromkeys(["row", "batch", *texts, *cells.columns]))).astype(object).fillna("")
+    )
     fixed = {"source": source, "file": file.name, "column": "A", "header": "", "block": "A1", "fault": ""}
     cells = cells.assign(**fixed, indicator="pilot", unit="as written", value="1").astype({"row": int})
     listed = overlay.catalogue(paths).indicators_table()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import itertools
 
 from dagster_project.paths import Paths
 
@@ -21,6 +21,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.agreement import DIFFERS, lines
     from analysis.studies import spec
     from dagster_project import agreement, overlay
+    from dagster_project.progress import Screen
 
     study = spec.load(overlay.study_file(paths, options.study), overlay.known(paths))
     if options.exhibit is not None:
@@ -29,13 +30,16 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     if not (folder / "data" / "panels" / f"{study.name}.parquet").exists():
         raise FileNotFoundError(f"Nothing is published of {study.name!r} yet: run `make run` first.")
 
-    def tell(name: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[Kasking about {name}", end="", file=sys.stderr, flush=True)
-
-    table = agreement.of_study(paths, folder, study, options.exhibit, tell)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    with Screen(aside=True) as screen:
+        parts = 1 if options.exhibit is not None else len(study.exhibits) + len(study.efficiency)
+        told = itertools.count()
+        table = agreement.of_study(
+            paths,
+            folder,
+            study,
+            options.exhibit,
+            lambda name: screen.part(f"asking other engines about {name}", next(told), parts),
+        )
     if options.json:
         print(table.to_json(orient="records", indent=1, force_ascii=False))
     else:

@@ -21,6 +21,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     """Check the archive, compute the study from its panel, compare; 0 when every estimate came out again."""
     from analysis.reporting.archive import unpack
     from analysis.studies.recomputation import TOLERANCE, recompute
+    from dagster_project.progress import Screen
 
     if not options.zip.is_file():
         raise FileNotFoundError(f"There is no file {options.zip}.")
@@ -31,7 +32,8 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
         print("SAMPLE DATA: no number says anything about a real city.")
     for difference in _other_code(archive.about.get("code")):
         print(f"warning: {difference}")
-    found = recompute(archive.study, archive.files, is_sample=sample)
+    with Screen(aside=True) as screen:
+        found = recompute(archive.study, archive.files, is_sample=sample, tell=screen.part)
     if options.tables:
         _write(found, options.tables)
         print(f"Tables and figures: {shown(options.tables)}")

@@ -48,7 +48,7 @@ def _refreshed(paths: Paths, options: argparse.Namespace, screen: Screen) -> int
         print("Run anyway with: pilotcity run --force")
         return 0
     _announce(paths)
-    screen.doing("reading contracts, studies and models")
+    screen.doing("loading Dagster")
     from dagster_project import publication, spark
     from dagster_project.executor import BUSY
     from dagster_project.resources import exclusive
@@ -142,6 +142,7 @@ def _run(paths: Paths, screen: Screen, everything: bool) -> int:
     from dagster_project import executor, outcome, status
     from dagster_project.resources import prepare_instance
 
+    screen.doing("opening the history of runs")
     prepare_instance(paths)
     with dg.DagsterInstance.get() as instance:
         said = executor.prepare(paths, instance)
@@ -177,11 +178,13 @@ def _run(paths: Paths, screen: Screen, everything: bool) -> int:
 
 
 def _execute(paths: Paths, instance: Any, screen: Screen, everything: bool) -> Progress:
+    screen.doing("comparing what is kept with files, studies and code")
     from dagster_project import refresh, side_by_side
     from dagster_project.definitions import REFRESH, build
     from dagster_project.executor import FORCED, PID_TAG, WHOLE, this_process
 
     plan = refresh.EVERYTHING if everything else refresh.plan(paths)
+    screen.doing("reading contracts and studies" if plan.light else "reading contracts, studies and dbt's models")
     job = build(paths, plan).resolve_job_def(REFRESH)
     run_id = str(uuid.uuid4())
     progress = Progress(screen, [node.name for node in job.nodes], paths.home)

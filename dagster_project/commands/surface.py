@@ -43,6 +43,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     from analysis.studies.run import run_exhibit
     from dagster_project import drawn, overlay
     from dagster_project.exhibits import read_panel
+    from dagster_project.progress import Screen
 
     study = _with_draws(_study(paths, options.study), options.draws)
     surfaces = [exhibit for exhibit in study.exhibits if exhibit.kind == "surface"]
@@ -63,7 +64,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     sample = bool(json.loads((folder / "publication.json").read_text())["is_sample"]) and study.panel is None
     panels = drawn.city_year(folder, study)
     for exhibit in surfaces:
-        result = run_exhibit(study, exhibit.name, panel, is_sample=sample, cities=cities, panels=panels)
+        with Screen(aside=True) as screen:
+            screen.doing(f"every specification of {exhibit.name}, and {options.draws:,} draws of the joint test")
+            result = run_exhibit(study, exhibit.name, panel, is_sample=sample, cities=cities, panels=panels)
         if options.json:
             rows = json.loads(result.estimates.to_json(orient="records"))
             print(json.dumps({"study": study.name, "exhibit": exhibit.name, "is_sample": sample, "estimates": rows}))

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(paths: Paths, options: argparse.Namespace) -> int:
     """Name every file that differs and since when; the exit code is 1 where one does."""
     from dagster_project import publication, verification
+    from dagster_project.progress import Screen
 
     kept = publication.numbers(paths)
     if not kept:
@@ -29,7 +30,9 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     number = options.number if options.number is not None else int(paths.published.resolve().name)
     if number not in kept:
         raise ValueError(f"There is no publication {number}; kept are {', '.join(map(str, kept))}.")
-    verdict = verification.verify(paths, number)
+    with Screen(aside=True) as screen:
+        screen.doing(f"comparing publication {number} with its checksums, and its parts with each other")
+        verdict = verification.verify(paths, number)
     if options.json:
         print(json.dumps(verdict.as_dict(), indent=1, ensure_ascii=False))
     elif verdict.differences:

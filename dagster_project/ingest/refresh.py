@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-#: Files that are named one by one as they are read.
+#: Files that are named as they are read, of those that a source has.
 MANY = 50
 READERS = sorted((ROOT / "dagster_project" / "ingest").glob("*.py"))
 
@@ -75,11 +75,9 @@ def refresh(
             [contract.source, [*stale, *gone]],
         )
     loading = _Loading(connection, contract.source, contract.sha256, reader)
-    if len(stale) > MANY:
-        progress(f"reading {len(stale):,} files")
-    for file in stale:
-        if len(stale) <= MANY:
-            progress(f"reading {file}")
+    for number, file in enumerate(stale):
+        if number % max(len(stale) // MANY, 1) == 0:
+            progress(f"reading {file}{f', {number + 1:,} of {len(stale):,} files' if len(stale) > 1 else ''}")
         if file in left_out:
             why = f"{file}: the file {left_out[file]}."
             rejects = [yearbooks.Reject("unreadable_file", contract.source, file, "", None, "", "", why)]

@@ -7,12 +7,16 @@ import re
 import time
 from types import SimpleNamespace
 
+import duckdb
 import pandas as pd
 import pytest
 
 from dagster_project import outcome, progress, state
-from dagster_project.paths import Paths
+from dagster_project.ingest import contracts
+from dagster_project.ingest.refresh import refresh
+from dagster_project.paths import CONTRACTS, Paths
 from dagster_project.progress import Progress, Screen
+from dagster_project.resources import TABLES
 
 
 def event(name: str, step: str, **details) -> SimpleNamespace:
@@ -33,11 +37,33 @@ def test_a_finished_step_is_a_plain_line_with_its_place_and_seconds(capsys):
     with Screen() as screen:
         shown = Progress(screen, ["raw__patents", "dbt_models"])
         shown(event("STEP_START", "raw__patents"))
-        shown(message("raw__patents", "reading patents/2021.csv"))
         shown(event("STEP_SUCCESS", "raw__patents"))
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "          reading patents/2021.csv"
-    assert re.fullmatch(r"  \[  1/2\] raw__patents +0\.0 s", second)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"  \[  1/2\] raw__patents +0\.0 s", line)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [(["patents/2021.csv"], "read patents/2021.csv"), (["a.csv", "b.csv", "c.csv"], "read 3 files")],
+)
+def test_files_that_a_step_reads_are_told_in_its_one_line(capsys, tmp_path, files, told):
+    said = []
+    for name in files:
+        (tmp_path / "raw" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "raw" / name).write_text("")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute(TABLES)
+        contract = contracts.load(CONTRACTS / "road_area.yaml").model_copy(update={"files": ["**/*.csv"]})
+        refresh(connection, tmp_path / "raw", contract, said.append)
+    with Screen() as screen:
+        shown = Progress(screen, ["raw__patents"])
+        shown(event("STEP_START", "raw__patents"))
+        for text in said:
+            shown(message("raw__patents", text))
+        assert files[-1] in screen._now()
+        shown(event("STEP_SUCCESS", "raw__patents"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith(f"0.0 s  {told}")
 
 
 def test_a_long_step_is_never_silent_and_says_what_is_left(capsys, monkeypatch, tmp_path):
@@ -163,3 +189,20 @@ def test_a_run_ends_with_what_it_found_and_what_to_open(tmp_path):
     assert "2 in 2 tables and figures of 1 studies; 1 have none, and say why" in text
     assert "2 checks hold only in part" in text
     assert "SAMPLE DATA" in text and "index.html in a browser" in text
+
+
+def test_long_work_beside_an_answer_counts_its_parts_and_leaves_standard_output_alone(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Screen(aside=True) as screen:
+        screen.part("table_1", 0, 4)
+        assert screen._now() == "table_1 (0 s), 0 of 4 done"
+        now[0] = 300
+        screen.part("table_2", 1, 4)
+        now[0] = 302
+        assert screen._now() == "table_2 (2 s), 1 of 4 done, about 15 min left"
+        print('{"answer": 1}')
+        time.sleep(0.6)
+    out, err = capsys.readouterr()
+    assert out == '{"answer": 1}\n'
+    assert err == "          … table_2 (2 s), 1 of 4 done, about 15 min left\n"
