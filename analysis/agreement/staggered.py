@@ -65,8 +65,12 @@ def quietly(call: Callable[[], Any]) -> Any:
 
 
 def callaway_santanna(frame: pd.DataFrame, model: Model) -> list[Opinion]:
-    """The mean of treated cells by cohort share, doubly robust where there are controls."""
-    from diff_diff import CallawaySantAnna
+    """The mean of treated cells by cohort share, doubly robust where there are controls.
+
+    Where units have gaps diff-diff, as Stata's csdid, weighs a cell by its treated units seen in both years, and R's
+    did and the published number a cohort by all its units; a survey weight of one asks diff-diff for the latter.
+    """
+    from diff_diff import CallawaySantAnna, SurveyDesign
 
     rows, names = cohorts(frame, model)
     against = {"never": "never_treated", "not_yet": "not_yet_treated"}[model.options.get("control", "not_yet")]
@@ -74,7 +78,9 @@ def callaway_santanna(frame: pd.DataFrame, model: Model) -> list[Opinion]:
     engine = CallawaySantAnna(control_group=against, estimation_method="dr", pscore_trim=1e-9)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit = engine.fit(rows, "y", "unit", "time", "first", names or None)
+        fit = engine.fit(
+            rows.assign(one=1.0), "y", "unit", "time", "first", names or None, survey_design=SurveyDesign(weights="one")
+        )
     apart: dict[str, Any] = {"convention": DOUBLY_ROBUST, "within": 5e-3} if names else {}
     if any("will be trimmed" in str(warning.message) for warning in caught):
         apart = {"convention": NO_OVERLAP, "within": 0.5}

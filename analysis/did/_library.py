@@ -17,6 +17,38 @@ from analysis.did._staggered import CohortPanel, StaggeredEffects, cell_table, l
 from analysis.estimation_sample import codes_of
 from analysis.results import CannotEstimate
 
+#: What the libraries say, in lower case, when it is the data that do not allow a number. Any other refusal is of a call
+#: that we should not have made.
+OF_DATA = (
+    # Wooldridge's regression
+    "not identified",
+    "no treatment effect is identified",
+    "no cohort-time cell contributes",
+    "the overall att is undefined",
+    "leaves no treated cohort",
+    "leaves a single treated",
+    "no untreated comparison",
+    "no eligible comparison group",
+    "no estimable post-treatment cells",
+    # local projections
+    "unidentified pooled",
+    "numeric `time` column",
+    "integer-valued `time`",
+    "integer-spaced `time`",
+    # switching
+    "no switching cells found",
+    "observation at the first global period",
+    "after dropping groups with interior period gaps",
+    # doses
+    "unbalanced panel detected",
+    "no valid (g,t) cells",
+    # Poisson
+    "did not converge",
+    "demeaning failed",
+    # linear algebra of any of them
+    "fewer observations",
+    "singular matrix",
+)
 #: The library's names for columns, whatever the caller's are.
 Y, UNIT, TIME, FIRST, TREATED, CLUSTER = "y", "unit", "time", "first", "treated", "cluster"
 
@@ -46,14 +78,21 @@ def heard(call: Callable[[], Any]) -> tuple[Any, tuple[str, ...]]:
     Raises
     ------
     CannotEstimate
-        Where the library refuses the data.
+        Where the library refuses the data, which its message says (`OF_DATA`).
+    RuntimeError
+        Any other refusal: the call was wrong, whatever the data hold.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             result = call()
-        except (ValueError, np.linalg.LinAlgError) as error:
-            raise CannotEstimate(str(error)) from error
+        except Exception as error:
+            said = " ".join(str(error).split())
+            if any(words in said.lower() for words in OF_DATA):
+                raise CannotEstimate(said) from error
+            raise RuntimeError(
+                f"A library was called wrongly, and it is not the data's fault: {type(error).__name__}: {said}"
+            ) from error
     own = [w for w in caught if issubclass(w.category, (UserWarning, RuntimeWarning))]
     return result, tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in own))
 

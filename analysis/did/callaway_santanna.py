@@ -143,8 +143,8 @@ def callaway_santanna(
     ----------
     data
         Long panel, one row a unit and time; never changed. Unbalanced panels: each cell uses the units observed at both
-        of its times; cohort shares count every unit with a row. (did would drop such units, or treat the panel as
-        repeated cross-sections.)
+        of its times, as Stata's csdid (did drops a unit with a gap, or takes the panel as repeated cross-sections);
+        cohort shares count every unit with a row, as did (csdid and diff-diff count those of the cell).
     adoption
         First treated time, one value a unit, missing for never treated. Units treated by the first time are dropped.
     controls

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.did._library import CLUSTER, TIME, TREATED, UNIT, Y, by_period, heard, renamed, window
 from analysis.did._staggered import StaggeredEffects, cohort_panel
+from analysis.results import CannotEstimate
 
 
 def local_projections(
@@ -42,7 +44,7 @@ def local_projections(
     Raises
     ------
     CannotEstimate
-        Where no entry has a clean control, or the library refuses the data.
+        No cohort has two periods before adoption, no entry a clean control, or the library refuses the data.
     ValueError
         As the other staggered estimators.
     """
@@ -51,6 +53,8 @@ def local_projections(
     keys = [] if cluster == "unit" else [cluster]
     panel = cohort_panel(data, y, adoption, controls, unit=unit, time=time, keys=keys)
     early, late = window(panel, before, after)
+    if (panel.cohort[np.isfinite(panel.cohort)] - panel.time.min()).max() < 2:
+        raise CannotEstimate("Local projections need a cohort with two periods before its adoption; none has them.")
     frame, names = renamed(panel, y, controls, unit=unit, time=time, cluster=cluster)
     estimator = LPDiD(pre_window=max(early, 2), post_window=late, reweight=reweight, cluster=CLUSTER)
     options = {"covariates": names or None, "post_pooled": (0, late)}

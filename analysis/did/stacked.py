@@ -100,6 +100,8 @@ def stacked(
     residual = outcome - x[:, known] @ beta
     groups = codes_of(stack[unit if cluster == "unit" else cluster])
     parameters = int(known.sum())
+    if len(stack) <= parameters:
+        raise CannotEstimate(f"The stack has {len(stack)} rows for {parameters} parameters: no error can be estimated.")
     variance = cluster_covariance(x[:, known], residual, bread, [groups], parameters)
     rows = place[at]
     effect, spread = beta[rows], variance[np.ix_(rows, rows)]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.did._library import TIME, UNIT, Y, by_period, heard
 from analysis.did._staggered import CohortPanel, StaggeredEffects
-from analysis.estimation_sample import codes_of, label, prepare
+from analysis.estimation_sample import Sample, codes_of, label, prepare
 from analysis.results import CannotEstimate
 
 
@@ -56,6 +56,9 @@ def switching(
     if other.any():
         raise CannotEstimate(f"Treatment {treatment!r} must be 0 or 1; it holds {value[other][0]:g}.")
     step = _step(frame[time].to_numpy(), time)
+    if controls:
+        sample = _with_slopes(sample, treatment, len(controls), unit, time)
+        frame, value = sample.data, sample.data[treatment].to_numpy()
     longest = _horizons(frame, treatment, unit, time)
     if longest < 1:
         raise CannotEstimate(
@@ -98,6 +101,26 @@ def _step(time: np.ndarray, name: str) -> int:
             "period: keep a span of evenly spaced ones."
         )
     return int(steps[0]) if len(steps) and steps[0] == int(steps[0]) else 1
+
+
+def _with_slopes(sample: Sample, treatment: str, controls: int, unit: str, time: str) -> Sample:
+    """Without units of an earlier treatment of which too few changes are seen to learn the slopes of controls from."""
+    frame = sample.data
+    start = frame.groupby(unit, sort=False)[treatment].transform("first").to_numpy()
+    waiting = (frame[treatment] == start).astype(int).groupby(frame[unit], sort=False).cummin().to_numpy(bool)
+    place = np.unique(frame[time], return_inverse=True)[1]
+    same = (frame[unit] == frame[unit].shift()).to_numpy() & (np.diff(place, prepend=-1) == 1)
+    seen = waiting & same
+    taught = [d for d in (0.0, 1.0) if (own := place[seen & (start == d)]).size >= controls + max(len(set(own)), 1)]
+    lost = ~np.isin(start, taught)
+    if not lost.any():
+        return sample
+    number = frame.loc[lost, unit].nunique()
+    said = f"{number} units left out: too few of their earlier treatment ({start[lost][0]:g}) show what controls do."
+    if lost.all():
+        raise CannotEstimate(f"Too few changes before {treatment!r} does teach what the controls do.")
+    kept = frame[~lost].reset_index(drop=True)
+    return replace(sample, data=kept, positions=sample.positions[~lost], notes=(*sample.notes, said))
 
 
 def _horizons(frame: pd.DataFrame, treatment: str, unit: str, time: str) -> int:

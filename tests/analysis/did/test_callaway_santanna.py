@@ -6,7 +6,9 @@ import pytest
 from numpy.testing import assert_allclose
 from staggered_panel import cell_truth, shuffled_and_renamed, staggered_panel
 
+from analysis.agreement import staggered as engines
 from analysis.did import callaway_santanna
+from analysis.studies.records import Model
 
 KEYS = {"unit": "unit", "time": "time"}
 
@@ -160,6 +162,19 @@ def test_an_unbalanced_panel_uses_in_each_cell_the_units_seen_at_both_times():
         own = change[first.reindex(change.index) == 2004]
         assert len(own) == expected
         assert_allclose(cells[(2004, when)], own.mean() - change[first.reindex(change.index).isna()].mean())
+
+
+def test_gaps_leave_cohort_shares_to_all_units_as_rs_did_and_so_does_the_other_engine():
+    panel = staggered_panel(units=60)
+    gone = panel[~((panel["first"] == 2004) & (panel["time"] >= 2006) & panel["unit"].str[-1].isin(list("02468")))]
+    result = callaway_santanna(gone, "y", "first", **KEYS, control="not_yet")
+    after = result.table[result.table["time"] >= result.table["cohort"]]
+    size = gone.groupby("first")["unit"].nunique().reindex(after["cohort"]).to_numpy()
+    assert_allclose(result.att, np.average(after["estimate"], weights=size))
+    columns = {"city_code": gone["unit"], "year": gone["time"], "adoption": gone["first"]}
+    model = Model("y", "y", "policy", (), ("unit", "time"), ("unit",), options={"control": "not_yet"})
+    (other,) = engines.callaway_santanna(gone.assign(**columns), model)
+    assert_allclose([other.estimate, other.se], [result.att, result.se], rtol=1e-10)
 
 
 def test_units_treated_from_the_first_time_are_dropped_with_a_note():

@@ -7,6 +7,7 @@ from random_panel import CONTROLS, FIRST, UNIT, YEAR, Y, random_panel
 from staggered_panel import shuffled_and_renamed, staggered_panel
 
 from analysis import did
+from analysis.did._library import heard
 from analysis.results import CannotEstimate
 
 KEYS = {"unit": "unit", "time": "time"}
@@ -266,3 +267,27 @@ def test_a_panel_without_treatment_is_refused(panel, estimator):
 def test_a_treatment_that_never_changes_is_refused():
     with pytest.raises(CannotEstimate, match="No unit changes"):
         did.switching(switches().assign(d=0), "y", "d", **KEYS)
+
+
+def test_a_refusal_of_the_data_is_told_from_a_call_that_is_wrong(panel):
+    def refused(said):
+        raise ValueError(said)
+
+    with pytest.raises(CannotEstimate, match="post horizons"):
+        heard(lambda: refused("unidentified pooled post horizons: [3]"))
+    with pytest.raises(RuntimeError, match="called wrongly"):
+        heard(lambda: refused("Missing columns: ['y']"))
+    with pytest.raises(CannotEstimate, match="two periods before"):
+        did.local_projections(panel[panel["time"] > 2004].query("first != 2004"), *ARGUMENTS, **KEYS)
+    few = panel[panel["unit"].isin(panel["unit"].unique()[[0, 2]]) & panel["time"].between(2003, 2004)]
+    with pytest.raises(CannotEstimate, match="rows for"):
+        did.stacked(few, *ARGUMENTS, **KEYS)
+
+
+def test_units_whose_controls_have_no_slope_are_left_out_of_switching_by_name(panel):
+    held = panel.assign(treated=(panel["time"] >= panel["first"]).astype(int))
+    leaver = held[held["unit"] == held["unit"].iloc[0]].assign(unit="leaver")
+    leaver["treated"] = (leaver["time"] == leaver["time"].min()).astype(int)
+    result = did.switching(pd.concat([held, leaver]), "y", "treated", ["x"], **KEYS, horizons=1)
+    assert any("1 units left out" in note for note in result.notes)
+    assert result.att == pytest.approx(did.switching(held, "y", "treated", ["x"], **KEYS, horizons=1).att)
