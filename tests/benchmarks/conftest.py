@@ -1,8 +1,9 @@
 """One table of every benchmark, with peak memory, and a history that flags a ratio that has become worse.
 
-A benchmark calls ``measured(name, ours, against, theirs)``. The ratio is theirs to ours: how many times faster than the
-peer, or how far below the limit. history.csv holds one row a name and session; `make benchmark` adds to it, so it is
-committed with the change that moved it.
+A benchmark calls ``measured(name, ours, against, theirs)``, both in processor seconds of the same session, so that no
+verdict moves with what else the machine does (see processor). ``against`` is a peer, or a yardstick times a limit or
+target. The ratio is theirs to ours: how many times faster than the peer, or how far below the limit. history.csv holds
+one row a name and session; `make benchmark` adds to it, so it is committed with the change that moved it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ USUAL = 5
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: seconds, ratio (theirs to ours) and peak memory in megabytes."""
+    """One line of the table: processor seconds, ratio (theirs to ours) and peak memory in megabytes."""
 
     date: str
     commit: str
@@ -71,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     head = f"{'':<52} {'ours':>9} {'against':>26} {'theirs':>9} {'ratio':>7} {'memory':>8}"
     terminalreporter.write_line(head)
     for figure in figures:
-        before = usual.get((figure.machine, figure.name))
+        before = usual.get((figure.machine, figure.name, figure.against))
         flag = f"  WORSE: was {before:.3g}" if before and figure.ratio < WORSE * before else ""
         terminalreporter.write_line(
             f"{figure.name:<52} {figure.ours:>7.3g} s {figure.against:>26} {figure.theirs:>7.3g} s"
@@ -93,14 +94,14 @@ def _append(figures: list[Figure]) -> None:
             writer.writerow(row | {key: f"{row[key]:.4g}" for key in ("ours", "theirs", "ratio", "memory")})
 
 
-def _usual() -> dict[tuple[str, str], float]:
-    """Machine and name -> the usual ratio there; another machine's ratio would compare processors."""
+def _usual() -> dict[tuple[str, str, str], float]:
+    """Machine, name and peer -> the usual ratio there; another machine's ratio would compare processors."""
     if not HISTORY.exists():
         return {}
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str, str], list[float]] = {}
     with HISTORY.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            found.setdefault((row["machine"], row["name"]), []).append(float(row["ratio"]))
+            found.setdefault((row["machine"], row["name"], row["against"]), []).append(float(row["ratio"]))
     return {which: statistics.median(ratios[-USUAL:]) for which, ratios in found.items()}
 
 

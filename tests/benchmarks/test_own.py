@@ -6,44 +6,27 @@ Processor seconds, not wall clock: other work on the machine must not decide.
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from processor import program
 
 from analysis import did
 from analysis.panel_from_file import assemble
 from analysis.studies import spec
 from analysis.studies.run import run_study
-from dagster_project.paths import ROOT
 
 UNITS, YEARS = 281, range(2006, 2022)
 KEYS = {"unit": "city", "time": "year"}
 
 
-def spent(program: str) -> float:
-    """Processor seconds of a fresh interpreter; the least of three, as the first may compile."""
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        environment = {**os.environ, "PILOTCITY_OWN": "no own folder"}
-        subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return min(once() for _ in range(3))
-
-
 @pytest.mark.benchmark
 def test_every_specification_is_checked_in_three_times_the_import_of_pandas(measured) -> None:
-    ours = spent("from dagster_project import cli; raise SystemExit(cli.main(['check']))")
-    theirs = spent("import pandas")
+    ours = program("from dagster_project import cli; raise SystemExit(cli.main(['check']))")
+    theirs = program("import pandas")
     measured("check of every study, contract and list", ours, "import pandas", theirs)
     assert ours < 3 * theirs
 

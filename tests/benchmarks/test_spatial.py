@@ -1,11 +1,12 @@
-"""How fast spatial panel models are: against spreg where both have the model, against a limit where only we do."""
-
-import time
-from collections.abc import Callable
+"""How fast spatial panel models are: against spreg where both have the model, against the eigenvalues of a matrix of
+that size where only we do. Processor seconds, not wall clock: other work on the machine must not decide.
+"""
 
 import numpy as np
 import pandas as pd
 import pytest
+from processor import eigenvalues
+from processor import spent as seconds
 from scipy import sparse
 
 from analysis.spatial import Weights, inverse_distance, panel, prefecture_coordinates
@@ -27,15 +28,6 @@ def world(weights: Weights, periods: int, seed: int = 0) -> pd.DataFrame:
     return frame.assign(y=y.ravel(), **{name: x[:, :, j].ravel() for j, name in enumerate(X)})
 
 
-def seconds(work: Callable[[], object], times: int) -> float:
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
 @pytest.fixture(scope="module")
 def cities() -> tuple[pd.DataFrame, Weights]:
     weights = inverse_distance(prefecture_coordinates(prefecture_codes()[:286]), cutoff=500, isolated="nearest")
@@ -43,16 +35,16 @@ def cities() -> tuple[pd.DataFrame, Weights]:
 
 
 @pytest.mark.benchmark
-def test_two_way_durbin_with_effects_takes_under_half_a_second_on_286_cities_and_9_years(cities, measured):
+def test_two_way_durbin_with_effects_takes_a_few_eigenvalue_problems_of_its_size(cities, measured):
     data, weights = cities
 
     def work() -> None:
         fresh = Weights(weights.matrix, weights.labels)  # eigenvalues are kept with a matrix: count them too
         panel(data, "y", X, fresh, model="sdm", **PANEL).effects()
 
-    took = seconds(work, 5)
-    measured("two-way SDM with effects, 286 x 9", took, "limit", 0.5)
-    assert took < 0.5
+    took, limit = seconds(work, 5), 30 * eigenvalues(286)
+    measured("two-way SDM with effects, 286 x 9", took, "30 x eigenvalues, 286", limit)
+    assert took < limit
 
 
 @pytest.mark.benchmark
@@ -80,7 +72,7 @@ def test_unit_effects_are_faster_than_spreg(cities, model, estimator, measured):
 
 
 @pytest.mark.benchmark
-def test_2800_units_and_20_years_take_under_a_minute(measured):
+def test_2800_units_and_20_years_take_a_few_eigenvalue_problems_of_their_size(measured):
     n = 2800
     place = np.random.default_rng(1).uniform(0, 100, (n, 2))
     near = np.argsort(((place[:, None, :] - place[None, :, :]) ** 2).sum(axis=2), axis=1)[:, 1:7]
@@ -88,5 +80,6 @@ def test_2800_units_and_20_years_take_under_a_minute(measured):
     weights = Weights(links.maximum(links.T), range(n)).row_normalised()
     data = world(weights, 20)
     took = seconds(lambda: panel(data, "y", X, weights, model="sdm", **PANEL).effects(), 1)
-    measured("two-way SDM with effects, 2,800 x 20", took, "limit", 60)
-    assert took < 60
+    limit = 3 * eigenvalues(n, 1)
+    measured("two-way SDM with effects, 2,800 x 20", took, "3 x eigenvalues, 2,800", limit)
+    assert took < limit
