@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ MODELS = sorted(
 )
 
 
+@cache
 def described() -> dict[str, dict]:
     """Model -> its entry in a yml of dbt/models."""
     found: dict[str, dict] = {}

@@ -11,6 +11,7 @@ import pytest
 import xlsxwriter
 
 from dagster_project.ingest import files
+from dagster_project.ingest import workbook as reading
 from dagster_project.ingest.files import UnreadableFile, as_text, open_sheets
 
 #: Two rows below a header, saved by Excel's old format (made once with xlwt 1.3.0).
@@ -179,6 +180,26 @@ def test_a_workbook_that_claims_to_unpack_to_gigabytes_is_refused_unread(workboo
     monkeypatch.setattr(python_calamine, "CalamineWorkbook", None)
     with pytest.raises(UnreadableFile, match=r"unpacks to 3\.0 GiB"):
         open_sheets(workbook)
+
+
+def test_one_process_forks_a_reader_for_each_workbook_and_outlives_what_a_file_does_to_it(workbook, tmp_path):
+    reader = reading._reader
+    sheets = reading.sheets(workbook)
+    first = reader._process.pid
+    huge = tmp_path / "huge.xlsx"
+    with xlsxwriter.Workbook(str(huge), {"constant_memory": True}) as book:
+        book.add_worksheet().write(1_000_000, 16_000, "far")
+    with pytest.raises(reading.Unreadable):
+        reading.sheets(huge)
+    with pytest.raises(ValueError, match="Cannot detect file format"):
+        reading.sheets(Path(__file__))
+    assert reading.sheets(workbook) == sheets
+    assert reader._process.pid == first
+    reader._process.kill()
+    assert reading.sheets(workbook) == sheets
+    assert reader._process.pid != first
+    reading.end()
+    assert reading.sheets(workbook) == sheets
 
 
 def test_a_hash_follows_the_content_alone(tmp_path):
