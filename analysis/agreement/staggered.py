@@ -93,10 +93,15 @@ def _by_unit(fit: Any, model: Model) -> float:
 
 
 def imputation(frame: pd.DataFrame, model: Model) -> list[Opinion]:
-    """The mean difference from imputed outcomes, with the variance around averages by cohort and period."""
+    """The mean difference from imputed outcomes, with the variance around averages by cohort and period.
+
+    Cities never seen untreated have no imputed outcome and are left out of both; with them diff-diff's equations are
+    singular, and it solves them by iteration, to six digits.
+    """
     from diff_diff import ImputationDiD
 
     rows, names = cohorts(frame, model)
+    rows = rows[rows.groupby("unit")["treated"].transform("min") == 0]
     fit = quietly(lambda: ImputationDiD().fit(rows, "y", "unit", "time", "first", names or None))
     return [Opinion(model.treatment, DIFF_DIFF, float(fit.overall_att), _by_unit(fit, model))]
 

@@ -1,5 +1,7 @@
 """Callaway-Sant'Anna: what must hold whatever the data; numbers of R's did are in tests/reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from numpy.testing import assert_allclose
 from staggered_panel import cell_truth, shuffled_and_renamed, staggered_panel
 
 from analysis.agreement import staggered as engines
-from analysis.did import callaway_santanna
+from analysis.did import callaway_santanna, imputation
 from analysis.studies.records import Model
 
 KEYS = {"unit": "unit", "time": "time"}
@@ -175,6 +177,13 @@ def test_gaps_leave_cohort_shares_to_all_units_as_rs_did_and_so_does_the_other_e
     model = Model("y", "y", "policy", (), ("unit", "time"), ("unit",), options={"control": "not_yet"})
     (other,) = engines.callaway_santanna(gone.assign(**columns), model)
     assert_allclose([other.estimate, other.se], [result.att, result.se], rtol=1e-10)
+    always = gone.assign(**columns, first=gone["first"].where(gone["unit"] != "城市 000", 2000.0))
+    level = pd.factorize(gone["unit"])[0]
+    drift = gone["time"] * (level % 3) * 0.3 + np.random.default_rng(0).normal(size=len(gone))
+    always = always.assign(adoption=always["first"], w=5 * level + drift)
+    (other,) = engines.imputation(always, replace(model, controls=("w",)))
+    result = imputation(always, "y", "first", ["w"], **KEYS)
+    assert_allclose([other.estimate, other.se], [result.att, result.se], rtol=1e-8)
 
 
 def test_units_treated_from_the_first_time_are_dropped_with_a_note():
