@@ -33,6 +33,7 @@ class Code:
         self._modules: dict[str, Path] = {}
         self._beside: dict[str, list[Path]] = {}
         self._hashes: dict[Path, str] = {}
+        self._versions: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
         for package in PACKAGES:
             self._find(root / package)
 
@@ -46,12 +47,16 @@ class Code:
         ValueError
             A module that there is not.
         """
+        asked = (tuple(sorted(modules)), tuple(sorted(without)))
+        if asked in self._versions:
+            return self._versions[asked]
         total = hashlib.sha256()
         for name in sorted(self.closure(modules, without)):
             total.update(f"{name} {self._hash(self._modules[name])}\n".encode())
             for path in self._beside.get(name, ()):
                 total.update(f"{path.relative_to(self._root)} {self._hash(path)}\n".encode())
-        return total.hexdigest()
+        self._versions[asked] = total.hexdigest()
+        return self._versions[asked]
 
     def closure(self, modules: Collection[str], without: Collection[str] = ()) -> set[str]:
         """Names of these modules and of all that they import.
@@ -73,6 +78,7 @@ class Code:
     def forget(self) -> None:
         """Look at the files again: they may have been edited since."""
         self._hashes.clear()
+        self._versions.clear()
 
     def remember(self) -> None:
         """Keep what was read anew for the next process."""

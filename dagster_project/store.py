@@ -28,6 +28,8 @@ from dagster_project.paths import LOCK, Paths
 
 #: Beside the files of a result: their hashes.
 SEAL = ".sha256.json"
+#: Among the results: name -> version of those that the last site was made of.
+LAST_SITE = "last_site.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,14 +161,24 @@ class Store:
         self._made.add((name, version))
 
     def sweep(self, wanted: Collection[tuple[str, str]]) -> None:
-        """Take away what none of these results (name and version) is, and what a killed process left."""
-        kept = {self.folder / name / version for name, version in wanted}
+        """Take away what none of these results (name and version) is, and what a killed process left.
+
+        Pieces of the last site stay: what a page looks like is no part of a publication's versions.
+        """
+        kept = {self.folder / name / version for name, version in (*wanted, *self._last_site().items())}
         for seal in sorted(self.folder.rglob(SEAL)):
             if seal.parent not in kept:
                 shutil.rmtree(seal.parent, ignore_errors=True)
         for left in sorted(self.folder.rglob(".*.new")):
             shutil.rmtree(left, ignore_errors=True)
         self.code.remember()
+
+    def remember_site(self, versions: Mapping[str, str]) -> None:
+        """Name -> version of the pieces that a site was made of, which the next one may have again."""
+        state.write_json(self.folder / LAST_SITE, dict(versions))
+
+    def _last_site(self) -> dict[str, str]:
+        return {name: str(version) for name, version in state.read_json(self.folder / LAST_SITE).items()}
 
 
 def _files(folder: Path) -> set[str]:

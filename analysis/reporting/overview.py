@@ -34,20 +34,20 @@ class Light:
 
 
 def overview(
-    studies: Sequence[StudyReport], warehouse: WarehouseReport, publication: Mapping[str, Any], checks: str
+    cards: Sequence[Mapping[str, Any]], warehouse: WarehouseReport, publication: Mapping[str, Any], checks: str
 ) -> dict[str, Any]:
-    """Values of templates/index.html; ``checks`` is the page of the data checks."""
-    found = {report.study.name: effects(report.study, report.results) for report in studies}
+    """Values of templates/index.html; ``cards`` as `card` makes them, ``checks`` is the page of the data checks."""
     rules = warehouse.rejects["rule"].nunique() if len(warehouse.rejects) else 0
     details = {
         key: value
         for key, value in publication.items()
         if key not in ELSEWHERE and not key.endswith("sha256") and isinstance(value, (str, int, float, bool))
     }
+    data = {own["name"]: _data(own["name"], warehouse.checks, checks) for own in cards if "effects" in own}
     return {
         "title": "City pilot policies: results",
-        "cards": [_card(report, found[report.study.name], warehouse, checks) for report in studies if _any(report)],
-        "waiting": [_waiting(report) for report in studies if not _any(report)],
+        "cards": [{**own, "lights": [data[own["name"]], *own["lights"]]} for own in cards if "effects" in own],
+        "waiting": [own for own in cards if "effects" not in own],
         "files": len(warehouse.files),
         "rejects": f"{len(warehouse.rejects):,}",
         "rules": rules,
@@ -55,6 +55,11 @@ def overview(
         "details": {str(key).replace("_", " ").capitalize(): show(str(key), value) for key, value in details.items()},
         "contents": [],
     }
+
+
+def card(report: StudyReport) -> dict[str, Any]:
+    """A study on the first page: its effects, or where it has no number yet, what it needs."""
+    return _card(report, effects(report.study, report.results)) if _any(report) else _waiting(report)
 
 
 def _any(report: StudyReport) -> bool:
@@ -67,10 +72,16 @@ def _waiting(report: StudyReport) -> dict[str, Any]:
     """A study that has no number yet, and the first reason why."""
     frames = [result.estimates for result in report.results.values()]
     reasons = [reason for frame in frames for reason in frame.loc[frame["status"] == NOT_COMPUTED, "reason"]]
-    return {"page": f"{report.study.name}.html", "title": report.study.title.en, "needs": reasons[0] if reasons else ""}
+    page = f"{report.study.name}.html"
+    return {
+        "name": report.study.name,
+        "page": page,
+        "title": report.study.title.en,
+        "needs": reasons[0] if reasons else "",
+    }
 
 
-def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseReport, page: str) -> dict[str, Any]:
+def _card(report: StudyReport, found: Sequence[Effect]) -> dict[str, Any]:
     study = report.study
     complete = sum(result.estimates["status"].eq(OK).all() for result in report.results.values())
     trends = next((name for name, result in report.results.items() if result.kind == "event_study"), None)
@@ -87,8 +98,8 @@ def _card(report: StudyReport, found: Sequence[Effect], warehouse: WarehouseRepo
         "trends": trends if trends and report.results[trends].computed else None,
         "complete": complete,
         "exhibits": len(report.results),
-        "lights": [_data(report, warehouse.checks, page), *([_audit(report)] if report.audit is not None else [])],
-        "map": report.map,
+        "lights": [_audit(report)] if report.audit is not None else [],
+        "map": {"years": report.map.years} if report.map is not None else None,
     }
 
 
@@ -114,12 +125,12 @@ def _interval(effect: Effect, low: float, high: float) -> dict[str, str]:
     }
 
 
-def _data(report: StudyReport, checks: pd.DataFrame, page: str) -> Light:
+def _data(study: str, checks: pd.DataFrame, page: str) -> Light:
     """The checks on what a study's panel is made of and on the panel itself."""
     if "holds" not in checks.columns or "table" not in checks.columns:
         return Light("good", f"{len(checks)} checks were run on the data.", page)
     table = checks["table"].astype(str)
-    own = ("panels.city_year", f"panels.{report.study.name}")
+    own = ("panels.city_year", f"panels.{study}")
     mine = checks[~table.str.startswith("panels.") | table.str.removesuffix("_drift").isin(own)]
     failed = int(mine["holds"].eq("NO").sum())
     warned = int(mine["holds"].eq("no (warning)").sum())

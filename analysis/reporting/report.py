@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -90,6 +91,35 @@ class StudyReport:
             agreement=agreement,
             map=year_map(study, panel, cities) if cities is not None else None,
         )
+
+
+@dataclass(frozen=True)
+class PendingReport:
+    """A study's report that is put together only where something that it shows is to be made anew.
+
+    Attributes
+    ----------
+    study, is_sample : of the report.
+    exhibits : exhibit name -> what decides its result and what is said beside it, in the order of the page.
+    decided : what decides the rest.
+    make : puts it together.
+    """
+
+    study: Study
+    is_sample: bool
+    exhibits: Mapping[str, Any]
+    decided: Mapping[str, Any]
+    make: Callable[[], StudyReport]
+
+    @classmethod
+    def of(cls, report: StudyReport) -> PendingReport:
+        """A report that is at hand."""
+        return cls(report.study, report.is_sample, dict.fromkeys(report.results), {}, lambda: report)
+
+    @cached_property
+    def whole(self) -> StudyReport:
+        """The report."""
+        return self.make()
 
 
 @dataclass(frozen=True)

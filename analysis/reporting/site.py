@@ -6,13 +6,18 @@ Pages say only what the frames handed in say; nothing is estimated or counted he
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.names import IMPUTED, UNIT
 from analysis.printing.table import SAMPLE, display_name
@@ -28,17 +33,15 @@ from analysis.reporting.figures import describe, in_chinese, inline, write_figur
 from analysis.reporting.guides import guides
 from analysis.reporting.language import Chinese, study_labels
 from analysis.reporting.listing import listing
-from analysis.reporting.overview import overview
+from analysis.reporting.overview import card, overview
 from analysis.reporting.page import ASSETS, TEMPLATES, render
-from analysis.reporting.report import StudyReport, WarehouseReport, coverage
+from analysis.reporting.report import PendingReport, StudyReport, WarehouseReport, coverage
 from analysis.reporting.tables import exhibit_table, safe_csv, write_table
 from analysis.reporting.year_map import HEIGHT, WIDTH, picture
+from analysis.studies.kinds import KINDS
 from analysis.studies.published import published
-from analysis.studies.records import Exhibit
+from analysis.studies.records import Exhibit, Study
 from analysis.studies.result import NOT_COMPUTED, NOT_IDENTIFIED, ExhibitResult
-
-if TYPE_CHECKING:
-    pass
 
 #: Rows of each rule's rejects that the page shows; the file holds them all.
 REJECTS_SHOWN = 5
@@ -46,7 +49,22 @@ REJECTS_SHOWN = 5
 INLINE = 60_000
 
 
-__all__ = ["StudyReport", "WarehouseReport", "build", "coverage"]
+#: Stand in kept pages for what is only known when they are published; no text has these characters.
+UNSAID = {name: f"\ue000{name[:4]}\ue001" for name in ("version", "refreshed", "code_sha256")}
+#: Characters of them that are shown.
+_CUT = {"code_sha256": 12}
+#: Beside the files of a piece: what other pages need of it.
+HIDDEN = ".hidden.pickle"
+
+__all__ = ["UNSAID", "PendingReport", "StudyReport", "WarehouseReport", "build", "coverage"]
+
+
+class Keep(Protocol):
+    """Keeps pieces of a site by what decides them."""
+
+    def __call__(self, name: str, inputs: Mapping[str, Any], make: Callable[[Path], object]) -> Path:
+        """The folder of a piece, which ``make`` writes into an empty one unless it is kept from the same inputs."""
+
 
 #: The pages of the data checks: ours, and Great Expectations' own.
 CHECKS, DATA_DOCS = "checks.html", "data_docs/index.html"
@@ -55,7 +73,7 @@ CHECKS, DATA_DOCS = "checks.html", "data_docs/index.html"
 def build(
     output: Path,
     *,
-    studies: Sequence[StudyReport],
+    studies: Sequence[StudyReport | PendingReport],
     warehouse: WarehouseReport,
     publication: Mapping[str, Any],
     dictionary: pd.DataFrame | None = None,
@@ -63,6 +81,8 @@ def build(
     tables: Tables | None = None,
     checks: Outcomes | None = None,
     changes: ChangesReport | None = None,
+    keep: Keep | None = None,
+    contents: Mapping[str, Any] | None = None,
 ) -> None:
     """Write index.html, a page a study, warehouse.html, dictionary.html and the files they link to into ``output``.
 
@@ -83,6 +103,10 @@ def build(
         The folder of guides in Markdown that become the pages *Help*; without it there are none.
     changes
         What changed since the publication before; without it there is no page of it and no line on the first page.
+    keep
+        Keeps what pages are made of; without it all of them are made now.
+    contents
+        What decides ``tables``, for ``keep``.
 
     Raises
     ------
@@ -94,70 +118,168 @@ def build(
         raise ValueError(f"The rejects need a column 'rule'; they have {', '.join(map(str, rejects.columns))}.")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    helps = guides(docs) if docs is not None else []
-    labels = {english: zh for report in studies for english, zh in study_labels(report.study).items()}
-    words = Chinese(labels)
-    files = [report.study.name for report in studies if report.study.panel is not None]
-    explored = explorer.write(output, tables, words, without=files) if tables is not None else {}
-    shared = {
-        "is_sample": warehouse.is_sample or any(report.is_sample for report in studies),
-        "version": str(publication.get("version", "not published")),
-        "refreshed": str(publication.get("refreshed", "date not recorded")),
+    (output / "assets").mkdir(exist_ok=True)
+    for name in ASSETS:
+        (output / "assets" / name).write_bytes((TEMPLATES / name).read_bytes())
+    reports = [report if isinstance(report, PendingReport) else PendingReport.of(report) for report in studies]
+    with TemporaryDirectory() as aside:
+        kept = keep or partial(_made_now, Path(aside))
+        _build(output, reports, warehouse, publication, dictionary, docs, tables, checks, changes, kept, contents or {})
+
+
+def _made_now(aside: Path, name: str, inputs: Mapping[str, Any], make: Callable[[Path], object]) -> Path:
+    folder = aside / name / "made"
+    folder.mkdir(parents=True)
+    make(folder)
+    return folder
+
+
+def _build(
+    output: Path,
+    reports: Sequence[PendingReport],
+    warehouse: WarehouseReport,
+    publication: Mapping[str, Any],
+    dictionary: pd.DataFrame | None,
+    docs: Path | None,
+    tables: Tables | None,
+    checks: Outcomes | None,
+    changes: ChangesReport | None,
+    keep: Keep,
+    contents: Mapping[str, Any],
+) -> None:
+    told = {mark: str(publication[key])[: _CUT.get(key)] for key, mark in UNSAID.items() if key in publication}
+    # what a page says of data changes with no table's words
+    labels = _labels(replace(report.study, exhibits=()) for report in reports)
+    files = [report.study.name for report in reports if report.study.panel is not None]
+    explored: dict[str, list[str]] = {}
+    if tables is not None:
+        made = keep(
+            "explored",
+            {"tables": contents, "labels": labels, "without": files},
+            lambda folder: _hide(folder, explorer.write(folder, tables, Chinese(labels), without=files)),
+        )
+        explored = _hidden(made)
+        _place(made, output, told)
+    helps = sorted(docs.glob("*.md")) if docs is not None else []
+    shared: dict[str, Any] = {
+        "is_sample": warehouse.is_sample or any(report.is_sample for report in reports),
+        "version": UNSAID["version"] if "version" in publication else "not published",
+        "refreshed": UNSAID["refreshed"] if "refreshed" in publication else "date not recorded",
         "menu": [("index.html", "Overview")]
-        + [(f"{report.study.name}.html", report.study.title.en) for report in studies]
+        + [(f"{report.study.name}.html", report.study.title.en) for report in reports]
         + ([("dictionary.html", "Data dictionary")] if dictionary is not None else [])
         + ([("cities.html", "City pages")] if explored else [])
         + [(CHANGES, "What changed")] * (changes is not None)
         + [("warehouse.html", "Warehouse"), (CHECKS if checks is not None else DATA_DOCS, "Data checks")]
         + [("help.html", "Help")] * bool(helps),
     }
-    pages: dict[str, dict[str, Any]] = {
-        "index.html": overview(
-            studies, warehouse, publication, CHECKS if checks is not None else "warehouse.html#checks"
-        )
-    }
-    for report in studies:
-        pages[f"{report.study.name}.html"] = _study(report, output, explored.get(report.study.name, ()))
-        if report.audit is not None and report.replication is not None:
-            anchors = {exhibit.published or name: name for name, exhibit in _exhibits(report)}
-            pages[page_name(report.study)] = audit_page(report.study, report.audit, report.replication, output, anchors)
-    if changes is not None:
-        titles = {report.study.name: report.study.title.en for report in studies}
-        pages[CHANGES] = changes_page(changes, titles, output, is_sample=bool(shared["is_sample"]))
-        pages["index.html"] |= {"news": changes.news.en, "labels": {changes.news.en: changes.news.zh}}
-    pages["warehouse.html"] = _warehouse(studies, warehouse, output)
+
+    def written(name: str, inputs: Mapping[str, Any], make: Callable[[Path], Mapping[str, Mapping[str, Any]]]) -> None:
+        """Pages of data, kept together: name -> values of its template."""
+
+        def pages(folder: Path) -> None:
+            for page, values in make(folder).items():
+                _page(folder, page, values, labels, shared)
+
+        _place(keep(name, {**inputs, "labels": labels, "shared": shared, "explored": explored}, pages), output, told)
+
+    cards, missing = [], []
+    for report in reports:
+        card, without = _study(report, keep, output, told, explored.get(report.study.name, ()), labels, shared)
+        cards.append(card)
+        missing.append(without)
+    every = labels | _labels(report.study for report in reports)
+    first = overview(cards, warehouse, publication, CHECKS if checks is not None else "warehouse.html#checks")
+    with TemporaryDirectory() as aside:
+        now = Path(aside)
+        if changes is not None:
+            titles = {report.study.name: report.study.title.en for report in reports}
+            _page(now, CHANGES, changes_page(changes, titles, now, is_sample=shared["is_sample"]), every, shared)
+            first |= {"news": changes.news.en, "labels": {changes.news.en: changes.news.zh}}
+        _page(now, "index.html", first, every, shared)
+        _place(now, output, told)
+    frames = {field.name: getattr(warehouse, field.name) for field in fields(warehouse) if field.name != "is_sample"}
+    absent = pd.concat([*missing, warehouse.not_computed], ignore_index=True)
+    written(
+        "warehouse",
+        {"is_sample": warehouse.is_sample, "missing": _content(absent)} | {k: _content(v) for k, v in frames.items()},
+        lambda folder: {"warehouse.html": _warehouse(absent, warehouse, folder) | {"labels": every}},
+    )
     if dictionary is not None:
-        pages["dictionary.html"] = _dictionary(dictionary, studies, output, explored)
+        titles = {report.study.name: report.study.title.en for report in reports}
+        samples = any(report.is_sample for report in reports)
+        written(
+            "dictionary",
+            {"dictionary": _content(dictionary), "titles": titles, "is_sample": samples},
+            lambda folder: {"dictionary.html": _dictionary(dictionary, titles, samples, folder, explored)},
+        )
     if checks is not None:
-        pages[CHECKS] = checks_page(checks, tables, explored)
+        written(
+            "checks",
+            {"tables": contents, "checks": checks},
+            lambda folder: {CHECKS: checks_page(checks, tables, explored)},
+        )
     if tables is not None:
-        pages["cities.html"] = _cities(tables, explored)
-        pages["city.html"] = {"template": "explore.html", "title": "City", "kind": "city"}
-        pages["variable.html"] = {"template": "explore.html", "title": "Variable", "kind": "variable"}
-    for guide in helps:
-        pages[guide.page] = {"template": "help.html", "title": guide.title, "guides": helps, "body": guide.body}
+        city: dict[str, Any] = {"template": "explore.html", "title": "City", "kind": "city"}
+        variable: dict[str, Any] = {"template": "explore.html", "title": "Variable", "kind": "variable"}
+        written(
+            "cities",
+            {"tables": contents},
+            lambda folder: {"cities.html": _cities(tables, explored), "city.html": city, "variable.html": variable},
+        )
     if helps:
-        pages["help.html"] = {"title": "Help", "guides": helps, "body": None}
-    own = {f"{report.study.name}.html": Chinese(labels | study_labels(report.study)) for report in studies}
-    own |= {name: Chinese(labels | values["labels"]) for name, values in pages.items() if "labels" in values}
-    # a panel from a file is no sample, whatever the warehouse beside it was made from
-    real = [report.study for report in studies if not report.is_sample]
-    from_files = {page for study in real for page in (f"{study.name}.html", page_name(study))}
-    (output / "assets").mkdir(exist_ok=True)
-    for name in ASSETS:
-        (output / "assets" / name).write_bytes((TEMPLATES / name).read_bytes())
-    for report in studies:
-        if report.map is not None:
-            folder = output / "files" / report.study.name
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "pilots.svg").write_text(picture(report.map), encoding="utf-8", newline="")
-    for name, values in pages.items():
-        template = values.get("template", name)
-        said = own.get(name, words)
-        mine = shared | {"is_sample": shared["is_sample"] and name not in from_files}
-        shown = {"contents": []} | mine | values | _title(values["title"], said, mine)
-        text = render(template, **shown, page=name, words=said)
-        (output / name).write_text(text, encoding="utf-8", newline="\n")
+        written("help", {path.name: path.read_text(encoding="utf-8") for path in helps}, lambda folder: _helps(docs))
+
+
+def _labels(studies: Iterable[Study]) -> dict[str, str]:
+    return {english: zh for study in studies for english, zh in study_labels(study).items()}
+
+
+def _helps(docs: Path | None) -> dict[str, dict[str, Any]]:
+    helps = guides(docs) if docs is not None else []
+    shown = {"template": "help.html", "guides": helps}
+    pages = {guide.page: {**shown, "title": guide.title, "body": guide.body} for guide in helps}
+    return pages | {"help.html": {**shown, "title": "Help", "body": None}}
+
+
+def _page(
+    folder: Path, name: str, values: Mapping[str, Any], labels: Mapping[str, str], shared: Mapping[str, Any]
+) -> None:
+    """Render a page into a folder; ``labels`` are words in both languages beside those in its ``values``."""
+    words = Chinese({**labels, **values.get("labels", {})})
+    shown = {"contents": []} | dict(shared) | dict(values) | _title(values["title"], words, shared)
+    text = render(values.get("template", name), **shown, page=name, words=words)
+    (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _content(frame: pd.DataFrame) -> str:
+    """A hash of what a frame holds."""
+    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+
+
+def _hide(folder: Path, what: object) -> None:
+    """Keep a value beside a piece of the site."""
+    (folder / HIDDEN).write_bytes(pickle.dumps(what))
+
+
+def _hidden(folder: Path) -> Any:
+    return pickle.loads((folder / HIDDEN).read_bytes())
+
+
+def _place(folder: Path, output: Path, told: Mapping[str, str]) -> None:
+    """Put a piece into the site, its pages with what is ``told`` of the publication."""
+    for path in sorted(folder.rglob("*")):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        target = output / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".html" and path.parent == folder:
+            text = path.read_text(encoding="utf-8")
+            for mark, value in told.items():
+                text = text.replace(mark, str(escape(value)))
+            target.write_text(text, encoding="utf-8", newline="\n")
+        else:
+            shutil.copyfile(path, target)
 
 
 def _exhibits(report: StudyReport) -> list[tuple[str, Exhibit]]:
@@ -213,19 +335,77 @@ def _variable_page(panel: str, column: str, explored: Sequence[str]) -> str:
     return f"variable.html#{panel}.{column}" if column in explored else ""
 
 
-def _study(report: StudyReport, output: Path, explored: Sequence[str]) -> dict[str, Any]:
+def _study(
+    pending: PendingReport,
+    keep: Keep,
+    output: Path,
+    told: Mapping[str, str],
+    explored: Sequence[str],
+    labels: Mapping[str, str],
+    shared: Mapping[str, Any],
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Put a study's pages and files into ``output``; returns its card of the first page, and what is not computed."""
+    study = pending.study
+    # a panel from a file is no sample, whatever the warehouse beside it was made from
+    mine = {**shared, "is_sample": shared["is_sample"] and pending.is_sample}
+    own = replace(study, exhibits=(), citation=None, doi=None, note=None)
+    pieces: dict[str, Path] = {}
+    for name, decided in pending.exhibits.items():
+        alone = replace(own, exhibits=(study.exhibit(name),))
+        pieces[name] = keep(
+            f"{study.name}/exhibits/{name}",
+            {"study": alone, "is_sample": pending.is_sample, "exhibit": decided},
+            lambda folder, name=name, alone=alone: _hide(folder, _section(pending.whole, alone, name, folder)),
+        )
+    effective = {name: of for name, of in pending.exhibits.items() if KINDS[study.exhibit(name).kind].is_effect}
+    curve = keep(
+        f"{study.name}/all_estimates",
+        {"study": own, "is_sample": pending.is_sample, "exhibits": effective},
+        lambda folder: _hide(folder, _all_estimates(pending.whole, folder)),
+    )
+
+    def page(folder: Path) -> None:
+        report = pending.whole
+        missing = _not_computed([report])
+        sections = {name: _hidden(piece) for name, piece in pieces.items()}
+        values = _study_page(report, sections, _hidden(curve), missing.drop(columns="study"), folder, explored)
+        words = {**labels, **study_labels(study)}
+        _page(folder, f"{study.name}.html", values, words, mine)
+        if report.audit is not None and report.replication is not None:
+            anchors = {exhibit.published or name: name for name, exhibit in _exhibits(report)}
+            values = audit_page(study, report.audit, report.replication, folder, anchors)
+            _page(folder, page_name(study), values, words, mine)
+        _hide(folder, (card(report), missing))
+
+    decided = {"report": pending.decided, "exhibits": pending.exhibits, "explored": explored, "at": _written_in(study)}
+    whole = keep(f"{study.name}/page", {"study": study, **decided, "labels": labels, "shared": mine}, page)
+    for piece in (*pieces.values(), curve, whole):
+        _place(piece, output, told)
+    return _hidden(whole)
+
+
+def _study_page(
+    report: StudyReport,
+    sections: Mapping[str, dict[str, Any]],
+    estimates: Mapping[str, Any],
+    missing: pd.DataFrame,
+    output: Path,
+    explored: Sequence[str],
+) -> dict[str, Any]:
     study = report.study
 
     def leads(column: str, value: Any, row: dict[str, Any]) -> str:
         return _variable_page(study.name, row["name"], explored) if column in ("name", "label", "Chinese") else ""
 
-    missing = _not_computed([report]).drop(columns="study")
-    parts = _parts(report, output)
+    parts = _parts(report, sections)
     printed = published(study.name, study.file.parent / "published")
     behind = doors(study, report.results, printed, Chinese(study_labels(study)), explored)
     (output / explorer.FOLDER).mkdir(parents=True, exist_ok=True)
     explorer.script(output / explorer.FOLDER / f"estimates_{study.name}.js", "estimates", study.name, behind)
-    estimates, shown = _all_estimates(report, output), _map(report)
+    if report.map is not None:
+        (output / "files" / study.name).mkdir(parents=True, exist_ok=True)
+        (output / "files" / study.name / "pilots.svg").write_text(picture(report.map), encoding="utf-8", newline="")
+    shown = _map(report)
     contents = _contents(parts)
     for anchor, words, of, there in (
         ("all_estimates", "All estimates", "robustness", estimates["all_estimates"]),
@@ -245,7 +425,7 @@ def _study(report: StudyReport, output: Path, explored: Sequence[str]) -> dict[s
         "study": study,
         "effects": effects(study, report.results),
         "facts": _facts(report),
-        "specification": "/".join(study.file.parts[-3:]),
+        "specification": _written_in(study),
         "downloads": [(_DOWNLOADS[kind], path) for kind, path in report.downloads.items()],
         "citation": report.citation,
         "folder": f"files/{study.name}",
@@ -261,44 +441,52 @@ def _study(report: StudyReport, output: Path, explored: Sequence[str]) -> dict[s
     }
 
 
-def _parts(report: StudyReport, output: Path) -> list[dict[str, Any]]:
+def _written_in(study: Study) -> str:
+    """The file of a study as its page names it."""
+    return "/".join(study.file.parts[-3:])
+
+
+def _parts(report: StudyReport, sections: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The exhibits in the order of the argument; within a part, in that of the specification."""
-    study, folder = report.study, Path("files") / report.study.name
-    printed = published(study.name, study.file.parent / "published")
-    words = Chinese(study_labels(study))
     first = baseline(report.results)
-    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
+    held: dict[str, list[dict[str, Any]]] = {name: [] for name in PARTS}
     for name, result in report.results.items():
-        beside: Any = {"printed": printed, "truth": report.truth, "agreement": report.agreement}
-        table = exhibit_table(result, study, **beside)
-        paths = write_table(result, study, output / folder, **beside, table=table)
-        figure = _figure(report, result, output / folder)
-        shown = None
-        if figure:
-            drawn = figure["svg"].read_bytes()
-            figure["svg Chinese"] = output / folder / f"{name}.zh.svg"
-            figure["svg Chinese"].write_bytes(in_chinese(drawn, words))
-            shown = Markup(inline(drawn, words, name)) if len(drawn) < INLINE else None
-        sections[part(result.specification, study, first)].append(
-            {
-                "id": name,
-                "name": display_name(name),
-                "title": result.title,
-                "table": table,
-                "figure": bool(figure),
-                "inline": shown,
-                "alt": describe(result) if figure else "",
-                "files": [(_called(key), (folder / path.name).as_posix()) for key, path in (paths | figure).items()],
-                "methods": sorted({model.method for model in result.specification.models}),
-            }
-        )
+        held[part(result.specification, report.study, first)].append(sections[name])
     # the map and the picture of all estimates stand in parts of their own even where nothing else does
     more = {"space": report.map is not None, "robustness": bool(report.results)}
     return [
-        {"id": name, "title": title, "sections": sections[name]}
+        {"id": name, "title": title, "sections": held[name]}
         for name, title in PARTS.items()
-        if sections[name] or more.get(name)
+        if held[name] or more.get(name)
     ]
+
+
+def _section(report: StudyReport, study: Study, name: str, output: Path) -> dict[str, Any]:
+    """An exhibit on the page of its study, which has no other here; writes its files."""
+    result, folder = report.results[name], Path("files") / study.name
+    printed = published(study.name, study.file.parent / "published")
+    words = Chinese(study_labels(study))
+    beside: Any = {"printed": printed, "truth": report.truth, "agreement": report.agreement}
+    table = exhibit_table(result, study, **beside)
+    paths = write_table(result, study, output / folder, **beside, table=table)
+    figure = _figure(report, result, output / folder)
+    shown = None
+    if figure:
+        drawn = figure["svg"].read_bytes()
+        figure["svg Chinese"] = output / folder / f"{name}.zh.svg"
+        figure["svg Chinese"].write_bytes(in_chinese(drawn, words))
+        shown = Markup(inline(drawn, words, name)) if len(drawn) < INLINE else None
+    return {
+        "id": name,
+        "name": display_name(name),
+        "title": result.title,
+        "table": table,
+        "figure": bool(figure),
+        "inline": shown,
+        "alt": describe(result) if figure else "",
+        "files": [(_called(key), (folder / path.name).as_posix()) for key, path in (paths | figure).items()],
+        "methods": sorted({model.method for model in result.specification.models}),
+    }
 
 
 def _contents(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
@@ -367,17 +555,17 @@ _DICTIONARY = {
 
 def _dictionary(
     dictionary: pd.DataFrame,
-    studies: Sequence[StudyReport],
+    titles: Mapping[str, str],
+    is_sample: bool,
     output: Path,
     explored: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """A part a panel; the flags of what was filled in stand in the file only."""
     folder = output / "files"
     folder.mkdir(parents=True, exist_ok=True)
-    is_sample = any(report.is_sample for report in studies) or bool(dictionary["is_sample"].any())
+    is_sample = is_sample or bool(dictionary["is_sample"].any())
     marked = dictionary.assign(data=SAMPLE) if is_sample else dictionary
     (folder / "dictionary.csv").write_text(safe_csv(marked), encoding="utf-8", newline="")
-    titles = {report.study.name: report.study.title.en for report in studies}
     shown = dictionary[~dictionary["column_name"].str.endswith(IMPUTED)]
     parts = []
     for name, rows in shown.groupby("study", sort=False):
@@ -402,7 +590,8 @@ def _called(key: str) -> str:
     return key if " " in key else key.upper()
 
 
-def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, output: Path) -> dict[str, Any]:
+def _warehouse(missing: pd.DataFrame, warehouse: WarehouseReport, output: Path) -> dict[str, Any]:
+    """``missing``: exhibits and columns that could not be made, with reasons."""
     rejects = warehouse.rejects
     by_rule, shown = None, None
     if len(rejects):
@@ -413,7 +602,6 @@ def _warehouse(studies: Sequence[StudyReport], warehouse: WarehouseReport, outpu
         # A message names file, sheet, row, column and value already; the file to take away keeps them apart.
         told = ["message"] if "message" in first.columns else [c for c in first.columns if c != "rule"]
         shown = listing(first[["rule", *told]], "The first of each rule")
-    missing = pd.concat([_not_computed(studies), warehouse.not_computed], ignore_index=True)
     folder = output / "files" / "warehouse"
     folder.mkdir(parents=True, exist_ok=True)
     frames = {"rejects": rejects, "checks": warehouse.checks, "files": warehouse.files, "not_computed": missing}

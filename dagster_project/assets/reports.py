@@ -1,18 +1,21 @@
 """What people read: Data Docs of the expectations, and the site with every table, figure and doubt."""
 
-import dataclasses
 import datetime
+import hashlib
 import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from dagster_project import agreement, comparing, downloads, exhibits, file_panels, overlay, publication
+from dagster_project import agreement, comparing, downloads, exhibits, file_panels, history, overlay, publication
 from dagster_project.assets.agreement import AGREEMENT
 from dagster_project.assets.audits import RESULT, audit_key, kept_audit, place_audit
 from dagster_project.assets.changes import CHANGES
@@ -22,17 +25,20 @@ from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import CANDIDATE, candidate_of_this_run, store_of_this_run
 from dagster_project.checks import checks_table
 from dagster_project.exhibits import is_sample, read_panel
+from dagster_project.fingerprint import digest
 from dagster_project.paths import DOCS, Paths
 from dagster_project.raw_folder import look
-from dagster_project.store import Computation, Store
+from dagster_project.store import Computation, Content, Store
 
 if TYPE_CHECKING:
-    from analysis.reporting.site import StudyReport, WarehouseReport
+    from analysis.reporting.site import PendingReport, WarehouseReport
     from analysis.studies.spec import Study
 
 GROUP = "report"
 #: Stands in kept pages for the time that is only known when they are published.
 LATER = "0000-00-00 00:00 UTC"
+#: A study on the map, among the kept pieces of the site.
+MAP = "map.pickle"
 DATA_DOCS = dg.AssetKey(["report", "data_docs"])
 #: Columns of quality.layers that the site shows.
 LAYERS = ["files", "layer", "table_name", "unit", "rows_in", "rejected", "left_out", "rows_out", "what_is_left_out"]
@@ -93,21 +99,26 @@ def site(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         from analysis.reporting import site as pages
         from expectations import runner
 
-        candidate, store = candidate_of_this_run(paths), store_of_this_run(paths)
+        candidate = candidate_of_this_run(paths)
         folder = candidate / "site"
         about = json.loads((candidate / "publication.json").read_text())
         refreshed = _now()
+        keep = _Kept(store_of_this_run(paths))
+        tables = _Tables.of(candidate)
         pages.build(
             folder,
-            studies=[_study_report(paths, store, candidate, study) for study in studies],
+            studies=[_study_report(paths, keep, candidate, study) for study in studies],
             warehouse=_warehouse_report(paths, candidate),
             publication={**about, "refreshed": refreshed},
             dictionary=pd.read_parquet(candidate / "data" / "panels" / "data_dictionary.parquet"),
             docs=DOCS,
-            tables=_tables(candidate),
+            tables=tables,
             checks=runner.kept(paths.expectations_store),
             changes=comparing.report(candidate),
+            keep=keep,
+            contents=tables.contents if tables is not None else None,
         )
+        keep.store.remember_site(keep.versions)
         return dg.MaterializeResult(
             metadata={
                 "pages": len(list(folder.glob("*.html"))),
@@ -126,33 +137,89 @@ def _now() -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _study_report(paths: Paths, store: Store, candidate: Path, study: "Study") -> "StudyReport":
-    from analysis.reporting.exhibit_files import read_exhibit
-    from analysis.reporting.site import StudyReport
+class _Kept:
+    """Pieces of the site, kept by content; ``versions`` are of those that this site is made of."""
 
-    panel = read_panel(candidate, study.name)
-    results, truths = {}, []
-    for exhibit in study.exhibits:
-        _, folder = store.keep(exhibits.computation(paths, candidate, study, exhibit.name))
-        results[exhibit.name], truth = read_exhibit(folder)
-        if truth is not None:
-            truths.append(truth)
-    report = StudyReport.from_panel(
-        file_panels.described(candidate, study),
-        panel,
-        is_sample=is_sample(paths, study),
-        results=results,
-        truth=pd.concat(truths, ignore_index=True) if truths else None,
-        cities=overlay.cities(paths, dtype={"city_code": str}),
-        drawn=candidate / "exhibits" / study.name,
-        agreement=agreement.read(candidate, study.name),
-        downloads=downloads.present(candidate, study.name),
-        citation=downloads.citation(study, json.loads((candidate / "publication.json").read_text())).strip(),
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.versions: dict[str, str] = {}
+
+    def __call__(self, name: str, inputs: Mapping[str, Any], make: Callable[[Path], object]) -> Path:
+        computation = Computation(
+            name=f"site/{name}", inputs=inputs, modules=("analysis.reporting.site", __name__), make=make
+        )
+        self.versions[computation.name], folder = self.store.keep(computation)
+        return folder
+
+
+def _study_report(paths: Paths, keep: _Kept, candidate: Path, study: "Study") -> "PendingReport":
+    """A study for the site: what decides its pages, and how its report is put together."""
+    from analysis.reporting.exhibit_files import read_exhibit
+    from analysis.reporting.site import UNSAID, PendingReport, StudyReport
+
+    shown = file_panels.described(candidate, study)
+    panel = exhibits.panel_file(candidate, study.name)
+    sample = is_sample(paths, study)
+    opinions = agreement.read(candidate, study.name)
+    audit, audited = kept_audit(paths, keep.store, candidate, study)
+    place_audit(candidate, study, audit, audited)
+    made = {one.name: exhibits.computation(paths, candidate, study, one.name) for one in study.exhibits}
+    citation = downloads.citation(
+        study, UNSAID | {"is_sample": json.loads((candidate / "publication.json").read_text())["is_sample"]}
     )
-    version, folder = kept_audit(paths, store, candidate, study)
-    place_audit(candidate, study, version, folder)
-    found, reproduced = pickle.loads((folder / RESULT).read_bytes())
-    return dataclasses.replace(report, audit=found, replication=reproduced)
+    handed_out = downloads.present(candidate, study.name)
+    cities = hashlib.sha256(overlay.cities_csv(paths)).hexdigest()
+    about = {"study": replace(shown, exhibits=()), "panel": Content(panel), "cities": cities}
+    drawn = keep(f"{study.name}/map", about, lambda folder: _draw_map(paths, candidate, study, folder))
+
+    def whole() -> StudyReport:
+        results, truths = {}, []
+        for name, computation in made.items():
+            results[name], truth = read_exhibit(keep.store.keep(computation)[1])
+            if truth is not None:
+                truths.append(truth)
+        found, reproduced = pickle.loads((audited / RESULT).read_bytes())
+        report = StudyReport.from_panel(
+            shown,
+            pd.read_parquet(panel),
+            is_sample=sample,
+            results=results,
+            truth=pd.concat(truths, ignore_index=True) if truths else None,
+            drawn=candidate / "exhibits" / study.name,
+            agreement=opinions,
+            downloads=handed_out,
+            citation=citation.strip(),
+        )
+        year_map = pickle.loads((drawn / MAP).read_bytes())
+        return replace(report, map=year_map, audit=found, replication=reproduced)
+
+    return PendingReport(
+        shown,
+        sample,
+        {
+            name: {"result": keep.store.version(computation), "agreement": _second(opinions, name)}
+            for name, computation in made.items()
+        },
+        {**about, "audit": audit, "downloads": handed_out, "citation": citation},
+        whole,
+    )
+
+
+def _draw_map(paths: Paths, candidate: Path, study: "Study", folder: Path) -> None:
+    from analysis.reporting.year_map import year_map
+    from analysis.studies.file_panel import keyed
+
+    cities = overlay.cities(paths, dtype={"city_code": str})
+    made = year_map(study, keyed(study, read_panel(candidate, study.name)), cities)
+    (folder / MAP).write_bytes(pickle.dumps(made))
+
+
+def _second(opinions: pd.DataFrame | None, exhibit: str) -> str | None:
+    """A hash of what other engines make of an exhibit."""
+    if opinions is None:
+        return None
+    own = opinions[opinions["exhibit"].eq(exhibit)]
+    return hashlib.sha256(own.to_csv(index=False).encode()).hexdigest()
 
 
 def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
@@ -176,15 +243,36 @@ def _warehouse_report(paths: Paths, candidate: Path) -> "WarehouseReport":
     )
 
 
-def _tables(candidate: Path) -> dict[str, pd.DataFrame] | None:
-    """Tables behind the pages of cities and variables; None without a warehouse."""
-    data = candidate / "data"
-    if not (data / "lineage" / "cells.parquet").is_file():
-        return None
-    found = (
-        path for schema in ("panels", "lineage", "scores", "quality") for path in (data / schema).glob("*.parquet")
-    )
-    return {f"{path.parent.name}.{path.stem}": pd.read_parquet(path) for path in sorted(found)}
+class _Tables(Mapping[str, pd.DataFrame]):
+    """Tables behind the pages of cities and variables, each read when it is first asked for.
+
+    ``contents``: name -> hash of the file.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files, self._read = files, cache(pd.read_parquet)
+        self.contents = {name: digest(path) for name, path in files.items()}
+
+    @classmethod
+    def of(cls, candidate: Path) -> "_Tables | None":
+        """Those of a candidate; None without a warehouse. What compares publications is on a page of its own."""
+        data = candidate / "data"
+        if not (data / "lineage" / "cells.parquet").is_file():
+            return None
+        found = (
+            path for schema in ("panels", "lineage", "scores", "quality") for path in (data / schema).glob("*.parquet")
+        )
+        files = {f"{path.parent.name}.{path.stem}": path for path in sorted(found)}
+        return cls({name: path for name, path in files.items() if name not in history.TABLES})
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._read(self._files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def _panel_rows(candidate: Path) -> pd.DataFrame:

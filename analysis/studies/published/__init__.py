@@ -6,7 +6,8 @@ Facts typed from the papers live in the YAML files of this folder; nothing here 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,17 @@ def published(study: str, folder: Path | None = None) -> Published:
         Naming file, line and key.
     """
     path = (folder or FOLDER) / f"{study}.yaml"
+    found = _read(study, path, path.read_bytes() if path.exists() else None)
+    return replace(found, table=found.table.copy())
+
+
+@lru_cache(maxsize=8)
+def _read(study: str, path: Path, content: bytes | None) -> Published:
+    """What the file says, read once for the same content: each exhibit asks for it."""
     rows: list[tuple] = []
     notes: dict[str, tuple[str, ...]] = {}
     text = Text()
-    if path.exists():
+    if content is not None:
         file = read(path).mapping({"study", "exhibits", "text"}, ("exhibits",))
         text = read_text(file["text"]) if "text" in file else text
         for exhibit, content in file["exhibits"].mapping().items():

@@ -1,5 +1,7 @@
 """The site: offline, linked, marked, escaped, and the same bytes for the same inputs."""
 
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 from analysis.comparison import shaped
 from analysis.reporting.changes_page import ChangesReport
 from analysis.reporting.listing import listing
-from analysis.reporting.site import REJECTS_SHOWN, StudyReport, WarehouseReport, build, coverage
+from analysis.reporting.site import REJECTS_SHOWN, PendingReport, StudyReport, WarehouseReport, build, coverage
+from dagster_project.store import canonical
 
 PUBLICATION = {"version": "7", "refreshed": "2024-05-01", "inputs_sha256": "ab" * 32}
 
@@ -258,3 +261,47 @@ def test_a_site_without_a_comparison_has_no_page_of_it(tmp_path):
     build(tmp_path, studies=[], warehouse=warehouse(False), publication=PUBLICATION)
     assert not (tmp_path / "changes.html").exists()
     assert "changes.html" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_site_from_kept_pieces_is_the_site_and_only_what_is_touched_is_made_again(
+    tmp_path: Path, study, panel, results, truth
+) -> None:
+    report = StudyReport.from_panel(study, panel, is_sample=True, truth=truth, results=results)
+    made: list[str] = []
+    put_together: list[str] = []
+
+    def keep(name, inputs, make) -> Path:
+        said = json.dumps([name, canonical(inputs)], sort_keys=True)
+        folder = tmp_path / "kept" / hashlib.sha256(said.encode()).hexdigest()
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            make(folder)
+            made.append(name)
+        return folder
+
+    def whole() -> StudyReport:
+        put_together.append("once")
+        return report
+
+    def site(version: str, touched: str = "", keep=keep) -> dict[Path, bytes]:
+        folder = tmp_path / f"{version}{touched}{keep is None}"
+        decided = {name: name == touched for name in results}
+        pending = PendingReport(study, True, decided, {}, whole)
+        about = {"version": version, "refreshed": "2024-05-01"}
+        build(
+            folder, studies=[pending], warehouse=warehouse(True), publication=about, changes=changes(study), keep=keep
+        )
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert site("7") == site("7", keep=None)
+    made.clear()
+    put_together.clear()
+    again = site("8")
+    assert (made, put_together) == ([], [])
+    assert again == site("8", keep=None)
+    assert all(
+        b"Publication 8." in text for path, text in again.items() if path.parent == Path() and path.suffix == ".html"
+    )
+    made.clear()
+    assert site("8", "table_2") == again
+    assert made == ["trial/exhibits/table_2", "trial/all_estimates", "trial/page"]
