@@ -78,8 +78,13 @@ class _Reader:
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None or self._owner != os.getpid():  # a fork of ours asks a reader of its own
             root = str(Path(__file__).resolve().parent.parent.parent)
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            self._process = subprocess.Popen([sys.executable, "-m", __name__], cwd=root, **pipes)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                cwd=root,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
             self._owner = os.getpid()
         assert self._process.stdin and self._process.stdout
         return self._process.stdin, self._process.stdout
