@@ -295,9 +295,18 @@ def _dose(study: Study) -> Lines:
 
 
 def _triple(study: Study) -> Lines:
-    return (
-        "Nobody within a treated unit is left out by the policy: that needs firms or industries, a panel of their own."
-    )
+    """Units within a policy's region, some of them of the group that it is for."""
+    if _of_cities(study):
+        return (
+            "Nobody within a treated unit is left out by the policy: that needs firms or industries, a panel of their "
+            "own."
+        )
+    groups = [variable.name for variable in study.variables if variable.role == "group"]
+    if not groups:
+        return "No variable has the role group: a 0/1 column that says which units of a region the policy is for."
+    method = {"method": "triple_difference", "options": {"eligible": groups[0]}}
+    title = _title("Triple difference", "三重差分")
+    return {"table_triple": {"kind": "regression", "title": title, "columns": _columns(study, method)}}
 
 
 def _mechanisms(study: Study) -> Lines:

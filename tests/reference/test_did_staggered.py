@@ -8,7 +8,20 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from analysis.did import EventPath, callaway_santanna, honest, imputation, sun_abraham
+from analysis.did import (
+    EventPath,
+    callaway_santanna,
+    dose,
+    double_machine_learning,
+    extended_two_way,
+    honest,
+    imputation,
+    local_projections,
+    stacked,
+    sun_abraham,
+    switching,
+    triple_difference,
+)
 
 KEYS = {"unit": "countyreal", "time": "year"}
 
@@ -180,3 +193,61 @@ def test_hybrid_relative_magnitudes_equal_honestdid_up_to_its_grid_and_simulated
     table = honest(JULIA, bounds=[0.5, 1, 1.5, 2]).table
     published = [[0.031031, 0.28328], [-0.003003, 0.33734], [-0.053053, 0.39339], [-0.10511, 0.45345]]
     assert_allclose(table[["low", "high"]], published, atol=0.0025)
+
+
+# The minimum wage panel in R 4.2.2: lm of the written-out regression, sandwich 3.0-2's vcovCL by county (HC1, cadjust).
+
+
+def test_the_stack_is_rs_weighted_regression(mpdta):
+    result = stacked(mpdta, "lemp", "first", **KEYS, before=1, after=0)
+    assert_allclose([result.att, result.se], [-0.0189221990834, 0.0122032172168], rtol=1e-10)
+
+
+def test_local_projections_are_rs_regressions_of_long_differences(mpdta):
+    result = local_projections(mpdta, "lemp", "first", **KEYS, before=2, after=0, reweight=False)
+    assert_allclose([result.att, result.se], [-0.0175701335971, 0.0113981175732], rtol=1e-10)
+    assert_allclose(result.event.loc[-2, ["estimate", "se"]], [0.0227805839032, 0.0139845628775], rtol=1e-10)
+
+
+def test_the_first_effect_of_a_change_is_that_of_did_multiplegts_formula_and_of_rs_cells(mpdta, expected):
+    held = mpdta.assign(treated=(mpdta["year"] >= mpdta["first"]).astype(int))
+    result = switching(held, "lemp", "treated", **KEYS, horizons=1)
+    cells = {row["g"]: row["att"] for row in expected["notyettreated|none|reg"]["attgt"] if row["g"] == row["t"]}
+    size = mpdta.groupby("first")["countyreal"].nunique()
+    assert_allclose(result.att, np.average([cells[g] for g in size.index], weights=size), rtol=1e-6)
+    assert_allclose(result.att, -0.0189221990834, rtol=1e-10)
+
+
+def test_extended_two_way_without_covariates_has_didimputations_average(mpdta, expected):
+    assert_allclose(extended_two_way(mpdta, "lemp", "first", **KEYS).att, expected["bjs"]["b"], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def last_cohort(mpdta):
+    """Counties of 2007 and those never treated; the large are eligible, and the dose is ln population."""
+    held = mpdta[mpdta["first"].isna() | (mpdta["first"] == 2007)]
+    held = held.assign(
+        large=(held["lpop"] > held["lpop"].median()).astype(int), post=(held["year"] >= 2007).astype(int)
+    )
+    return held.assign(
+        policy=held["first"].notna().astype(int), dose=held["lpop"] * held["first"].notna() * held["post"]
+    )
+
+
+def test_a_triple_difference_is_rs_regression_with_the_effects_that_no_county_holds_counted(last_cohort):
+    result = triple_difference(last_cohort, "lemp", "policy", "large", "post", **KEYS)
+    # R counts 13 parameters once counties are swept out; the convention here 16: effects of years by group in full
+    counted = np.sqrt((2200 - 13) / (2200 - 16))
+    assert_allclose([result.att, result.se], [-0.0404509028738, 0.0401487865197 * counted], rtol=1e-10)
+
+
+def test_one_more_unit_of_the_dose_is_rs_slope_among_the_treated(last_cohort):
+    result = dose(last_cohort[last_cohort["year"] >= 2006], "lemp", "dose", **KEYS)
+    assert_allclose(result.att, -0.0260544107192, rtol=1e-10)
+    assert_allclose([result.slope, result.slope_se], [-0.0104254836737, 0.01338081519], rtol=1e-10)
+
+
+def test_double_machine_learning_by_least_squares_is_rs_lm_cross_fitted_in_the_same_folds(mpdta):
+    held = mpdta.assign(treated=(mpdta["year"] >= mpdta["first"]).astype(int))
+    result = double_machine_learning(held, "lemp", "treated", ["lpop"], **KEYS, learner="linear")
+    assert_allclose([result.att, result.se], [-0.017679316507, 0.0113948955698], rtol=1e-10)

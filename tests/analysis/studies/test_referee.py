@@ -94,6 +94,28 @@ def test_a_study_from_a_file_may_say_referee_too(tmp_path) -> None:
     assert MISSING not in {answer.state for answer in states.values()}
     assert states["cluster"].state == states["conley"].state == IMPOSSIBLE
     assert "no Chinese cities" in states["conley"].why
+    assert states["triple"].state == IMPOSSIBLE and "role group" in states["triple"].why
+
+
+def test_a_triple_difference_is_asked_of_a_panel_with_a_group_that_the_policy_is_for(tmp_path) -> None:
+    rows = pd.DataFrame({"firm": np.repeat(np.arange(40), 6), "year": np.tile(np.arange(2001, 2007), 40)})
+    rows = rows.assign(reform=((rows["firm"] < 20) & (rows["year"] >= 2004)).astype(int), large=rows["firm"] % 2)
+    noise = np.random.default_rng(0).normal(size=len(rows)) / 10
+    rows.assign(sales=rows["reform"] * (2 + rows["large"]) + noise).to_csv(tmp_path / "firms.csv", index=False)
+    path = tmp_path / "studies" / "firms.yaml"
+    path.parent.mkdir()
+    path.write_text(
+        "study: firms\ntitle: Firms\npanel: {file: firms.csv, unit: firm, time: year, treatment: reform}\n"
+        "variables: [{name: sales, role: outcome}, {name: large, role: group}]\noutcomes: [sales]\n"
+        "cluster: unit\nfixed_effects: [unit, time]\nexhibits: referee\n",
+        encoding="utf-8",
+    )
+    firms = spec.load(path)
+    assert next(a for a in answers(firms) if a.check.code == "triple").where == ("table_triple",)
+    adoption = np.where(rows["firm"] < 20, 2004.0, np.nan)
+    panel = rows.assign(sales=rows["reform"] * (2 + rows["large"]) + noise, adoption=adoption)
+    estimates = run_exhibit(firms, "table_triple", panel, is_sample=False).estimates
+    assert estimates["estimate"].to_numpy() == pytest.approx([1.0], abs=0.1)
 
 
 @pytest.mark.torture
