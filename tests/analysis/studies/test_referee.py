@@ -4,6 +4,7 @@ import pickle
 import shutil
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,19 @@ def study(request):
 def test_the_list_has_thirty_five_checks_of_different_names() -> None:
     assert len(CHECKS) == len({check.code for check in CHECKS}) == 35
     assert set(USUAL) <= {check.code for check in CHECKS}
+
+
+def test_the_page_of_the_list_says_what_the_code_says() -> None:
+    root = Path(__file__).parents[3]
+    lines = (root / "docs" / "referee.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    studies = ("innovative_clusters", "ai_pilot_zones", "low_carbon_cities")
+    asked = zip(*(answers(spec.load(spec.catalogue()[name])) for name in studies), strict=True)
+    said = [[f"`{same[0].check.code}`", same[0].check.title.en, *(answer.state for answer in same)] for same in asked]
+    assert [row[:5] for row in rows] == said
+    for row in rows:
+        places = [word for word in row[5].split("`")[1::2] if "/" in word]
+        assert places and all((root / place).exists() for place in places), row
 
 
 def test_what_is_missing_is_there_once_its_lines_are_added(study, tmp_path) -> None:
