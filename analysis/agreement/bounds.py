@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from analysis.agreement.opinion import NoOpinion
 
@@ -80,17 +80,15 @@ def _accepted(
 
 def _vertices(constraints: np.ndarray) -> np.ndarray:
     """Every vertex (v, k) of {g >= 0: first row of the constraints times g = 1, the others 0}."""
-    right = np.eye(len(constraints))[0]
-    found = []
-    for chosen in combinations(range(constraints.shape[1]), len(constraints)):
-        block = constraints[:, chosen]
-        if np.linalg.cond(block) > 1e12:
-            continue
-        solved = np.linalg.solve(block, right)
-        if (solved >= -1e-10).all():
-            vertex = np.zeros(constraints.shape[1])
-            vertex[list(chosen)] = np.clip(solved, 0, None)
-            found.append(vertex)
+    rows, k = constraints.shape
+    chosen = np.array(list(combinations(range(k), rows)))
+    blocks = constraints[:, chosen].transpose(1, 0, 2)
+    known = np.linalg.cond(blocks) <= 1e12
+    chosen, blocks = chosen[known], blocks[known]
+    solved = np.linalg.solve(blocks, np.eye(rows)[:, :1])[..., 0]
+    inside = (solved >= -1e-10).all(axis=1)
+    found = np.zeros((int(inside.sum()), k))
+    np.put_along_axis(found, chosen[inside], np.clip(solved[inside], 0, None), axis=1)
     return np.unique(np.round(found, 12), axis=0)
 
 
@@ -109,8 +107,9 @@ def _holds(value: np.ndarray, spread: np.ndarray, critical: float) -> bool:
     high = min([*(rest[above] / (1 - share[above])), critical])
     sd = np.sqrt(variance)
     kappa = FIRST_STAGE * SIZE
-    tail = stats.norm.sf(largest / sd) - stats.norm.sf(high / sd)
-    whole = stats.norm.sf(min(low, largest) / sd) - stats.norm.sf(high / sd)
+    above_high = special.ndtr(-high / sd)
+    tail = special.ndtr(-largest / sd) - above_high
+    whole = special.ndtr(-min(low, largest) / sd) - above_high
     return bool(tail / whole >= (SIZE - kappa) / (1 - kappa))
 
 

@@ -217,6 +217,19 @@ def test_relative_magnitudes_by_all_vertices_meet_those_of_the_published_engine_
         assert found[0] < 0.5 < found[1]
 
 
+def test_bounds_on_bends_meet_those_of_the_published_engine_to_five_digits_of_an_error() -> None:
+    from analysis.agreement.staggered import _shortest
+    from analysis.did.honest import EventPath, honest
+
+    path, covariance = np.array([-0.02, 0.03, 0.4, 0.5, 0.6]), 0.01 * (0.7 * np.eye(5) + 0.3)
+    periods = np.array([-3, -2, 0, 1, 2])
+    about = {"restriction": "smoothness", "weights": dict.fromkeys((0, 1, 2), 1 / 3)}
+    ours = honest(EventPath(periods, path, covariance), bounds=(0.0, 0.01, 0.05), **about)
+    for bound, low, high in ours.table[["bound", "low", "high"]].to_numpy():
+        found = _shortest(path[:2], path[2:], covariance, np.full(3, 1 / 3), bound)
+        assert np.abs(np.array(found) - (low, high)).max() < 1e-5 * ours.se
+
+
 def test_poisson_is_confirmed_by_a_likelihood_with_a_dummy_for_every_effect(panel) -> None:
     from analysis.agreement.regressions import poisson_by_statsmodels
     from analysis.did import poisson
