@@ -52,7 +52,7 @@ def declared() -> dict[str, About]:
     for schema in ("panels", "quality"):
         for path in sorted((DBT_PROJECT / "models" / schema).glob("*.yml")):
             found |= {
-                f"{schema}.{model['name']}": _of_model(model)
+                f"{schema}.{model['name']}": of_model(model)
                 for model in reader.load(path).get("models", ())
                 if "description" in model
             }
@@ -69,7 +69,7 @@ def described(paths: Paths, studies: Sequence[Study]) -> dict[str, About]:
     for name, text in generated.items():
         if name.startswith("panels/") and name.endswith(".yml"):
             (model,) = json.loads(text)["models"]
-            found[f"panels.{model['name']}"] = _of_model(model)
+            found[f"panels.{model['name']}"] = of_model(model)
     for study in studies:
         if study.panel is not None:
             about = f"One row a unit and period of the study {study.name}, from a file: {study.title.en.rstrip('.')}."
@@ -77,8 +77,8 @@ def described(paths: Paths, studies: Sequence[Study]) -> dict[str, About]:
     return found
 
 
-def _of_model(model: Mapping[str, Any]) -> About:
-    """A model of dbt's as its properties state it; its key is what the test `is_key` takes."""
+def of_model(model: Mapping[str, Any]) -> About:
+    """A model or source of dbt's as its properties state it; its key is what the test `is_key` takes."""
     tests = [test["is_key"] for test in model.get("data_tests", ()) if isinstance(test, dict) and "is_key" in test]
     key = tuple(tests[0]["arguments"]["columns"]) if tests else ()
     columns = {column["name"]: column["description"] for column in model.get("columns", ())}

@@ -8,11 +8,18 @@ it as Origin, or in Sec-Fetch-Site where a picture or a form asks.
 from __future__ import annotations
 
 import ipaddress
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dagster_project.paths import Paths
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+PICTURES = "/pictures/"
 
 
 class OnlyThisMachine:
@@ -72,16 +79,41 @@ def of_loopback(address: str) -> bool:
         return False
 
 
+def picture(study: str, exhibit: str) -> str:
+    """Where the page has the picture of an exhibit."""
+    return f"{PICTURES}{study}/{exhibit}.png"
+
+
+class Pictures:
+    """ASGI middleware that answers ``/pictures/<study>/<exhibit>.png`` with the picture of the last publication."""
+
+    def __init__(self, app: ASGIApp, published: Path) -> None:
+        self.app, self.published = app, published
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = re.fullmatch(rf"{PICTURES}(\w+)/(\w+)\.png", scope["path"]) if scope["type"] == "http" else None
+        if asked is None:
+            await self.app(scope, receive, send)
+            return
+        from starlette.responses import FileResponse, PlainTextResponse
+
+        file = self.published.resolve() / "exhibits" / asked[1] / f"{asked[2]}.png"
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        found = FileResponse(file, headers=headers) if file.is_file() else None
+        await (found or PlainTextResponse("No publication has this picture.\n", status_code=404))(scope, receive, send)
+
+
 def main() -> None:
-    """`dagster-webserver` with its own arguments, behind the check."""
+    """`dagster-webserver` with its own arguments, behind the check, with the pictures of the last publication."""
     from dagster_webserver import cli
     from dagster_webserver.webserver import DagsterWebserver
     from starlette.middleware import Middleware
 
+    published = Paths.from_environment().published
     theirs = DagsterWebserver.build_middleware
 
     def build_middleware(webserver: DagsterWebserver) -> list[Middleware]:
-        return [Middleware(OnlyThisMachine), *theirs(webserver)]
+        return [Middleware(OnlyThisMachine), Middleware(Pictures, published=published), *theirs(webserver)]
 
     DagsterWebserver.build_middleware = build_middleware  # type: ignore[method-assign, assignment]
     cli.main()

@@ -32,8 +32,8 @@ def changes(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         made = comparing.write(paths, candidate_of_this_run(paths), studies)
         files = ", ".join(made.loc[made["part"].eq("file"), "file"])
-        names = {"pilotcity/publication": comparing.version(candidate_of_this_run(paths))}
-        context.instance.add_run_tags(context.run_id, names | ({"pilotcity/files": files[:200]} if files else {}))
+        if files:
+            context.instance.add_run_tags(context.run_id, {"pilotcity/files": files[:200]})
         parts = made["part"].value_counts()
         moved = made[made["part"].eq("estimate") & made["headline"].fillna(False)]
         shown = moved[["study", "item", "model", "term", "change", "old_text", "new_text"]]

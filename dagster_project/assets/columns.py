@@ -5,12 +5,14 @@ Meanings are those that dbt's manifest, the catalogue and the studies state; not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project import overlay
+from dagster_project import database, overlay
+from dagster_project.paths import DBT_PROJECT
 
 if TYPE_CHECKING:
     from analysis.catalogue import Catalogue
@@ -19,6 +21,53 @@ if TYPE_CHECKING:
 
 CITY_YEAR = dg.AssetKey(["panels", "city_year"])
 QUANTITIES = dg.AssetKey(["intermediate", "int_quantities"])
+
+
+def told(
+    table: str, columns: Iterable[tuple[str, str]], behind: Mapping[str, Sequence[dg.TableColumnDep]] | None = None
+) -> dict[str, Any]:
+    """The same as `Columns.metadata` for a table that no dbt model makes, such as raw.patents."""
+    about = _declared().get(table, database.About(""))
+    listed = [
+        dg.TableColumn(
+            name,
+            kind,
+            about.columns.get(name),
+            dg.TableColumnConstraints(nullable=name not in about.key, unique=about.key == (name,)),
+        )
+        for name, kind in columns
+    ]
+    return _metadata(listed, about.key, behind or {})
+
+
+@cache
+def _declared() -> dict[str, database.About]:
+    """What is committed about tables: raw ones among dbt's sources, cities as they are published, the rest there."""
+    from ruamel.yaml import YAML
+
+    found = database.declared()
+    (raw,) = (
+        source
+        for source in YAML(typ="safe").load(DBT_PROJECT / "models" / "sources.yml")["sources"]
+        if source["name"] == "raw"
+    )
+    return (
+        {f"raw.{table['name']}": database.of_model(table) for table in raw["tables"]}
+        | found
+        | {"raw.cities": found["panels.cities"]}
+    )
+
+
+def _metadata(
+    listed: Sequence[dg.TableColumn], key: Sequence[str], behind: Mapping[str, Sequence[dg.TableColumnDep]]
+) -> dict[str, Any]:
+    constraints = dg.TableConstraints([f"{' and '.join(key)}: no two rows alike"] if key else [])
+    found: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(listed, constraints)}
+    own = {column.name for column in listed}
+    deps = {name: those for name, those in behind.items() if name in own and those}
+    if deps:
+        found["dagster/column_lineage"] = dg.TableColumnLineage(deps_by_column=deps)
+    return found
 
 
 class Columns:
@@ -42,15 +91,7 @@ class Columns:
     def metadata(self, schema: str, table: str, columns: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """Schema and, where formulas say it, lineage of a table's ``columns``, each with its type."""
         listed = [self._column(schema, table, name, kind) for name, kind in columns]
-        key = self._keys.get((schema, table), ())
-        constraints = dg.TableConstraints([f"{' and '.join(key)}: no two rows alike"] if key else [])
-        found: dict[str, Any] = {"dagster/column_schema": dg.TableSchema(listed, constraints)}
-        behind = self.behind(schema, table)
-        own = {column.name for column in listed}
-        deps = {name: those for name, those in behind.items() if name in own and those}
-        if deps:
-            found["dagster/column_lineage"] = dg.TableColumnLineage(deps_by_column=deps)
-        return found
+        return _metadata(listed, self._keys.get((schema, table), ()), self.behind(schema, table))
 
     def _column(self, schema: str, table: str, name: str, kind: str) -> dg.TableColumn:
         key = self._keys.get((schema, table), ())

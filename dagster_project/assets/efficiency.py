@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import overlay
+from dagster_project.assets.columns import CITY_YEAR, told
 from dagster_project.assets.common import OWNERS
 from dagster_project.fingerprint import hash_folder
 from dagster_project.paths import ROOT, Paths
@@ -131,6 +132,11 @@ def _metadata(
     scored = own[own["score"].notna()]
     found: dict[str, dg.MetadataValue | int | str] = {
         "dagster/row_count": len(own),
+        **told(
+            "scores.efficiency",
+            [(str(column), str(kind)) for column, kind in own.dtypes.items()],
+            {name: [dg.TableColumnDep(CITY_YEAR, used) for used in made.variables] for name in ("score", "sbm")},
+        ),
         "scored": len(scored),
         "periods computed": len(result.computed),
         "without score": dg.MetadataValue.md(

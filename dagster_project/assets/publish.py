@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project import database, exhibits, file_panels, publication, state, tables, verification
+from dagster_project.assets.columns import told
 from dagster_project.assets.common import OWNERS
 from dagster_project.assets.studies import (
     CANDIDATE,
@@ -149,9 +150,7 @@ def estimates(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(str(digest(target))),
             metadata={
                 "dagster/row_count": len(table),
-                "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(str(column), str(kind)) for column, kind in table.dtypes.items()]
-                ),
+                **told("estimates.estimates", [(str(column), str(kind)) for column, kind in table.dtypes.items()]),
                 "preview": dg.MetadataValue.md(table.head(10).to_markdown(index=False)),
                 "by study and status": dg.MetadataValue.md(
                     table.groupby(["study", "status"]).size().rename("terms").reset_index().to_markdown(index=False)
@@ -186,7 +185,7 @@ def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             "one rename. The last five publications are kept; a candidate made of the same inputs is none."
         ),
     )
-    def asset() -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         folder = candidate_of_this_run(paths)
         about = state.read_json(folder / "publication.json")
         if not forced() and publication.is_published(paths, folder):
@@ -196,6 +195,9 @@ def published(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
             database.write(folder, database.described(paths, studies))
             number, said = publication.publish(paths), "new"
             store_of_this_run(paths).sweep(publication.kept_results(paths))
+        # a person counts publications; what they are made of stands behind the number
+        named = f"{number} ({about['version']})"
+        context.instance.add_run_tags(context.run_id, {"pilotcity/publication": named})
         size = (paths.published / verification.DATABASE).stat().st_size
         return dg.MaterializeResult(
             data_version=dg.DataVersion(str(about["version"])),

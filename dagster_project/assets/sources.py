@@ -10,6 +10,7 @@ import pandas as pd
 from dagster_project import overlay, state
 from dagster_project import refresh as refresh_plan
 from dagster_project.assets import years
+from dagster_project.assets.columns import told
 from dagster_project.assets.common import OWNERS, RAW, SAMPLE_WORLD
 from dagster_project.fingerprint import files_below, hash_files
 from dagster_project.ingest import contracts
@@ -271,7 +272,7 @@ def _look(connection: "duckdb.DuckDBPyConnection", table: str, source: str) -> d
     head = connection.execute(f"select * exclude (source) from {table} where source = ? limit 5", [source]).df()
     columns = connection.execute(f"describe {table}").fetchall()
     return {
-        "dagster/column_schema": dg.TableSchema([dg.TableColumn(column[0], column[1]) for column in columns]),
+        **told(table, [(column[0], column[1]) for column in columns]),
         "preview": dg.MetadataValue.md(head.to_markdown(index=False) if len(head) else "no row yet"),
     }
 
@@ -286,9 +287,7 @@ def _replace(
         asset_key=["raw", name] if keyed else None,
         metadata={
             "dagster/row_count": len(frame),
-            "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(str(column), str(kind)) for column, kind in frame.dtypes.items()]
-            ),
+            **told(f"raw.{name}", [(str(column), str(kind)) for column, kind in frame.dtypes.items()]),
             "preview": dg.MetadataValue.md(frame.head(10).to_markdown(index=False)),
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from dagster_project import drawn, exhibits, overlay, publication, side_by_side
+from dagster_project import drawn, exhibits, overlay, publication, side_by_side, web_page
 from dagster_project.assets.common import OWNERS
 from dagster_project.executor import FORCED
 from dagster_project.paths import Paths
@@ -68,7 +68,7 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
         group_name=study.name,
         kinds={"python", "plot" if exhibit.is_drawn else "table"},
         owners=OWNERS,
-        description=f"{study.title.en}. {exhibit.title.en}.",
+        description=f"{study.title.en}. {exhibit.title.en}.{_pictured(study.name, name) if exhibit.is_drawn else ''}",
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         candidate, store = candidate_of_this_run(paths), store_of_this_run(paths)
@@ -82,10 +82,10 @@ def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             data_version=dg.DataVersion(version),
             metadata={
+                **({"figure": dg.MetadataValue.md(_inline(picture))} if picture.exists() else {}),
+                "table": dg.MetadataValue.md((folder / f"{name}.md").read_text(encoding="utf-8")),
                 **({"SAMPLE DATA": "no finding"} if exhibits.is_sample(paths, study) else {}),
                 **{f"terms {status}": int(count) for status, count in counts.items()},
-                "table": dg.MetadataValue.md((folder / f"{name}.md").read_text(encoding="utf-8")),
-                **({"figure": dg.MetadataValue.md(_inline(picture))} if picture.exists() else {}),
             },
         )
 
@@ -104,6 +104,11 @@ def _begin_second(paths: Paths, context: dg.AssetExecutionContext, candidate: Pa
         and store.is_missing(exhibits.computation(paths, candidate, study, name))
     ]
     return SecondProcess(paths, candidate, missing, forced()) if len(missing) >= WORTH_WHILE else None
+
+
+def _pictured(study: str, name: str) -> str:
+    """The picture of the last publication, for a description; Dagster shows what metadata hold only on a click."""
+    return f"\n\n![Picture of the last publication, on the page of pilotcity ui]({web_page.picture(study, name)})"
 
 
 def _inline(image: Path) -> str:

@@ -42,6 +42,10 @@ class Translator(DagsterDbtTranslator):
         schema = dbt_resource_props["schema"]
         return GROUPS.get(f"{schema}.{dbt_resource_props['name']}", schema)
 
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What a row is; the SQL is a click away, and would push the columns out of sight."""
+        return dbt_resource_props.get("description") or f"dbt {dbt_resource_props['resource_type']}"
+
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
         deps = [key for dep in spec.deps for key in self.filled_by.get("/".join(dep.asset_key.path), [dep.asset_key])]

@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
-from dagster_project.assets.columns import CITY_YEAR, QUANTITIES, Columns
+from dagster_project import resources
+from dagster_project.assets.columns import CITY_YEAR, QUANTITIES, Columns, told
+from dagster_project.ingest import records
 from dagster_project.paths import Paths
 
 pytestmark = pytest.mark.xdist_group("definitions")
@@ -48,3 +51,26 @@ def test_columns_of_a_panel_come_from_city_year_and_from_scores(columns):
 
 def test_a_table_without_formulas_has_a_schema_and_no_lineage(columns):
     assert list(columns.metadata("quality", "files", [("file", "VARCHAR")])) == ["dagster/column_schema"]
+
+
+@pytest.mark.parametrize("table", ["raw.yearbook_cells", "raw.patents", "raw.cases"])
+def test_every_column_of_raw_text_says_what_it_holds(table, tmp_path):
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute(resources.TABLES)
+        records.show_all(connection)
+        columns = [(row[0], row[1]) for row in connection.execute(f"describe {table}").fetchall()]
+    assert len(columns) > 9
+    for column in told(table, columns)["dagster/column_schema"].columns:
+        assert column.description, column.name
+
+
+def test_a_table_that_dbt_does_not_make_has_meanings_key_and_what_its_columns_come_from():
+    behind = {"score": [dg.TableColumnDep(CITY_YEAR, "population")], "nothing": [dg.TableColumnDep(CITY_YEAR, "year")]}
+    found = told("scores.efficiency", [("study", "str"), ("score", "float64")], behind)
+    study, score = found["dagster/column_schema"].columns
+    assert not study.constraints.nullable and score.constraints.nullable
+    assert score.description.startswith("Super-efficiency score")
+    assert found["dagster/column_schema"].constraints.other == [
+        "study and name and frontier and city_code and year: no two rows alike"
+    ]
+    assert set(found["dagster/column_lineage"].deps_by_column) == {"score"}

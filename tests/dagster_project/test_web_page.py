@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
 
-from dagster_project.web_page import OnlyThisMachine
+from dagster_project.web_page import OnlyThisMachine, Pictures, picture
 from tests.dagster_project.raw_request import WEBSOCKET, status
 
 
@@ -105,3 +106,28 @@ def test_a_picture_or_a_form_of_another_site_asks_in_vain_and_a_link_works(page)
     assert status(port, "/graphql", [*asked, ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]) == 200
     assert status(port, "/graphql", [("Host", "localhost"), ("Sec-Fetch-Site", "same-origin")]) == 200
     assert status(port, "/graphql", [("Host", "localhost"), ("Sec-Fetch-Site", "none")]) == 200
+
+
+def test_the_page_has_the_pictures_of_the_last_publication_and_no_other_file(tmp_path):
+    for number, content in (("1", b"before"), ("2", b"now")):
+        folder = tmp_path / "publications" / number / "exhibits" / "a_study"
+        folder.mkdir(parents=True)
+        (folder / "figure_1.png").write_bytes(content)
+    (tmp_path / "publications" / "2" / "secret.png").write_bytes(b"no")
+    published = tmp_path / "published"
+    published.symlink_to("publications/1")
+    app = Starlette(
+        routes=[Route("/", lambda request: PlainTextResponse("page"))],
+        middleware=[Middleware(Pictures, published=published)],
+    )
+    with TestClient(app) as client:
+        assert client.get(picture("a_study", "figure_1")).content == b"before"
+        published.unlink()
+        published.symlink_to("publications/2")
+        answer = client.get(picture("a_study", "figure_1"))
+        assert (answer.content, answer.headers["content-type"]) == (b"now", "image/png")
+        assert client.get(picture("a_study", "figure_2")).status_code == 404
+        assert client.get("/pictures/../secret.png").status_code == 404
+        assert client.get("/pictures/%2e%2e/secret.png").status_code == 404
+        assert client.get("/pictures/a_study/..%2f..%2fsecret.png").status_code == 404
+        assert client.get("/").text == "page"
