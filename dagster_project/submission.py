@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,19 @@ if TYPE_CHECKING:
     from analysis.studies.records import Study
 
 
-def build(paths: Paths, name: str, journal: str, folder: Path) -> list[str]:
+def build(
+    paths: Paths,
+    name: str,
+    journal: str,
+    folder: Path,
+    *,
+    from_raw: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[str]:
     """Write the package into a folder that is not there yet; returns what a data editor would send back.
 
-    The master program runs once in the package, so that its log and the time it takes are those of this package.
+    The master program runs once in the package, so that its log and the time it takes are those of this package; with
+    ``from_raw`` once more from the raw files on. ``tell`` is told what goes on.
 
     Raises
     ------
@@ -54,19 +63,26 @@ def build(paths: Paths, name: str, journal: str, folder: Path) -> list[str]:
     study = specification(name, archive.files)
     about = json.loads((paths.published / "publication.json").read_text())
     sample = bool(archive.about.get("is_sample"))
+    tell(f"gathering the package of {name}")
     datasets = _data(paths, folder, study, archive, about, sample=sample)
-    sources = _sources(paths, folder, archive, sample=sample)
+    sources = _sources(paths, folder, study, archive, sample=sample)
     _code(folder)
     scripts = _scripts(folder, study, sample=sample)
     _write(folder / "run.py", submission.program())
     _write(folder / "LICENSE.txt", submission.licence(study, sources))
-    seconds = _run(folder)
+    _own(paths, folder, study)
+    seconds = _run(folder, [], tell)
+    longer = ""
+    if from_raw:
+        longer = duration(_run(folder, ["--from-raw", str(paths.raw)], tell))
+        shutil.rmtree(folder / submission.WORK)
     _write(folder / submission.MAP, _map(study, folder, scripts))
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     measured = {
         "runtime": duration(seconds),
         "machine": f"a machine with {os.cpu_count()} cores ({sys.platform})",
         "storage": f"{size / 1e6:.0f} MB",
+        "from_raw": longer,
     }
     said = {key: str(archive.about["code"][f"{key}"]) for key in ("code_sha256", "raw_sha256")}
     text = submission.readme(
@@ -106,6 +122,7 @@ def _data(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
     said = {"study": study.name, "is_sample": sample, "publication": archive.about.get("publication")}
+    said["panel_from_file"] = study.panel is not None
     _write(folder / "data" / "about.json", json.dumps(said, indent=1) + "\n")
     panel = pd.read_parquet(io.BytesIO(archive.files[f"panels/{study.name}.parquet"]))
     wide, more = downloads.handed_out(study, panel)
@@ -122,7 +139,8 @@ def _data(
         (f"`data/panels/{study.name}.parquet`", "the same panel as `run.py` reads it"),
         ("`data/dictionary.csv`", "every variable: label, unit, definition, source, values, range"),
         ("`data/estimates.csv`", "every estimate, with which `run.py` compares"),
-        ("`data/study/`, `data/policies/`, `data/reference/`", "specification, lists of pilots with sources, cities"),
+        ("`data/study/`, `data/data/`", "specification; lists of pilots with sources, and cities"),
+        ("`data/raw_files.csv`", "every raw file that was read, with its SHA-256, and whether it is in `raw/`"),
     ]
 
 
@@ -138,30 +156,52 @@ def _describe(path: Path, dictionary: pd.DataFrame, more: Mapping[str, str], *, 
     path.write_text(safe_csv(pd.concat([dictionary, extra], ignore_index=True)), encoding="utf-8", newline="")
 
 
-def _sources(paths: Paths, folder: Path, archive: Archive, *, sample: bool) -> list[Source]:
-    """Sources behind the panel's columns; files of those that may be handed on are copied to raw/."""
+def _sources(paths: Paths, folder: Path, study: Study, archive: Archive, *, sample: bool) -> list[Source]:
+    """Sources behind the panel's columns; of every source that a run reads, files that may be handed on go to raw/."""
+    from analysis.reporting import submission
     from analysis.reporting.submission import Source, may_be_included
 
     dictionary = pd.read_csv(io.BytesIO(archive.files["dictionary.csv"]))
     named = {part.strip() for text in dictionary["sources"].dropna() for part in str(text).split(";")}
     ledger = paths.published / "data" / "quality" / "files.parquet"
     files = pd.read_parquet(ledger) if ledger.exists() else pd.DataFrame(columns=["source", "file", "sha256"])
-    found = []
+    found, listed = [], []
     for contract in overlay.contracts(paths).values():
-        if contract.source not in named:
-            continue
         read = files[files["source"] == contract.source]
         free = not sample and may_be_included(contract.licence)
+        listed.append(read.reindex(columns=["source", "file", "sha256"]).assign(included="yes" if free else "no"))
         for name in read["file"] if free else ():
             target = folder / "raw" / str(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(paths.raw / str(name), target)
+        if contract.source not in named:
+            continue
         text = {key: " ".join(getattr(contract, key).split()) for key in ("publisher", "licence", "obtain", "covers")}
         if sample:
             text |= {"licence": "simulated files in this source's layout", "obtain": "the code writes them"}
         hashes = dict(zip(read["file"], read["sha256"], strict=True))
         found.append(Source(name=contract.source, title=contract.title.en, files=hashes, included=free, **text))
+    table = pd.concat(listed, ignore_index=True) if listed and study.panel is None else files.head(0)
+    path = folder / submission.RAW_FILES
+    path.write_text(table.reindex(columns=["source", "file", "sha256", "included"]).to_csv(index=False), "utf-8")
     return found
+
+
+def _own(paths: Paths, folder: Path, study: Study) -> None:
+    """What of the own folder the way from raw files to the study reads."""
+    if study.panel is not None:
+        return
+    from analysis.catalogue import INDICATORS, VARIABLES
+
+    lists = overlay.policy_files(paths)
+    policies = {lists[name] for name in (study.policy, *(other.policy for other in study.policies)) if name in lists}
+    studies = {paths.own / "studies" / f"{study.name}.yaml"}
+    rest = {paths.own / name for name in (INDICATORS, VARIABLES, overlay.CITIES)}
+    for path in sorted(policies | studies | rest | {*(paths.own / "contracts").glob("*.yaml")}):
+        if path.is_file() and path.is_relative_to(paths.own):
+            target = folder / "own" / path.relative_to(paths.own)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _code(folder: Path) -> None:
@@ -192,15 +232,21 @@ def _scripts(folder: Path, study: Study, *, sample: bool) -> list[str]:
     return written
 
 
-def _run(folder: Path) -> float:
+def _run(folder: Path, options: list[str], tell: Callable[[str], None]) -> float:
     """Run the master program in the package, as a replicator does; returns seconds."""
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PILOTCITY")}
-    made = subprocess.run(
-        [sys.executable, "run.py"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    command = [sys.executable, "-u", "run.py", *options]
+    made = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    if made.returncode:
-        raise ValueError(f"The numbers did not come out again in {folder}:\n{(made.stdout + made.stderr)[-3000:]}")
+    assert made.stdout
+    lines = []
+    for line in made.stdout:
+        lines.append(line)
+        tell(f"run.py: {line.strip()}")
+    if made.wait():
+        raise ValueError(f"The numbers did not come out again in {folder}:\n{''.join(lines)[-3000:]}")
     return time.monotonic() - started
 
 

@@ -10,8 +10,11 @@ import csv
 import hashlib
 import io
 import json
+import os
 import platform
 import re
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,12 +23,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.printing.table import SAMPLE_NOTE, display_name
 from analysis.studies.records import Study
 
 CHECKSUMS = "checksums.sha256"
 MAP = "program_map.csv"
-LOG = "logs/run.log"
+LOG, FROM_RAW_LOG = "logs/run.log", "logs/from_raw.log"
+#: Every raw file behind the publication: source, file, sha256, whether it is in the package.
+RAW_FILES = "data/raw_files.csv"
+#: Where raw files are computed from; with output/ and logs/, what a run makes and no checksum covers.
+WORK = "from_raw"
+MADE = ("output/", "logs/", f"{WORK}/")
 #: Where a package comes to rest, and what its editors publish about it.
 JOURNALS = {
     "aea": "American Economic Association, Data and Code Availability Policy (openICPSR)",
@@ -102,8 +112,11 @@ def program() -> str:
 """Compute every table and figure again from data/ and compare each number with the stated one: python run.py
 
 Needs Python 3.11 to 3.13 with the packages of code/requirements.lock; no network. Writes output/ and logs/run.log.
+From the raw files on: python run.py --from-raw [FOLDER with those that are not in raw/]. Writes from_raw/ and
+logs/from_raw.log, and needs the code installed as well: pip install --no-deps --no-build-isolation -e code
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -114,9 +127,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE / "code"))
 
-from analysis.reporting.submission import recompute
+from analysis.reporting.submission import recompute, recompute_from_raw
 
-raise SystemExit(recompute(HERE))
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--from-raw", nargs="?", const=HERE / "raw", type=Path, metavar="FOLDER")
+raw = parser.parse_args().from_raw
+raise SystemExit(recompute_from_raw(HERE, raw) if raw else recompute(HERE))
 '''
 
 
@@ -157,6 +173,80 @@ def recompute(folder: Path, say: Callable[[str], None] | None = None) -> int:
     return 0 if found.holds else 1
 
 
+def recompute_from_raw(folder: Path, raw: Path, say: Callable[[str], None] = print) -> int:
+    """Make the panel of a package anew from its raw files, then every number, in from_raw/; 0 where all came out.
+
+    ``raw`` holds the files that are not in the package. Files that are missing or others than those that were read are
+    named, and nothing is computed.
+    """
+    from analysis.studies.recomputation import compare
+
+    lines: list[str] = []
+
+    def tell(text: str) -> None:
+        lines.append(text)
+        say(text)
+
+    started, work = time.monotonic(), folder / WORK
+    about = json.loads((folder / "data" / "about.json").read_text(encoding="utf-8"))
+    if about["panel_from_file"]:
+        tell("The panel of this study is a file of its authors: python run.py computes all that there is from it.")
+        return 2
+    faults = [] if about["is_sample"] else _gather(folder, raw, work)
+    needed = Path(sys.executable).with_name("pilotcity-dbt")
+    if not needed.exists():
+        faults.append(f"{needed.name} is missing: pip install --no-deps --no-build-isolation -e code")
+    for fault in faults:
+        tell(fault)
+    if faults:
+        return 2
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PILOTCITY")}
+    environment |= {"PYTHONPATH": str(folder / "code"), "PILOTCITY_DATA": str(work)}
+    environment |= {"PILOTCITY_OWN": str(folder / "own")} if (folder / "own").is_dir() else {}
+    command = [sys.executable, "-m", "dagster_project.cli", "run", "--studies", about["study"]]
+    made = subprocess.Popen(
+        command, cwd=folder / "code", env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert made.stdout
+    for line in made.stdout:
+        tell(line.rstrip().replace(str(folder.resolve()), "."))
+    estimates = work / "published" / "data" / "estimates" / "estimates.parquet"
+    holds = made.wait() == 0
+    if holds:
+        found = pd.read_parquet(estimates)
+        own = found[found["study"].eq(about["study"])].reset_index(drop=True)
+        compared, differences = compare(pd.read_parquet(folder / "data" / "estimates.parquet"), own)
+        holds = differences.empty
+        tell(f"From raw files: {compared:,} figures compared, {len(differences):,} differ.")
+        if not holds:
+            tell(differences.to_string(index=False))
+    tell(f"{time.monotonic() - started:.0f} seconds; exit code {0 if holds else 1}")
+    (folder / FROM_RAW_LOG).parent.mkdir(exist_ok=True)
+    (folder / FROM_RAW_LOG).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return 0 if holds else 1
+
+
+def _gather(folder: Path, raw: Path, work: Path) -> list[str]:
+    """Copy the raw files that the package names to where they are read, or say which are not there or not the same."""
+    with (folder / RAW_FILES).open(encoding="utf-8", newline="") as stream:
+        stated = list(csv.DictReader(stream))
+    faults, found = [], {}
+    for row in stated:
+        places = [place / row["file"] for place in (folder / "raw", raw)]
+        there = next((place for place in places if place.is_file()), None)
+        if there is None:
+            faults.append(f"{row['file']} ({row['source']}) is missing; README.md says how to get it.")
+        elif digest_of(there) != row["sha256"]:
+            faults.append(f"{row['file']} ({row['source']}) is not the file that was read: its SHA-256 is another.")
+        else:
+            found[row["file"]] = there
+    for name, path in found.items() if not faults else ():
+        target = work / "raw" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return faults
+
+
 def _changed(folder: Path) -> list[str]:
     """Files of data/ and code/ that are not what the checksums say; nothing where there are none yet."""
     sums = folder / CHECKSUMS
@@ -179,9 +269,7 @@ def checksums(folder: Path) -> str:
     """One line a file as sha256sum writes and reads them; the log and what is computed change from run to run."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
     names = [path.relative_to(folder).as_posix() for path in paths]
-    return "".join(
-        f"{digest_of(folder / name)}  {name}\n" for name in names if not name.startswith(("output/", "logs/"))
-    )
+    return "".join(f"{digest_of(folder / name)}  {name}\n" for name in names if not name.startswith(MADE))
 
 
 def program_map(study: Study, scripts: Sequence[str], drawn: Collection[str]) -> str:
@@ -232,7 +320,8 @@ def readme(
     about
         ``publication``, ``code_sha256``, ``raw_sha256``.
     measured
-        ``runtime`` and ``storage`` of the run that the log tells of, and ``machine``.
+        ``runtime`` and ``storage`` of the run that the log tells of, ``machine``, and ``from_raw``: the same runtime
+        from the raw files on, empty where that was not run.
     """
     return _filled(
         "submission.md",
@@ -284,7 +373,8 @@ def check(folder: Path, journal: str) -> list[str]:
     in the map, with its program and output; a log that says all came out; checksums that hold; no path of a machine, no
     archive inside, no hidden or generated file, names that every system takes; size.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    work = folder / WORK
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and work not in path.parents)
     names = [path.relative_to(folder).as_posix() for path in paths]
     faults = []
     needed = [
@@ -295,6 +385,7 @@ def check(folder: Path, journal: str) -> list[str]:
         CHECKSUMS,
         LOG,
         "data/dictionary.csv",
+        RAW_FILES,
         "code/requirements.lock",
     ]
     needed += ["README.zh.md", "data/panel.dta"] if journal == "cie" else []
@@ -305,12 +396,21 @@ def check(folder: Path, journal: str) -> list[str]:
     faults += [f"README.md lacks {name!r}." for name in HEADINGS if not re.search(rf"(?m)^#+ {re.escape(name)}$", text)]
     faults += _data_faults(folder, text)
     faults += _map_faults(folder, names, text)
-    if "exit code 0" not in (folder / LOG).read_text(encoding="utf-8"):
-        faults.append(f"{LOG} does not say that every number came out.")
+    faults += [
+        f"{log} does not say that every number came out."
+        for log in (LOG, FROM_RAW_LOG)
+        if (folder / log).exists() and "exit code 0" not in (folder / log).read_text(encoding="utf-8")
+    ]
+    with (folder / RAW_FILES).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    inside = {name for name in names if name.startswith("raw/")}
+    stated = {f"raw/{row['file']}" for row in rows if row["included"] == "yes"}
+    faults += [f"{name} is missing." for name in sorted(stated - inside)]
+    faults += [f"{name} is here, though {RAW_FILES} does not include it." for name in sorted(inside - stated)]
     sums = (folder / CHECKSUMS).read_text(encoding="utf-8")
     listed = {line.partition("  ")[2] for line in sums.splitlines()}
     faults += [f"{name} is not what {CHECKSUMS} says." for name in _changed(folder)]
-    unlisted = [name for name in names if not name.startswith(("output/", "logs/")) and name != CHECKSUMS]
+    unlisted = [name for name in names if not name.startswith(MADE) and name != CHECKSUMS]
     faults += [f"{name} has no checksum." for name in unlisted if name not in listed]
     for path, name in zip(paths, names, strict=True):
         faults += _file_faults(path, name)

@@ -13,6 +13,7 @@ HELP = "a study as the package that a journal's data editor asks for, checked an
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", help="name of a study of the last publication")
     parser.add_argument("--to", required=True, choices=("aea", "worldbank", "cie"), help="whose lists it has to pass")
+    parser.add_argument("--from-raw", action="store_true", help="compute it in the package from the raw files on, too")
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="a new folder; by default STUDY_TO here")
 
 
@@ -23,8 +24,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
     folder = options.out or Path(f"{options.study}_{options.to}")
     with Screen() as screen:
-        screen.doing("gathering the package and computing every table again in it")
-        faults = build(paths, options.study, options.to, folder)
+        faults = build(paths, options.study, options.to, folder, from_raw=options.from_raw, tell=screen.doing)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{shown(folder)}: {size / 1e6:.0f} MB, every number came out again (logs/run.log).")
     for fault in faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,14 @@ import pandas as pd
 import pytest
 
 from analysis.reporting.archive import unpack
-from analysis.reporting.submission import HEADINGS, check, may_be_included
+from analysis.reporting.submission import (
+    FROM_RAW_LOG,
+    HEADINGS,
+    RAW_FILES,
+    check,
+    may_be_included,
+    recompute_from_raw,
+)
 from analysis.studies import spec
 from analysis.studies.new import new_study
 from analysis.studies.run import run_study
@@ -179,6 +187,7 @@ def test_a_package_is_computed_in_its_own_folder_and_each_item_of_the_list_is_a_
     assert "样本数据" in (folder / "README.zh.md").read_text(encoding="utf-8")
     spoilt = tmp_path / "spoilt"
     shutil.copytree(folder, spoilt)
+    (spoilt / "raw").mkdir()
     for name, spoil, said in (
         ("LICENSE.txt", lambda path: path.unlink(), "LICENSE.txt is missing"),
         ("logs/run.log", lambda path: path.write_text("exit code 1"), "does not say that every number"),
@@ -188,6 +197,7 @@ def test_a_package_is_computed_in_its_own_folder_and_each_item_of_the_list_is_a_
         ("scripts/x.do", lambda path: path.write_text("use /home/me/x.dta"), "path of one machine"),
         (".DS_Store", lambda path: path.touch(), "is hidden or generated"),
         ("data/my file.csv", lambda path: path.touch(), "works on every system"),
+        ("raw/y.csv", lambda path: path.touch(), "is here, though"),
         ("output/table_2.tex", lambda path: path.unlink(), "output/table_2.tex is missing"),
         ("scripts/table_2.R", lambda path: path.unlink(), "program scripts/table_2.R is missing"),
         ("data/dictionary.csv", lambda path: _replace(path, "ln_pgdp", "other"), "does not describe"),
@@ -199,6 +209,51 @@ def test_a_package_is_computed_in_its_own_folder_and_each_item_of_the_list_is_a_
         else:
             (spoilt / name).unlink()
     assert check(spoilt, "cie") == []
+
+
+#: Stands for the code of a package: publishes what it finds in the raw folder, under the name of the study.
+RUN = """
+import os, pathlib, sys
+import pandas as pd
+data = pathlib.Path(os.environ["PILOTCITY_DATA"])
+target = data / "published" / "data" / "estimates" / "estimates.parquet"
+target.parent.mkdir(parents=True)
+value = float((data / "raw" / "a" / "x.csv").read_text())
+row = {"study": sys.argv[-1], "exhibit": "table_1", "model": "(1)", "term": "did", "status": "ok"}
+pd.DataFrame([row | {"estimate": value, "se": 0.1, "p": 0.2, "n": 9.0, "r2": 0.3}]).to_parquet(target)
+"""
+
+
+def test_a_package_is_computed_from_raw_files_only_where_each_is_the_one_that_was_read(tmp_path) -> None:
+    folder, raw, said = tmp_path / "package", tmp_path / "mine", []
+    stated = pd.DataFrame([["carbon_market", "table_1", "(1)", "did", "ok", 1.5, 0.1, 0.2, 9.0, 0.3]])
+    stated.columns = ["study", "exhibit", "model", "term", "status", "estimate", "se", "p", "n", "r2"]
+    code = folder / "code" / "dagster_project"
+    for path in (code, folder / "data", raw / "a"):
+        path.mkdir(parents=True)
+    (code / "__init__.py").touch()
+    (code / "cli.py").write_text(RUN)
+    stated.to_parquet(folder / "data" / "estimates.parquet")
+    about = {"study": "carbon_market", "is_sample": False, "panel_from_file": False}
+    (folder / "data" / "about.json").write_text(json.dumps(about))
+    listed = f"source,file,sha256,included\nroads,a/x.csv,{hashlib.sha256(b'1.5').hexdigest()},no\n"
+    (folder / RAW_FILES).write_text(listed)
+    assert recompute_from_raw(folder, raw, said.append) == 2
+    assert said == ["a/x.csv (roads) is missing; README.md says how to get it."]
+    said.clear()
+    (raw / "a" / "x.csv").write_text("1.6")
+    assert recompute_from_raw(folder, raw, said.append) == 2
+    assert said == ["a/x.csv (roads) is not the file that was read: its SHA-256 is another."]
+    assert not (folder / "from_raw").exists()
+    (raw / "a" / "x.csv").write_text("1.5")
+    assert recompute_from_raw(folder, raw, said.append) == 0, said
+    assert "exit code 0" in (folder / FROM_RAW_LOG).read_text(encoding="utf-8")
+    shutil.rmtree(folder / "from_raw")
+    stated.assign(estimate=1.6).to_parquet(folder / "data" / "estimates.parquet")
+    assert recompute_from_raw(folder, raw, said.append) == 1
+    assert "1.6" in (folder / FROM_RAW_LOG).read_text(encoding="utf-8")
+    (folder / "data" / "about.json").write_text(json.dumps(about | {"panel_from_file": True}))
+    assert recompute_from_raw(folder, raw, said.append) == 2
 
 
 def _replace(path: Path, old: str, new: str) -> None:
