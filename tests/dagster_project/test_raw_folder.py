@@ -154,11 +154,11 @@ def test_the_sensor_asks_once_for_a_file_that_cannot_be_read(raw):
     (raw / "nowhere.csv").symlink_to(raw / "gone.csv")
     contract = contracts.load(CONTRACTS / "patent_records.yaml").model_copy(update={"files": ["*.csv"]})
     memory = Memory()
-    published = {"good.csv": ("patent_records", files.sha256(raw / "good.csv"))}
+    published = {"good.csv": files.sha256(raw / "good.csv")}
     look(raw, {"patent_records": contract}, published, memory)
     found = look(raw, {"patent_records": contract}, published, memory)
     assert set(found.touched) == {"nowhere.csv"}
-    published["nowhere.csv"] = ("patent_records", found.touched["nowhere.csv"])
+    published["nowhere.csv"] = found.touched["nowhere.csv"]
     assert loaded(raw)[0]["nowhere.csv"] == 0
     with duckdb.connect(str(raw.parent / "warehouse" / "pilotcity.duckdb")) as connection:
         kept = connection.execute("select sha256 from raw.ledger where file = 'nowhere.csv'").fetchall()
