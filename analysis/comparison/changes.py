@@ -166,8 +166,10 @@ def compare(before: Snapshot, now: Snapshot, studies: Sequence[Study], cities: p
     rows.add("file", files)
     rows.count("file", files, ["change"])
     cells = _cells(before, now, files["file"].tolist())
-    rows.add("cell", cells)
-    rows.count("cell", cells, ["change"])
+    of_panels = [_panel_cells(before, now, study, files) for study in studies if study.panel is not None]
+    listed = pd.concat([part for part in (cells, *of_panels) if len(part)] or [cells], ignore_index=True)
+    rows.add("cell", listed)
+    rows.count("cell", listed, ["change"])
     aside = _aside(before), _aside(now)
     panels = _panels(before, now, studies)
     changed = {name: _values(name, *frames, *aside) for name, frames in panels.items()}
@@ -268,6 +270,42 @@ def _cells(before: Snapshot, now: Snapshot, files: Sequence[str]) -> pd.DataFram
     return pd.concat(tables, ignore_index=True).sort_values(
         ["file", "item", "city_code", "year"], kind="stable", ignore_index=True
     )
+
+
+def _panel_cells(before: Snapshot, now: Snapshot, study: Study, files: pd.DataFrame) -> pd.DataFrame:
+    """The same of the file that a study's panel comes from, in the columns that both publications draw on."""
+    assert study.panel is not None
+    found = []
+    keys = [study.panel.unit, study.panel.time]
+    changed = files.loc[files["study"].eq(study.name) & files["change"].eq("changed"), "file"]
+    one, other = (snapshot.read(f"lineage.panel_{study.name}", None) for snapshot in (before, now))
+    if changed.empty or not all({*keys, "file_row"} <= set(frame.columns) for frame in (one, other)):
+        return pd.DataFrame()
+    drawn = [name for name in other.columns if name in one.columns and name not in (*keys, "file_row")]
+    both = _beside(one[[*keys, "file_row", *drawn]], other[[*keys, "file_row", *drawn]], keys)
+    gone, fresh = both["side"].eq("left_only"), both["side"].eq("right_only")
+    for name in drawn:
+        was, is_now = both[f"{name}_old"], both[f"{name}_new"]
+        rows = both[was.fillna("").ne(is_now.fillna(""))]
+        found.append(
+            pd.DataFrame(
+                {
+                    "change": np.select([gone[rows.index], fresh[rows.index]], ["removed", "new"], default="changed"),
+                    "file": changed.iloc[0],
+                    "sheet": study.panel.sheet,
+                    "row": rows["file_row_new"].where(~gone[rows.index], rows["file_row_old"]).astype("Int64"),
+                    "item": name,
+                    "city_code": rows[keys[0]].astype(str),
+                    "year": pd.to_numeric(rows[keys[1]], errors="coerce").astype("Int64"),
+                    "old": pd.to_numeric(was[rows.index], errors="coerce"),
+                    "new": pd.to_numeric(is_now[rows.index], errors="coerce"),
+                    "old_text": was[rows.index],
+                    "new_text": is_now[rows.index],
+                }
+            )
+        )
+    held = [part for part in found if len(part)]
+    return pd.concat(held, ignore_index=True) if held else pd.DataFrame()
 
 
 def _numbered(cells: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from study_panel import CITIES, make_panel
 from analysis.comparison import COLUMNS, Snapshot, compare, headline
 from analysis.comparison.changes import shaped
 from analysis.studies import spec
+from analysis.studies.records import FilePanel
 from analysis.studies.run import run_exhibit
 
 STUDY = spec.load(spec.catalogue()["low_carbon_cities"])
@@ -138,6 +140,29 @@ def test_words_name_the_correction_its_city_and_its_file(before):
     causes = found.part("reason").query("change == 'cause' and model == '(1)'")
     assert causes["message"].tolist() == ["the corrected CO2 emissions of Huzhou in 2015 (2015.xlsx)"]
     assert causes["message_zh"].tolist() == ["2015.xlsx中湖州市2015年碳排放量的更正"]
+
+
+def test_cells_of_a_panels_own_file_are_told_with_their_row(before):
+    own = FilePanel("panels/own.xlsx", Path("own.xlsx"), "Data", "firm", "period", None, "since")
+    study = replace(STUDY, name="own", panel=own, exhibits=())
+    file = pd.DataFrame([("panels/own.xlsx", "own", "a", 4, 12)], columns=["file", "source", "sha256", "rows", "cells"])
+    rows = {"firm": ["a", "a", "b"], "period": [1, 2, 1], "file_row": [2, 3, 4], "y": ["1.0", None, "n/a"]}
+    was = {**before, "quality.files": file, "lineage.panel_own": pd.DataFrame({**rows, "gone": "1"})}
+    rows = {"firm": ["a", "a", "c"], "period": [1, 2, 1], "file_row": [2, 4, 9], "y": ["1.5", None, "7"]}
+    new = {**was, "lineage.panel_own": pd.DataFrame({**rows, "fresh": "2"})}
+    new["quality.files"] = file.assign(sha256="b")
+    cells = compare(snapshot("old", was), snapshot("new", new), [study], CITIES).part("cell")
+    shown = cells[["change", "file", "sheet", "row", "item", "city_code", "year", "old_text", "new_text"]]
+    place = ("panels/own.xlsx", "Data")
+    assert shown.fillna("").values.tolist() == [
+        ["changed", *place, 2, "y", "a", 1, "1.0", "1.5"],
+        ["removed", *place, 4, "y", "b", 1, "n/a", ""],
+        ["new", *place, 9, "y", "c", 1, "", "7"],
+    ]
+    assert cells["new"].tolist()[0] == 1.5
+    # the same file says the same
+    new["quality.files"] = file
+    assert compare(snapshot("old", was), snapshot("new", new), [study], CITIES).part("cell").empty
 
 
 def test_rows_that_are_gone_take_their_part(before):
