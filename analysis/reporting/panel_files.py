@@ -77,7 +77,9 @@ def stata(
     values: dict[Any, dict[float, str]] = {}
     if keys is not None and set(keys) <= set(panel.columns) and pd.api.types.is_integer_dtype(panel[keys[1]]):
         panel, number, called = _numbered(panel, keys[0])
-        values |= {number: called} if called else {}
+        if called:
+            values[number] = called
+            labels = {**labels, number: f"{labels.get(keys[0], keys[0])}, as a number for xtset"}
         unit, time = (stata_names(panel.columns)[name] for name in (number, keys[1]))
         sets = {"_TSpanel": unit, "_TStvar": time, "_TSdelta": "+1.0000000000000X+000", "_TSitrvl": "1"}
         sets |= {"iis": unit, "tis": time}

@@ -158,7 +158,12 @@ def recompute(folder: Path, say: Callable[[str], None] | None = None) -> int:
     base = folder / "data"
     files = {path.relative_to(base).as_posix(): path.read_bytes() for path in sorted(base.rglob("*")) if path.is_file()}
     tell(f"Computing {about['study']} from data/panels, {len(files)} files.")
-    found = recomputation.recompute(about["study"], files, is_sample=about["is_sample"])
+    found = recomputation.recompute(
+        about["study"],
+        files,
+        is_sample=about["is_sample"],
+        tell=lambda exhibit, number, of: (say or print)(f"{exhibit}, {number + 1} of {of}"),
+    )
     printed = published(found.study.name, base / "study" / "published")
     for result in found.results.values():
         tables.write_table(result, found.study, folder / "output", printed=printed)

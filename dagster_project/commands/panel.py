@@ -24,6 +24,7 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
 
     from analysis.studies.reading import nearest
     from dagster_project import downloads, overlay
+    from dagster_project.progress import Screen
 
     formats = [word.strip().lower() for word in options.format.split(",")]
     unknown = [word for word in formats if word not in FORMATS]
@@ -46,7 +47,10 @@ def main(paths: Paths, options: argparse.Namespace) -> int:
     panel, more = downloads.handed_out(study, pd.read_parquet(source))
     labels = downloads.labels(pd.read_parquet(folder / "data_dictionary.parquet"), options.panel) | more
     options.out.mkdir(parents=True, exist_ok=True)
-    for kind, content in downloads.panel_in(formats, panel, labels, study, about, is_sample=sample).items():
+    with Screen(aside=True) as screen:
+        screen.doing(f"writing {len(panel):,} rows as {', '.join(formats)}")
+        written = downloads.panel_in(formats, panel, labels, study, about, is_sample=sample)
+    for kind, content in written.items():
         target = options.out / f"{options.panel}.{kind}"
         target.write_bytes(content)
         print(f"{shown(target)}: {len(panel):,} rows, {len(panel.columns)} columns{' (SAMPLE DATA)' if sample else ''}")

@@ -113,6 +113,7 @@ def test_a_panel_is_written_with_names_and_labels_for_each_program(published, tm
     frame, about = pyreadstat.read_dta(str(tmp_path / "out" / "carbon_market.dta"))
     assert {"city", "city_zh", "province_en", "region"} <= set(frame.columns)
     assert about.column_names_to_labels["city_en"] == "City, romanised"
+    assert about.column_names_to_labels["city"].endswith(", as a number for xtset")
     assert pd.read_excel(tmp_path / "out" / "carbon_market.xlsx", sheet_name="columns", engine="calamine").shape[1] == 2
     assert cli.main(["panel", "city_year", "-o", str(tmp_path / "out")]) == 0
     assert cli.main(["panel", "city_yaer"]) == 1

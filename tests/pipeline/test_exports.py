@@ -45,6 +45,16 @@ def test_every_column_of_a_panel_says_in_the_database_what_it_is(sample):
     assert told.comment.str.contains("绿色").any()
 
 
+def test_no_table_view_or_column_of_the_database_is_without_a_comment(sample):
+    told = sample.query(
+        "select schema_name, table_name, '' as column_name, comment from duckdb_tables() where not internal "
+        "union all select schema_name, view_name, '', comment from duckdb_views() where not internal "
+        "union all select schema_name, table_name, column_name, comment from duckdb_columns() where not internal"
+    )
+    assert {"panels", "scores", "estimates", "quality"} <= set(told.schema_name)
+    assert told.comment.fillna("").ne("").all(), told[told.comment.fillna("").eq("")]
+
+
 def test_the_descriptor_names_every_parquet_file_with_its_hash(sample):
     data = sample.paths.published.resolve() / "data"
     package = json.loads((data / "datapackage.json").read_text(encoding="utf-8"))
