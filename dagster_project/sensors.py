@@ -33,6 +33,8 @@ SETTLING = timedelta(seconds=60)
 #: A year that was backfilled, say, is followed by a run of its own, which may publish the very files that changed.
 UNSETTLED = "Changed: {}. Waiting for another run, and for what that one leads to, which may publish the same."
 COPIED = "New, changed or gone at this look, or not whole yet: {}. Waiting until the next look finds it the same."
+#: Also after that run failed: the same content would fail again.
+ASKED = "A run was asked for, and none is again before the file changes: {}."
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -186,13 +188,19 @@ def raw_folder(
         if hurt:
             context.log.warning(f"The publication is damaged and made anew: {hurt[0].file} {hurt[0].what}.")
         if not seen.touched:
-            said = COPIED.format(_some(seen.waiting)) if seen.waiting else "No file has changed."
-            return dg.SensorResult(skip_reason=said, cursor=memory.dump())
+            return dg.SensorResult(skip_reason=_nothing(seen, memory), cursor=memory.dump())
         if _unsettled(context.instance):
             return dg.SensorResult(skip_reason=UNSETTLED.format(_some(sorted(seen.touched))), cursor=memory.dump())
         return dg.SensorResult(run_requests=[_request(seen, memory)], cursor=memory.dump())
 
     return sensor
+
+
+def _nothing(seen: Look, memory: Memory) -> str:
+    """The one reason why a look starts nothing."""
+    if seen.waiting:
+        return COPIED.format(_some(seen.waiting))
+    return ASKED.format(_some(sorted(memory.asked))) if memory.asked else "No file has changed."
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

@@ -195,7 +195,7 @@ def test_a_changed_file_starts_one_run_of_everything_and_each_look_says_one_thin
     (request,) = tick().run_requests
     assert request.asset_selection is None, "lists, studies and code may have changed as well"
     assert request.tags["pilotcity/files"] == "patents/2010.csv"
-    assert tick().skip_message == "No file has changed."
+    assert tick().skip_message == sensors.ASKED.format("patents/2010.csv")
     (raw / "patents" / "2011.csv").unlink()
     assert tick().skip_message == sensors.COPIED.format("patents/2011.csv")
     assert tick().run_requests
