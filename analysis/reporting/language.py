@@ -1,15 +1,16 @@
 """The report in Chinese: one catalogue of phrases, and what finds a text in it. Nothing is written or laid out here.
 
-Texts are English where they are made. A phrase of `chinese.csv` may have gaps: {1} to {4} for any words within a
-sentence, {#1} to {#4} for a number; what fills a gap is looked up in turn. Of several phrases that fit, the longest
-counts. Labels of a study come from its YAML, which has both languages.
+Texts are English where they are made. A phrase of `chinese.csv` may have gaps: {1} to {9} for any words within a
+sentence, {#1} to {#9} for a number or several; what fills a gap is looked up in turn. Of several phrases that fit, the
+one counts that leaves the fewest words in English, then the longest. Labels of a study come from its YAML, which has
+both languages.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,16 +20,22 @@ from analysis.printing.table import Line, Panel, Table
 from analysis.studies.records import Label, Study
 
 CATALOGUE = Path(__file__).with_name("chinese.csv")
+CITIES = Path(__file__).parents[2] / "data" / "reference" / "cities.csv"
 _GAP = re.compile(r"\{(#?\d)\}")
-#: What may fill a gap: within a sentence, so no full stop before a blank and a capital.
-_WORDS, _NUMBER = r"((?:(?![.?!]\s+[A-Z0-9]).)+?)", r"([-\u2212\d][\d.,]*)"
-#: The end of a sentence: a full stop before a blank and a capital, a digit, a quote or a bracket.
-_SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9'\"(\[*])")
+#: How a sentence begins: with a capital, a digit, a quote or a bracket, or with the label of a column and a colon.
+_BEGINS = r"(?:[A-Z0-9'\"(\[*]|[a-z][\w-]*(?:, [^.:]*(?:\.\d[^.:]*)?)?: )"
+#: What may fill a gap: words within a sentence, or a number or several.
+_WORDS, _NUMBER = rf"((?:(?![.?!]\s+{_BEGINS}).)+?)", r"([-\u2212\d][\d.,]*(?:, [-\u2212\d][\d.]*)*)"
+_SENTENCE = re.compile(rf"(?<=[.?!])\s+(?={_BEGINS})")
+
+
+#: Letters of a phrase up to which it needs known words in its gaps.
+FEW = 4
 
 
 @cache
-def _phrases() -> tuple[dict[str, str], list[tuple[re.Pattern[str], list[str], str]]]:
-    """Whole phrases, and those with gaps as (what they match, the gaps in order, the Chinese), the longest first."""
+def _phrases() -> tuple[dict[str, str], list[tuple[re.Pattern[str], list[str], str, int]]]:
+    """Whole phrases, and those with gaps, the longest first: what they match, gaps, Chinese, letters of their own."""
     whole: dict[str, str] = {}
     gapped = []
     with CATALOGUE.open(encoding="utf-8", newline="") as file:
@@ -40,9 +47,20 @@ def _phrases() -> tuple[dict[str, str], list[tuple[re.Pattern[str], list[str], s
             own, gaps = _GAP.split(english)[::2], _GAP.findall(english)
             fillers = [_NUMBER if gap.startswith("#") else _WORDS for gap in gaps]
             pattern = "".join(re.escape(part) + filler for part, filler in zip(own, [*fillers, ""], strict=True))
-            gapped.append((sum(map(len, own)), re.compile(pattern), gaps, chinese))
-    gapped.sort(key=lambda phrase: -phrase[0])
-    return whole, [(pattern, gaps, chinese) for _, pattern, gaps, chinese in gapped]
+            gapped.append((re.compile(pattern), gaps, chinese, len("".join(re.findall("[A-Za-z]", "".join(own))))))
+    for english, both in _cities().items():
+        whole.setdefault(english, both)
+    gapped.sort(key=lambda phrase: -phrase[-1])
+    return whole, gapped
+
+
+def _cities() -> dict[str, str]:
+    """The cities of the reference list; five names in Latin letters stand for two cities each, and become both."""
+    found: dict[str, list[str]] = {}
+    with CITIES.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["name_en"], []).append(row["name_zh"])
+    return {english: "/".join(dict.fromkeys(chinese)) for english, chinese in found.items()}
 
 
 class Chinese:
@@ -70,34 +88,48 @@ class Chinese:
         return self._found[text]
 
     def _search(self, text: str) -> str | None:
-        whole, gapped = _phrases()
-        known = self._labels.get(text) or whole.get(text)
+        known = self._labels.get(text) or _phrases()[0].get(text)
         if known:
             return known
+        # of all ways to take a text apart, the one that leaves the fewest words in English
+        best: str | None = None
+        for found in self._readings(text):
+            if best is None or _english(found) < _english(best):
+                best = found
+            if not _english(best):
+                break
+        return best
+
+    def _readings(self, text: str) -> Iterator[str]:
+        """By a phrase with gaps, the longest first; then by sentences, the items of a list, or around a colon."""
+        for pattern, gaps, chinese, own in _phrases()[1]:
+            match = pattern.fullmatch(text)
+            # "{1} to {2}" fits half of all sentences: few words count only between what is known itself
+            if match and (own > FEW or all(map(self.knows, match.groups()))):
+                filled = dict(zip(gaps, map(self, match.groups()), strict=True))
+                yield _GAP.sub(lambda gap, filled=filled: filled[gap[1]], chinese)  # type: ignore[misc]
         named = re.fullmatch(r"(.+) \((\w+)\)", text)
         if named and self._look(named[1]):
-            return f"{self(named[1])}（{named[2]}）"
-        for pattern, gaps, chinese in gapped:
-            match = pattern.fullmatch(text)
-            if match:
-                filled = dict(zip(gaps, map(self, match.groups()), strict=True))
-                return _GAP.sub(lambda gap, filled=filled: filled[gap[1]], chinese)  # type: ignore[misc]
-        return self._parts(text)
-
-    def _parts(self, text: str) -> str | None:
-        """Sentence by sentence, or what stands before and after a colon, or the items of a list."""
+            yield f"{self(named[1])}（{named[2]}）"
         sentences = _SENTENCE.split(text)
         if len(sentences) > 1:
-            return _joined(map(self, sentences)) if any(map(self._look, sentences)) else None
-        for mark, joint in ((" × ", "×"), ("; ", "；")):
+            if any(map(self._look, sentences)):
+                yield _joined(map(self, sentences))
+            return
+        for mark, joint in ((" × ", "×"), ("; ", "；"), (", ", "，")):
             items = text.split(mark)
             if len(items) > 1 and all(map(self.knows, items)):
-                return joint.join(map(self, items))
+                yield joint.join(map(self, items))
+        if text.endswith(".") and self._look(text[:-1]):
+            yield f"{self(text[:-1])}。"
         head, colon, rest = text.partition(": ")
         if colon and (self._look(rest) or self._look(head)):
-            return f"{self(head)}：{self(rest)}"
-        items = text.split(", ")
-        return "，".join(map(self, items)) if len(items) > 1 and all(map(self.knows, items)) else None
+            yield f"{self(head)}：{self(rest)}"
+
+
+def _english(text: str) -> int:
+    """Words that stayed English, apart from names of columns."""
+    return len(re.findall(r"(?<![\w.])[A-Za-z][a-z']+(?![\w.])", text))
 
 
 def _joined(sentences: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from lxml import html
 
 from analysis.did import two_way
 from analysis.simulation import detection
@@ -229,6 +230,36 @@ def test_no_page_fetches_anything_from_elsewhere(sample):
         )
         assert not fetched, path
         assert not re.search(r"@import|url\(\s*['\"]?(?:https?:)?//", page), path
+
+
+#: Four words of English in a row; a name that has no Chinese, and what leads those who read none away.
+ENGLISH = re.compile(r"(?:[A-Za-z][A-Za-z'’-]*[ ,]+){3,}[A-Za-z][A-Za-z'’-]*")
+NAMES = ("Kleibergen-Paap rk Wald F", "Show this page in English")
+
+
+def chinese_texts(element):
+    """What a page shows in Chinese, apart from code and citations."""
+    if not isinstance(element.tag, str) or element.tag in ("script", "style", "code", "pre", "cite"):
+        return
+    if "in-en" in element.get("class", "").split():
+        return
+    yield (element.get("data-zh") if element.get("data-of") == "text" else element.text) or ""
+    for attribute in ("alt", "aria-label", "title"):
+        yield (element.get("data-zh") if element.get("data-of") == attribute else element.get(attribute)) or ""
+    for below in element:
+        yield from chinese_texts(below)
+        yield below.tail or ""
+
+
+def test_no_english_sentence_stays_on_a_chinese_page(sample):
+    pages = [path for path in sample.paths.reports.glob("*.html") if not path.name.startswith("help")]
+    assert len(pages) > 10
+    left = []
+    for path in pages:
+        for text in chinese_texts(html.parse(str(path.resolve())).getroot()):
+            said = ENGLISH.search(" ".join(text.split()))
+            left += [(path.name, said[0])] if said and said[0] not in NAMES else []
+    assert left == []
 
 
 def test_what_could_not_be_computed_says_why(sample):

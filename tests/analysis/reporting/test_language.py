@@ -4,6 +4,7 @@ import csv
 import re
 
 import pytest
+import yaml
 
 from analysis.reporting.language import CATALOGUE, Chinese, study_labels, translate
 from analysis.reporting.tables import exhibit_table
@@ -61,6 +62,14 @@ def test_every_text_of_a_built_in_study_is_in_both_languages() -> None:
         assert {study.title.en, study.treatment_label.en, *(v.label.en for v in study.variables)} <= set(labels)
 
 
+def test_every_variable_of_the_catalogue_is_described_in_both_languages() -> None:
+    chinese = Chinese()
+    described = yaml.safe_load((spec.DATA / "catalogue" / "variables.yaml").read_text(encoding="utf-8"))
+    assert len(described) > 50
+    for name, entry in described.items():
+        assert not re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", chinese(entry.get("description") or "")), name
+
+
 def test_a_table_in_chinese_has_the_same_numbers_in_the_same_places(results, study, printed, truth) -> None:
     chinese = Chinese(study_labels(study))
     for result in results.values():
@@ -93,6 +102,17 @@ def test_a_table_in_chinese_has_the_same_numbers_in_the_same_places(results, stu
         ("Table 6 (balance). Weight", "表6（平衡性）权重"),
         ("-0.5**", "-0.5**"),
         ("Nobody wrote this down.", "Nobody wrote this down."),
+        # a short phrase never breaks a sentence that nobody has translated
+        ("What belongs to no city is left.", "What belongs to no city is left."),
+        # of two readings the one with the fewest words in English
+        (
+            "By key_city, R² is 0.3724, 0.2898 in (1), (3) and 0.6962 in table 4 (2).",
+            "按key_city分组，R²为(1), (3)中为0.3724, 0.2898，表4第(2)列中为0.6962。",
+        ),
+        (
+            "y: 500 draws lie around 0.1. x: maximum 5, 2 SD from the mean.",
+            "y: 500 draws lie around 0.1. x：最大值5，距均值2个标准差。",
+        ),
     ],
 )
 def test_a_text_is_taken_apart_as_far_as_its_parts_are_known(english: str, expected: str) -> None:
