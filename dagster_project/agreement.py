@@ -6,8 +6,10 @@ The engines are in `analysis.agreement`; here panels and estimates are read, and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from functools import partial
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +34,23 @@ def read(folder: Path, study: str) -> pd.DataFrame | None:
     return table[table["study"].eq(study)].reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class Question:
+    """Numbers that are put to other engines together: an exhibit of a study, or one of its scores."""
+
+    study: str
+    name: str
+    key: str
+    ask: Callable[[], pd.DataFrame]
+
+
 def of_study(
     paths: Paths,
     folder: Path,
     study: Study,
     exhibit: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    mine: Callable[[tuple[str, str]], bool] = lambda question: True,
 ) -> pd.DataFrame:
     """Second opinions on every published number of a study, or of one exhibit.
 
@@ -47,20 +60,42 @@ def of_study(
         Of a publication or a candidate, with panels and estimates.
     tell
         Is told the name of each exhibit before its engines are asked.
+    mine
+        Returns, for study and name of a question, once it is answered by another process or is to be asked here.
     """
-    from analysis.agreement import second_opinions
     from analysis.agreement.exhibit import as_table
+
+    parts = []
+    for question in questions(paths, folder, study):
+        if exhibit in (None, question.name):
+            tell(question.name)
+            mine((question.study, question.name))
+            parts.append(answer(paths, question))
+    held = [part for part in parts if len(part)]
+    return pd.concat(held, ignore_index=True) if held else as_table([])
+
+
+def answer(paths: Paths, question: Question) -> pd.DataFrame:
+    """The answer kept of a question, or asked for now and kept."""
+    return _kept(paths, question.key, question.ask)
+
+
+def unanswered(paths: Paths, folder: Path, studies: Sequence[Study]) -> list[tuple[str, str]]:
+    """Study and name of each question whose answer is not kept."""
+    every = [question for study in studies for question in questions(paths, folder, study)]
+    return [(one.study, one.name) for one in every if not _file(paths, one.key).exists()]
+
+
+def questions(paths: Paths, folder: Path, study: Study) -> Iterator[Question]:
+    """What there is to ask of a study: its exhibits, then its scores."""
+    from analysis.agreement import second_opinions
 
     estimates = pd.read_parquet(folder / "data" / "estimates" / "estimates.parquet")
     estimates = estimates[estimates["study"].eq(study.name)].reset_index(drop=True)
     cities = overlay.cities(paths, dtype={"city_code": str})
     panel_file = folder / "data" / "panels" / f"{study.name}.parquet"
-    panel = pd.read_parquet(panel_file)
-    parts = []
+    panel = cache(pd.read_parquet)
     for each in study.exhibits:
-        if exhibit is not None and each.name != exhibit:
-            continue
-        tell(each.name)
         own = estimates[estimates["exhibit"].eq(each.name)].reset_index(drop=True)
         named = sorted({model.panel for model in each.models if model.panel})
         others = {name: folder / "data" / "panels" / f"{name}.parquet" for name in named}
@@ -74,13 +109,10 @@ def of_study(
 
         def ask(name: str = each.name, own: pd.DataFrame = own, others: dict[str, Path] = others) -> pd.DataFrame:
             panels = {key: pd.read_parquet(path) for key, path in others.items()}
-            return second_opinions(study, name, panel, own, cities=cities, panels=panels)
+            return second_opinions(study, name, panel(panel_file), own, cities=cities, panels=panels)
 
-        parts.append(_kept(paths, key, ask))
-    if exhibit is None:
-        parts += list(_of_scores(paths, folder, study, cities, tell))
-    held = [part for part in parts if len(part)]
-    return pd.concat(held, ignore_index=True) if held else as_table([])
+        yield Question(study.name, each.name, key, ask)
+    yield from _of_scores(paths, folder, study, cities)
 
 
 def forget_others(paths: Paths, keep: int = 500) -> None:
@@ -90,9 +122,7 @@ def forget_others(paths: Paths, keep: int = 500) -> None:
         old.unlink(missing_ok=True)
 
 
-def _of_scores(
-    paths: Paths, folder: Path, study: Study, cities: pd.DataFrame, tell: Callable[[str], None]
-) -> Iterator[pd.DataFrame]:
+def _of_scores(paths: Paths, folder: Path, study: Study, cities: pd.DataFrame) -> Iterator[Question]:
     """A random fifth of each efficiency score again."""
     from analysis.agreement import second_scores
 
@@ -108,22 +138,22 @@ def _of_scores(
     takes = city_year["city_code"].astype(str).isin(cities.loc[study.takes(cities), "city_code"])
     city_year = city_year[takes & city_year["year"].between(*study.years)].reset_index(drop=True)
     for made in study.efficiency:
-        tell(f"scores of {made.name}")
         own = scores[scores["name"].eq(made.name)].reset_index(drop=True)
         rows = city_year[["city_code", "year", *(name for name in made.variables if name in city_year.columns)]]
         key = _key(paths, [repr(made), study.name, _hash_of(own), _hash_of(rows)], [])
-        yield _kept(paths, key, partial(second_scores, study, made, city_year, own))
+        ask = partial(second_scores, study, made, city_year, own)
+        yield Question(study.name, f"scores of {made.name}", key, ask)
 
 
 def _kept(paths: Paths, key: str, ask: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """The answer kept under a key, or asked for now and kept."""
-    path = _folder(paths) / f"{key}.parquet"
+    path = _file(paths, key)
     if path.exists():
         path.touch()
         return pd.read_parquet(path)
     answer = ask()
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
     answer.to_parquet(unfinished, index=False)
     unfinished.replace(path)
     return pd.read_parquet(path)
@@ -131,6 +161,10 @@ def _kept(paths: Paths, key: str, ask: Callable[[], pd.DataFrame]) -> pd.DataFra
 
 def _folder(paths: Paths) -> Path:
     return paths.warehouse.parent / "agreement"
+
+
+def _file(paths: Paths, key: str) -> Path:
+    return _folder(paths) / f"{key}.parquet"
 
 
 def _key(paths: Paths, texts: list[str], files: list[Path]) -> str:

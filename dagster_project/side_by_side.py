@@ -1,6 +1,7 @@
-"""A second process that computes exhibits from the end of a run's list, while the run itself begins at its start.
+"""A second process that computes exhibits, or asks for second opinions, from the end of a run's list, while the run
+itself begins at its start.
 
-Each exhibit is computed by one of the two. What the second process cannot compute, or leaves undone as it dies, the run
+Each of them is computed by one of the two. What the second process cannot compute, or leaves undone as it dies, the run
 computes itself, so that a fault is told where it always was. On Linux it dies with the run, however that ends.
 """
 
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from dagster_project import signals
@@ -27,9 +29,14 @@ WORTH_WHILE = 6
 
 
 class SecondProcess:
-    """Computes ``exhibits`` from the last on; ``mine`` says of each whether it is left to the caller."""
+    """Computes ``exhibits`` from the last on; ``mine`` says of each whether it is left to the caller.
 
-    def __init__(self, paths: Paths, candidate: Path, exhibits: Sequence[Exhibit], afresh: bool) -> None:
+    ``work`` is what is made of each: "exhibits", or the "agreement" of other engines with them.
+    """
+
+    def __init__(
+        self, paths: Paths, candidate: Path, exhibits: Sequence[Exhibit], afresh: bool, work: str = "exhibits"
+    ) -> None:
         self._left = list(exhibits)
         self._taken: dict[Exhibit, threading.Event] = {}
         self._lock = threading.Lock()
@@ -43,7 +50,7 @@ class SecondProcess:
             preexec_fn=signals.in_child(signal.SIGKILL),
         )
         told = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(paths).items()}
-        self._say({"paths": told, "candidate": str(candidate), "afresh": afresh})
+        self._say({"paths": told, "candidate": str(candidate), "afresh": afresh, "work": work})
         threading.Thread(target=self._feed, name="second process", daemon=True).start()
 
     def mine(self, exhibit: Exhibit) -> bool:
@@ -112,7 +119,7 @@ def main() -> None:
     signals.begin_child()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    from dagster_project import exhibits, overlay
+    from dagster_project import agreement, exhibits, overlay
     from dagster_project.store import Store
 
     about = json.loads(sys.stdin.readline())
@@ -121,11 +128,19 @@ def main() -> None:
         Path(told["data"]), Path(told["raw"]), told["is_sample"], Path(told["own"]), studies=tuple(told["studies"])
     )
     store = Store(paths, about["afresh"])
-    studies = {study.name: study for study in overlay.studies(paths)}
+    candidate, studies = Path(about["candidate"]), {study.name: study for study in overlay.studies(paths)}
+
+    @cache
+    def questions(study: str) -> dict[str, agreement.Question]:
+        return {question.name: question for question in agreement.questions(paths, candidate, studies[study])}
+
     for line in sys.stdin:
         study, name = json.loads(line)
         try:
-            store.keep(exhibits.computation(paths, Path(about["candidate"]), studies[study], name))
+            if about["work"] == "agreement":
+                agreement.answer(paths, questions(study)[name])
+            else:
+                store.keep(exhibits.computation(paths, candidate, studies[study], name))
         except Exception:  # the run computes it again and says what is wrong
             print("left", file=answers, flush=True)
         else:

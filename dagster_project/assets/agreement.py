@@ -1,6 +1,6 @@
 """An asset for the second opinion on every published number. No table waits for it; the site and the audit do."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -10,6 +10,7 @@ from dagster_project.assets.common import OWNERS
 from dagster_project.assets.publish import ESTIMATES
 from dagster_project.assets.studies import candidate_of_this_run
 from dagster_project.paths import Paths
+from dagster_project.side_by_side import WORTH_WHILE, SecondProcess
 
 if TYPE_CHECKING:
     from analysis.studies.records import Study
@@ -37,7 +38,16 @@ def agreement_asset(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition
         from analysis.agreement.line import by_number
 
         folder = candidate_of_this_run(paths)
-        parts = [agreement.of_study(paths, folder, study, tell=context.log.debug) for study in studies]
+        missing = agreement.unanswered(paths, folder, studies)
+        second = None
+        if len(missing) >= WORTH_WHILE:
+            second = SecondProcess(paths, folder, missing, afresh=False, work="agreement")
+        said: dict[str, Any] = {"tell": context.log.debug, **({"mine": second.mine} if second else {})}
+        try:
+            parts = [agreement.of_study(paths, folder, study, **said) for study in studies]
+        finally:
+            if second:
+                second.end()
         agreement.forget_others(paths)
         held = [part for part in parts if len(part)]
         table = pd.concat(held, ignore_index=True) if held else as_table([])

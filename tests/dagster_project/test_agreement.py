@@ -60,6 +60,21 @@ def test_engines_are_asked_once_for_the_same_inputs_and_again_for_others(paths, 
     assert len(list((paths.warehouse.parent / "agreement").iterdir())) == 1
 
 
+def test_what_another_process_has_answered_is_not_asked_again(paths, published):
+    folder, study, asked, write = published
+    write(1.0, 2.0)
+    assert agreement.unanswered(paths, folder, [study]) == [(study.name, "table_1")]
+
+    def other(name: tuple[str, str]) -> bool:
+        answers = [agreement.answer(paths, one) for one in agreement.questions(paths, folder, study)]
+        return not answers
+
+    found = agreement.of_study(paths, folder, study, mine=other)
+    assert found["estimate"].tolist() == [2.0]
+    assert asked == ["table_1"]
+    assert agreement.unanswered(paths, folder, [study]) == []
+
+
 def test_a_folder_without_agreement_has_none_and_another_gives_a_studys_own_rows(paths, published):
     folder, study, _, write = published
     assert agreement.read(folder, study.name) is None
