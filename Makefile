@@ -41,7 +41,7 @@ run: $(STAMP) ## raw files to report; says so when nothing changed
 	@$(BIN)/pilotcity run
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not benchmark and not torture"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not benchmark and not torture"
 
 ui: $(STAMP) ## Dagster's web page on this project, loopback only
 	@$(BIN)/pilotcity ui

@@ -11,7 +11,7 @@ os.environ.pop("PILOTCITY_STUDIES", None)
 # Tests name the engine that they are about.
 os.environ.pop("DBT_TARGET", None)
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -49,10 +49,24 @@ def cases() -> Callable[[str], Path]:
     return _optional_folder("PILOTCITY_CASES", "../shared/cases")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one ``xdist_group`` go to one worker: xdist 3.8 names the group where pytest 9.2 no longer looks."""
+COUNTY = "tests/pipeline/test_county_panel.py"
+#: Groups that take longest, in the order in which they begin: a worker that comes to one last is waited for.
+LONGEST = ("sample", "real", COUNTY, "dbt", "tiny", "by_file", "definitions", "team", "spark")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Tests of one ``xdist_group``, or else of one file, go to one worker: they share what takes long to make."""
+    groups = {}
     for item in items:
+        marker = item.get_closest_marker("xdist_group")
+        groups[item] = marker.args[0] if marker else item.path.relative_to(ROOT).as_posix()
+        if not marker:
+            item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=lambda item: LONGEST.index(groups[item]) if groups[item] in LONGEST else len(LONGEST))
+    result = yield
+    for item in items:  # xdist 3.8 names the group where pytest 9.2 no longer looks
         named = getattr(item, "_nodeid", None)
         if named and named != item.nodeid:
             item._id = type(item.id).parse(named)
+    return result
