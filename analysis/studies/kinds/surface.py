@@ -243,15 +243,17 @@ class Written(WrittenExhibit):
         yield _stated(("stated", 0))
         used = {*outcomes, *base.controls}
         own = {variable.interpolate for variable in study.variables if variable.name in used} - {"none"}
-        usual = tuple(word for word in _FILLINGS if word not in own) if own else ()
+        # where the study fills nothing, a filling is of its controls: outcomes stay as measured
+        way = "method" if own else "fill"
+        usual = tuple(word for word in _FILLINGS if word not in own) if own else ("linear",)
         for word in self.filling if self.filling is not None else usual:
-            value = ("measured", 0) if word == "measured" else ("method", word)
+            value = ("measured", 0) if word == "measured" else (way, word)
             yield _option(word, _FILLINGS[word], value)
         for years in self.longest_gap if self.longest_gap is not None else (1,) if own else ():
             many = "s" * (years > 1)
             name = (f"Gaps of at most {years} year{many} filled", f"仅填补不超过{years}年的缺口")
             why = ("Neighbours far away say little of a year.", "相距较远的年份参考价值有限。")
-            yield _option(f"gaps up to {years}", (name, why), ("gap", years))
+            yield _option(f"gaps up to {years}", (name, why), ("gap" if own else "fill", years))
 
     def _winsorisings(self, study: Study, outcomes: Sequence[str], base: Model) -> Iterator[Option]:
         yield _stated("stated")

@@ -5,7 +5,7 @@ other samples. Nothing is estimated here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -51,11 +51,16 @@ class Data:
         bare = own is not None and wanted is None
         if filling.value[0] == "method" and variable.interpolate not in ("none", filling.value[1]):
             values = self._refilled(variable, str(filling.value[1]))
+        elif filling.value[0] == "fill" and name not in self.study.outcomes and variable.role != "outcome":
+            # a word is a method, a number the longest gap that a straight line may cross
+            years = filling.value[1] if isinstance(filling.value[1], int) else variable.max_gap
+            method = "linear" if isinstance(filling.value[1], int) else filling.value[1]
+            values = self._refilled(replace(variable, max_gap=years), method)
         elif bare:
             values = self._refilled(variable, variable.interpolate)
         elif filling.value[0] in ("measured", "gap"):
             values = values.where(~self._far(name, filling.value[1]))
-        if wanted is not None and (wanted != own or filling.value[0] == "method"):
+        if wanted is not None and (wanted != own or filling.value[0] in ("method", "fill")):
             values = winsorised(values, *wanted)
         return values
 

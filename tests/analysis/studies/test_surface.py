@@ -19,6 +19,7 @@ from analysis.studies.kinds.surface import Written, _shades
 from analysis.studies.published import published
 from analysis.studies.records import Exhibit, Label
 from analysis.studies.run import run_exhibit
+from analysis.studies.surface.data import Data
 from analysis.studies.surface.plan import COLUMNS, DIMENSIONS, TWO_WAY, sha256, specifications
 from analysis.studies.surface.result import joint_test
 
@@ -183,6 +184,25 @@ def test_choices_that_cannot_be_made_say_why(study, panel) -> None:
     refused = table[table["status"].eq("not computed")]
     assert set(refused["sample"]) == {"changed borders"}
     assert refused["reason"].str.contains("no 'borders_changed'").all()
+
+
+def test_a_study_that_fills_nothing_may_have_its_controls_filled_and_its_outcome_not(study, panel) -> None:
+    bare = tuple(replace(variable, interpolate="none") for variable in study.variables)
+    plan = surface_of(Written(longest_gap=(1,)), replace(study, variables=bare)).exhibits[0].plan
+    options = {option.key: option for option in plan.options["filling"]}
+    assert list(options) == ["stated", "linear", "gaps up to 1"]
+    held = panel.sort_values(["city_code", "year"]).reset_index(drop=True).drop(columns="fin__imputed")
+    held["year"] = held.groupby("city_code").cumcount() + 2009
+    two = held["year"].isin([2011, 2012]) & held.index.isin(held.index[held["city_code"].eq(held["city_code"].iloc[0])])
+    one = held["year"].eq(2011) & held["city_code"].eq(held["city_code"].iloc[-1])
+    gaps = held.assign(**{name: held[name].where(~(one | two)) for name in ("fin", "co2_per_gdp")})
+    data, stated = Data(replace(study, variables=bare), gaps), plan.options["winsorising"][0]
+    found = {key: data.column("fin", option, stated).isna() for key, option in options.items()}
+    assert found["stated"].sum() == 3 and not found["linear"].any() and list(found["gaps up to 1"]) == list(two)
+    filled = data.column("fin", options["linear"], stated)[one].item()
+    at = int(np.flatnonzero(one)[0])
+    assert filled == pytest.approx(held["fin"].iloc[[at - 1, at + 1]].mean())
+    assert data.column("co2_per_gdp", options["linear"], stated).isna().sum() == 3
 
 
 def test_an_effect_that_is_there_is_found_whatever_is_chosen(surface) -> None:
