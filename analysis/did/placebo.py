@@ -5,7 +5,7 @@ One projection serves every draw over units. The p-value is that of a permutatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,7 +135,7 @@ def placebo(
         order = unit_order(frame, unit, [time, adoption, y, *controls])
         dealt = _deal(frame[adoption].to_numpy(), order, draws, seed)
         if kind == "mixed":
-            dealt = _other_times(dealt, np.unique(frame[time].to_numpy())[1:], seed)
+            dealt = other_times(dealt, np.unique(frame[time].to_numpy())[1:], seed)
         table = _regress_draws(design, treatment, frame[time].to_numpy(), order, dealt)
     actual = float(regression.table["estimate"].to_numpy()[regression.table.index.get_loc(treatment)])
     estimate = table["estimate"].dropna().to_numpy()
@@ -188,7 +188,7 @@ def _deal(adoption: np.ndarray, units: np.ndarray, draws: int, seed: int) -> np.
     return generator.permuted(np.broadcast_to(true, (draws, len(true))), axis=1).T
 
 
-def _other_times(dealt: np.ndarray, times: np.ndarray, seed: int) -> np.ndarray:
+def other_times(dealt: np.ndarray, times: np.ndarray, seed: int) -> np.ndarray:
     """The dealt adoption times (units, draws), each cohort's replaced by one drawn from ``times``, draw by draw."""
     generator = np.random.default_rng([seed, 1])
     cohorts = np.unique(dealt[np.isfinite(dealt)])
@@ -209,14 +209,9 @@ def _earlier(
     cluster: str | Sequence[str] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The regression on rows before adoption, once for each number of periods that adoption is brought forward."""
-    first = frame[adoption].fillna(np.inf).to_numpy()
-    untreated = frame[frame[time].to_numpy() < first]
-    ahead = untreated[adoption].notna() & (untreated[adoption] <= frame[time].max())
-    seen = untreated[ahead].groupby(unit)[time].min()
-    reach = (untreated[ahead].groupby(unit)[adoption].first() - seen).max() if ahead.any() else 0
-    rows = {}
-    for periods in range(1, int(reach)):
-        moved = untreated.assign(**{adoption: untreated[adoption].where(ahead) - periods})
+    rows, number = {}, 0
+    for periods, moved in brought_forward(frame, adoption, unit, time):
+        number = len(moved)
         try:
             design, treatment = _treated_design(
                 moved, y, adoption, controls, unit=unit, time=time, fixed_effects=effects, cluster=cluster
@@ -229,10 +224,19 @@ def _earlier(
     if not rows:
         raise CannotEstimate("No treated unit is seen for two periods before adoption: nothing can be brought forward.")
     drawn = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "se", "p"]).rename_axis("draw")
-    said = [
-        f"In time: {len(untreated)} rows before adoption; the smallest p there can be is {1 / (1 + len(rows)):.2g}."
-    ]
+    said = [f"In time: {number} rows before adoption; the smallest p there can be is {1 / (1 + len(rows)):.2g}."]
     return drawn, said
+
+
+def brought_forward(frame: pd.DataFrame, adoption: str, unit: str, time: str) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Rows before adoption, with adoption brought forward by 1, 2, ... periods as far as some unit was seen before."""
+    first = frame[adoption].fillna(np.inf).to_numpy()
+    untreated = frame[frame[time].to_numpy() < first]
+    ahead = untreated[adoption].notna() & (untreated[adoption] <= frame[time].max())
+    seen = untreated[ahead].groupby(unit)[time].min()
+    reach = (untreated[ahead].groupby(unit)[adoption].first() - seen).max() if ahead.any() else 0
+    for periods in range(1, int(reach)):
+        yield periods, untreated.assign(**{adoption: untreated[adoption].where(ahead) - periods})
 
 
 def _regress_draws(

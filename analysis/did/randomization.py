@@ -18,6 +18,7 @@ from analysis.did.callaway_santanna import callaway_santanna
 from analysis.did.extended_two_way import extended_two_way
 from analysis.did.imputation import imputation
 from analysis.did.local_projections import local_projections
+from analysis.did.placebo import brought_forward, other_times
 from analysis.did.stacked import stacked
 from analysis.did.sun_abraham import sun_abraham
 from analysis.estimation_sample import unit_order
@@ -41,7 +42,7 @@ class Randomization:
     Attributes
     ----------
     draws
-        One row a draw: ``estimate``, ``se``, ``t`` (missing where the dealt treatment had no estimate).
+        One row a draw, or in time a period: ``estimate``, ``se``, ``t`` (missing where there was no estimate).
     actual
         The result under the true treatment.
     p_value
@@ -93,9 +94,10 @@ def randomization(
     estimator: str,
     draws: int = 199,
     seed: int = 0,
+    kind: str = "space",
     **options: Any,
 ) -> Randomization:
-    """Deal the adoption times to the units at random and estimate again, as `placebo` in space does.
+    """Estimate again under adoption that did not happen: in space, in time or mixed, as `placebo` says.
 
     Every draw keeps how many units adopt when. The null is that treatment does nothing to any unit, and that any unit
     could have had any other's adoption (Fisher 1935; MacKinnon and Webb 2020 for differences-in-differences); p has the
@@ -107,7 +109,10 @@ def randomization(
     estimator
         One of "callaway_santanna", "sun_abraham", "imputation", "extended_two_way", "stacked", "local_projections".
     draws, seed
-        How many times, and the seed of numpy's default generator.
+        How many times, and the seed of numpy's default generator; not used in time, where nothing is drawn.
+    kind
+        "space" deals the adoption times to the units, "mixed" deals them and draws each cohort's time, "time" brings
+        adoption forward on rows before it.
     options
         Passed on to the estimator, such as ``control="not_yet"``.
 
@@ -116,12 +121,14 @@ def randomization(
     ValueError
         An unknown estimator; and whatever the estimator raises on the true treatment.
     CannotEstimate
-        No draw has an estimate.
+        No draw has an estimate; in time, no treated unit is seen for two periods before adoption.
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator is one of {', '.join(ESTIMATORS)}, not {estimator!r}.")
     if int(draws) != draws or draws < 1:
         raise ValueError(f"draws must be a whole number, at least 1; it is {draws!r}.")
+    if kind not in ("space", "time", "mixed"):
+        raise ValueError(f"kind is 'space', 'time' or 'mixed', not {kind!r}.")
     call = ESTIMATORS[estimator]
     keys: dict[str, Any] = {"unit": unit, "time": time, **options}
     actual = call(data, y, adoption, controls, **keys)
@@ -130,22 +137,35 @@ def randomization(
     sample = prepare_adoption(data, adoption, unit=unit, time=time, numeric=[y, *controls, *extra], keys=held)
     frame = sample.data
     codes = unit_order(frame, unit, [time, adoption, y, *controls])
-    true = np.full(int(codes.max()) + 1, np.nan)
-    true[codes] = frame[adoption].to_numpy()
-    generator = np.random.default_rng(seed)
-    rows = []
-    for _ in range(int(draws)):
-        dealt = frame.assign(**{adoption: generator.permutation(true)[codes]})
+    if kind == "time":
+        held_back = brought_forward(frame, adoption, unit, time)
+        label = "period"
+    else:
+        true = np.full(int(codes.max()) + 1, np.inf)
+        true[codes] = frame[adoption].fillna(np.inf).to_numpy()
+        generator = np.random.default_rng(seed)
+        dealt = np.column_stack([generator.permutation(true) for _ in range(int(draws))])
+        if kind == "mixed":
+            dealt = other_times(dealt, np.unique(frame[time].to_numpy())[1:], seed)
+        held_back = (
+            (draw, frame.assign(**{adoption: np.where(np.isinf(times[codes]), np.nan, times[codes])}))
+            for draw, times in enumerate(dealt.T)
+        )
+        label = "draw"
+    rows = {}
+    for number, moved in held_back:
         try:
-            found = call(dealt, y, adoption, controls, **keys)
-            rows.append((found.att, found.se))
+            found = call(moved, y, adoption, controls, **keys)
+            rows[number] = (found.att, found.se)
         except CannotEstimate:
-            rows.append((np.nan, np.nan))
-    table = pd.DataFrame(rows, columns=["estimate", "se"], index=pd.RangeIndex(len(rows), name="draw"))
+            rows[number] = (np.nan, np.nan)
+    if not rows:
+        raise CannotEstimate("No treated unit is seen for two periods before adoption: nothing can be brought forward.")
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "se"]).rename_axis(label)
     table["t"] = table["estimate"] / table["se"].where(table["se"] > 0)
     known = table["estimate"].dropna()
     if known.empty:
-        raise CannotEstimate(f"{estimator} has no estimate under any of {draws} treatments dealt at random.")
+        raise CannotEstimate(f"{estimator} has no estimate under any of {len(table)} treatments that did not happen.")
     notes = list(actual.notes)
     if len(known) < len(table):
         notes.append(f"{len(table) - len(known)} draws do not count: {estimator} has no estimate under them.")

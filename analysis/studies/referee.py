@@ -236,6 +236,8 @@ def _matched(study: Study) -> Lines:
     }
 
 
+#: The methods that estimate under treatment that did not happen.
+_DEALT = ("placebo", "randomization")
 #: The methods that match before they regress, and that draw errors by cluster.
 _MATCHED = next(name for name, method in METHODS.items() if "matching" in method.options and method.is_regression)
 _BOOTSTRAP = next(name for name, method in METHODS.items() if method.repeats)
@@ -449,7 +451,7 @@ CHECKS: tuple[Check, ...] = (
         "placebo",
         ("Placebo in space", "空间安慰剂检验"),
         ("Randomisation inference: treatment dealt at random.", "随机化推断：随机分配处理。"),
-        _where(lambda study, model: model.method == "placebo" and model.options.get("kind", "space") == "space"),
+        _where(lambda study, model: model.method in _DEALT and model.options.get("kind", "space") == "space"),
         _needs(_stays, STAYING, _usual("figure_2")),
     ),
     _check(
@@ -459,7 +461,7 @@ CHECKS: tuple[Check, ...] = (
             "The same before the policy was there, and with dates drawn too.",
             "政策前的虚假时点，以及时点与城市同时随机。",
         ),
-        _where(lambda study, model: model.method == "placebo" and model.options.get("kind", "space") != "space"),
+        _where(lambda study, model: model.method in _DEALT and model.options.get("kind", "space") != "space"),
         _needs(_stays, STAYING, _placebos),
     ),
     _check(

@@ -257,6 +257,7 @@ def _randomization(panel: pd.DataFrame, model: Model) -> Randomization:
         time=TIME,
         estimator=estimator,
         draws=draws,
+        kind=model.options.get("kind", "space"),
         **options,
     )
 
@@ -361,6 +362,7 @@ DESIGNS: dict[str, Method] = {
                 "callaway_santanna", "sun_abraham", "imputation", "extended_two_way", "stacked", "local_projections"
             ),
             "draws": integer(19, 100_000),
+            "kind": word("space", "time", "mixed"),
         },
         clustered=False,
         stays=True,

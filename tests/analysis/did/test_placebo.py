@@ -7,7 +7,7 @@ from random_panel import CONTROLS, FIRST, TREATED, UNIT, YEAR, Y, random_panel, 
 from scipy import stats
 
 from analysis.did import placebo, two_way
-from analysis.did.placebo import _deal, _other_times, _regress_draws, _treated_design
+from analysis.did.placebo import _deal, _regress_draws, _treated_design, other_times
 from analysis.estimation_sample import unit_order
 
 EFFECTS = [
@@ -165,7 +165,7 @@ def test_in_time_each_row_is_the_regression_before_adoption_with_adoption_brough
     assert "rows before adoption" in result.notes[-1]
 
 
-def test_mixed_draws_keep_the_size_of_each_cohort_and_take_other_times() -> None:
+def test_mixed_draws_keep_the_size_of_each_cohort_and_takeother_times() -> None:
     panel = random_panel(4, units=30, share=1.0)
     space, mixed, again = run(panel), run(panel, kind="mixed"), run(panel, kind="mixed")
     assert mixed.actual == space.actual
@@ -175,7 +175,7 @@ def test_mixed_draws_keep_the_size_of_each_cohort_and_take_other_times() -> None
     first = panel.groupby(UNIT)[FIRST].first()
     ordered = panel.sort_values([UNIT, YEAR]).reset_index(drop=True)
     units = ordered[UNIT].astype("category").cat.codes.to_numpy()
-    dealt = _other_times(_deal(ordered[FIRST].to_numpy(), units, 40, 0), np.unique(panel[YEAR])[1:], 0)
+    dealt = other_times(_deal(ordered[FIRST].to_numpy(), units, 40, 0), np.unique(panel[YEAR])[1:], 0)
     for draw in range(40):
         sizes = pd.Series(dealt[np.isfinite(dealt[:, draw]), draw]).value_counts()
         assert sizes.sum() == first.notna().sum()
