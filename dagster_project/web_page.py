@@ -7,6 +7,7 @@ it as Origin, or in Sec-Fetch-Site where a picture or a form asks.
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import re
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 PICTURES = "/pictures/"
+#: What asks for a small picture, and its height in pixels.
+SMALL, HEIGHT = "small", 240
 
 
 class OnlyThisMachine:
@@ -95,12 +98,29 @@ class Pictures:
         if asked is None:
             await self.app(scope, receive, send)
             return
-        from starlette.responses import FileResponse, PlainTextResponse
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import FileResponse, PlainTextResponse, Response
 
         file = self.published.resolve() / "exhibits" / asked[1] / f"{asked[2]}.png"
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        found = FileResponse(file, headers=headers) if file.is_file() else None
-        await (found or PlainTextResponse("No publication has this picture.\n", status_code=404))(scope, receive, send)
+        answer: Response = PlainTextResponse("No publication has this picture.\n", status_code=404)
+        if file.is_file() and scope["query_string"] == SMALL.encode():
+            content = await run_in_threadpool(small, file)
+            answer = Response(content, media_type="image/png", headers=headers)
+        elif file.is_file():
+            answer = FileResponse(file, headers=headers)
+        await answer(scope, receive, send)
+
+
+def small(file: Path) -> bytes:
+    """A picture that is whole in sight where Dagster folds a description; it shows pictures pixel by pixel."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    with Image.open(file) as picture:
+        picture.thumbnail((picture.width, HEIGHT))
+        picture.save(made, "PNG")
+    return made.getvalue()
 
 
 def main() -> None:

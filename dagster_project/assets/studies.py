@@ -108,7 +108,9 @@ def _begin_second(paths: Paths, context: dg.AssetExecutionContext, candidate: Pa
 
 def _pictured(study: str, name: str) -> str:
     """The picture of the last publication, for a description; Dagster shows what metadata hold only on a click."""
-    return f"\n\n![Picture of the last publication, on the page of pilotcity ui]({web_page.picture(study, name)})"
+    whole = web_page.picture(study, name)
+    about = "Picture of the last publication, on the page of pilotcity ui"
+    return f"\n\n[![{about}]({whole}?{web_page.SMALL})]({whole})"
 
 
 def _inline(image: Path) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 import uvicorn
+from matplotlib import image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 
-from dagster_project.web_page import OnlyThisMachine, Pictures, picture
+from dagster_project.web_page import HEIGHT, SMALL, OnlyThisMachine, Pictures, picture
 from tests.dagster_project.raw_request import WEBSOCKET, status
 
 
@@ -127,6 +130,10 @@ def test_the_page_has_the_pictures_of_the_last_publication_and_no_other_file(tmp
         answer = client.get(picture("a_study", "figure_1"))
         assert (answer.content, answer.headers["content-type"]) == (b"now", "image/png")
         assert client.get(picture("a_study", "figure_2")).status_code == 404
+        image.imsave(published / "exhibits" / "a_study" / "map.png", np.ones((960, 480, 3)))
+        shrunk = client.get(f"{picture('a_study', 'map')}?{SMALL}")
+        assert shrunk.headers["content-type"] == "image/png"
+        assert image.imread(io.BytesIO(shrunk.content)).shape[:2] == (HEIGHT, HEIGHT // 2)
         assert client.get("/pictures/../secret.png").status_code == 404
         assert client.get("/pictures/%2e%2e/secret.png").status_code == 404
         assert client.get("/pictures/a_study/..%2f..%2fsecret.png").status_code == 404
