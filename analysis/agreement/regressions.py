@@ -318,7 +318,8 @@ def group_difference_by_pyfixest(frame: pd.DataFrame, model: Model) -> list[Opin
     slopes = [name for name in slopes if name in beta.index]
     contrast = np.column_stack([-np.ones(len(slopes) - 1), np.eye(len(slopes) - 1)])
     gap = contrast @ beta[slopes].to_numpy()
-    spread = contrast @ covariance.loc[slopes, slopes].to_numpy() @ contrast.T
+    block = covariance.loc[slopes, slopes].to_numpy()
+    spread = contrast @ block @ contrast.T
     f = wald(pd.Series(gap), pd.DataFrame(spread))
     return [Opinion("chow F", PYFIXEST, f), Opinion("permutation", PYFIXEST, f)]
 

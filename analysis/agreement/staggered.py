@@ -135,7 +135,8 @@ def sun_abraham(frame: pd.DataFrame, model: Model) -> list[Opinion]:
     after = cells[cells["period"].ge(0) & cells["name"].isin(beta.index)]
     share = (after["rows"] / after["rows"].sum()).to_numpy()
     names = list(after["name"])
-    se = np.sqrt(share @ covariance.loc[names, names].to_numpy() @ share)
+    block = covariance.loc[names, names].to_numpy()
+    se = np.sqrt(share @ block @ share)
     return [Opinion(model.treatment, PYFIXEST, float(share @ beta[names].to_numpy()), float(se))]
 
 
@@ -151,7 +152,8 @@ def synthetic(frame: pd.DataFrame, model: Model) -> list[Opinion]:
         untreated = rows[rows["treated"] == 0].rename(columns={"unit": UNIT, "time": TIME})
         regression = plain(untreated, "y", names, ("unit", "time"), ("unit",))
         beta, _ = numbers_of(pyfixest_fit(regression), regression.terms)
-        rows["y"] -= rows[list(beta.index)].to_numpy() @ beta.to_numpy()
+        x = rows[list(beta.index)].to_numpy()
+        rows["y"] -= x @ beta.to_numpy()
     full = rows.groupby("unit")["time"].transform("size") == rows["time"].nunique()
     rows = rows[full].reset_index(drop=True)
     wide = rows.pivot(index="unit", columns="time", values="y")
@@ -279,7 +281,8 @@ def path_of(frame: pd.DataFrame, model: Model) -> tuple[pd.Series, pd.DataFrame]
             share[row, own] = cells["rows"][own] / cells["rows"][own].sum()
         names = list(cells["name"])
         times = [int(period) for period in periods]
-        spread = share @ covariance.loc[names, names].to_numpy() @ share.T
+        block = covariance.loc[names, names].to_numpy()
+        spread = share @ block @ share.T
         return pd.Series(share @ beta[names].to_numpy(), times), pd.DataFrame(spread, times, times)
     options = {key: value for key, value in model.options.items() if key in ("leads", "lags", "bin_ends")}
     event = replace(model, options={"base": -1, **options})
@@ -300,7 +303,8 @@ def honest(frame: pd.DataFrame, model: Model) -> list[Opinion]:
     mean = np.array([float(k <= model.options["lags"]) for k in after])
     mean /= mean.sum()
     effect = float(mean @ beta[after])
-    se = float(np.sqrt(mean @ covariance.loc[after, after].to_numpy() @ mean))
+    block = covariance.loc[after, after].to_numpy()
+    se = float(np.sqrt(mean @ block @ mean))
     found = [Opinion("average effect", PYFIXEST, effect, se)]
     before = [k for k in beta.index if k < -1]
     order = [*before, *after]

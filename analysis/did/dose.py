@@ -98,7 +98,8 @@ def dose(
         raise CannotEstimate(f"No unit is treated: {dose!r} is 0 in all rows.")
     strength, first = positive.groupby(unit)[dose].agg(["min", "max"]), positive.groupby(unit)[time].min()
     start = frame[unit].map(first)
-    changed = strength.index[~np.isclose(strength["min"], strength["max"])]
+    constant = np.isclose(strength["min"].to_numpy(), strength["max"].to_numpy())
+    changed = strength.index[~constant]
     ended = frame.loc[(frame[time] >= start) & (value == 0), unit]
     if len(changed) or len(ended):
         who = changed[0] if len(changed) else ended.iloc[0]

@@ -198,7 +198,8 @@ def _table(
         for term in names.treatments:
             numbers = dict.fromkeys(COLUMNS, np.nan)
             if isinstance(result, Estimate):
-                numbers = dict(zip(COLUMNS, result.table.loc[term, COLUMNS].to_numpy(dtype=float), strict=True))
+                row = result.table.loc[term, COLUMNS]
+                numbers = dict(zip(COLUMNS, row.to_numpy(dtype=float), strict=True))
             lines.append(
                 {
                     "group": name,

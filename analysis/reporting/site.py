@@ -262,6 +262,10 @@ def _hide(folder: Path, what: object) -> None:
     (folder / HIDDEN).write_bytes(pickle.dumps(what))
 
 
+def _hide_section(report: StudyReport, study: Study, name: str, folder: Path) -> None:
+    _hide(folder, _section(report, study, name, folder))
+
+
 def _hidden(folder: Path) -> Any:
     return pickle.loads((folder / HIDDEN).read_bytes())
 
@@ -355,7 +359,7 @@ def _study(
         pieces[name] = keep(
             f"{study.name}/exhibits/{name}",
             {"study": alone, "is_sample": pending.is_sample, "exhibit": decided},
-            lambda folder, name=name, alone=alone: _hide(folder, _section(pending.whole, alone, name, folder)),
+            partial(_hide_section, pending.whole, alone, name),
         )
     effective = {name: of for name, of in pending.exhibits.items() if KINDS[study.exhibit(name).kind].is_effect}
     curve = keep(

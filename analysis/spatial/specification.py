@@ -158,7 +158,8 @@ def hausman(fixed: SpatialEstimate, random: SpatialEstimate) -> dict[Any, Any]:
     terms = [term for term in fixed.covariance.index if term in random.covariance.index and term != "const"]
     gap = (fixed.table.loc[terms, "estimate"] - random.table.loc[terms, "estimate"]).to_numpy()
     spread = (fixed.covariance.loc[terms, terms] - random.covariance.loc[terms, terms]).to_numpy()
-    scale = 1 / np.sqrt(np.diag(fixed.covariance.loc[terms, terms].to_numpy()))
+    block = fixed.covariance.loc[terms, terms].to_numpy()
+    scale = 1 / np.sqrt(np.diag(block))
     values, vectors = np.linalg.eigh(spread * np.outer(scale, scale))
     usable = values > 1e-8
     parts = (vectors.T @ (gap * scale))[usable] ** 2 / values[usable]

@@ -65,8 +65,8 @@ def _read(study: str, path: Path, content: bytes | None) -> Published:
     if content is not None:
         file = read(path).mapping({"study", "exhibits", "text"}, ("exhibits",))
         text = read_text(file["text"]) if "text" in file else text
-        for exhibit, content in file["exhibits"].mapping().items():
-            parts = content.mapping({"notes", "models"})
+        for exhibit, written in file["exhibits"].mapping().items():
+            parts = written.mapping({"notes", "models"})
             notes[exhibit] = tuple(note.text() for note in parts["notes"].items()) if "notes" in parts else ()
             for model, mark in parts["models"].mapping().items() if "models" in parts else ():
                 rows += [(study, exhibit, model, *row) for row in _model_rows(mark)]
