@@ -93,8 +93,8 @@ class Tiny:
         assert (self.paths.reports / "index.html").read_text() == "the report"
         with duckdb.connect(str(published / "pilotcity.duckdb"), read_only=True) as connection:
             assert connection.execute("select sum(patents) from panels.city_year").fetchall()[0][0]
-        # the record of inputs names the raw folder's content, which a fault may change on purpose
-        inputs = {"fingerprint.json", "checksums.json"}
+        # records of inputs name the raw folder's content, which a fault may change on purpose, and the code
+        inputs = {"fingerprint.json", "checksums.json", "versions.json"}
         files = [path for path in published.rglob("*") if path.is_file() and path.name not in inputs]
         return {str(path.relative_to(published)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
