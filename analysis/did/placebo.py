@@ -209,7 +209,8 @@ def _earlier(
     cluster: str | Sequence[str] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The regression on rows before adoption, once for each number of periods that adoption is brought forward."""
-    rows, number = {}, 0
+    rows: dict[int, list[float]] = {}
+    number = 0
     for periods, moved in brought_forward(frame, adoption, unit, time):
         number = len(moved)
         try:

@@ -152,7 +152,7 @@ def randomization(
             for draw, times in enumerate(dealt.T)
         )
         label = "draw"
-    rows = {}
+    rows: dict[int, tuple[float, float]] = {}
     for number, moved in held_back:
         try:
             found = call(moved, y, adoption, controls, **keys)
