@@ -13,7 +13,7 @@ import pandas as pd
 from dagster_project import state, verification
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import DBT_PROJECT, Paths
-from dagster_project.resources import WAREHOUSE_POOL, warehouse
+from dagster_project.resources import WAREHOUSE_POOL, forced, warehouse
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,7 +106,8 @@ def definition(
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         with warehouse(paths) as connection:
             frames = [(suite, suite.frame(connection)) for suite in (*suites, *drift)]
-        checked = [_validate(paths, suite, frame) for suite, frame in frames]
+        afresh = forced()
+        checked = [_validate(paths, suite, frame, afresh) for suite, frame in frames]
         moved = checked[len(suites) :]
         for label, key in assets.items():
             for kind in kinds:
@@ -296,14 +297,16 @@ def _intermediate_suites() -> list[Suite]:
     ]
 
 
-def _validate(paths: Paths, suite: Suite, frame: pd.DataFrame | str) -> Checked:
+def _validate(paths: Paths, suite: Suite, frame: pd.DataFrame | str, afresh: bool) -> Checked:
     from expectations import runner
 
     store = paths.expectations_store
     if isinstance(frame, str):
         runner.forget(suite.name, store)
         return Checked(suite, pd.DataFrame(), (), frame)
-    outcomes = runner.validate(suite.name, frame, suite.rules(frame), keys=suite.keys, store=store, about=suite.about)
+    outcomes = runner.validate(
+        suite.name, frame, suite.rules(frame), keys=suite.keys, store=store, about=suite.about, afresh=afresh
+    )
     return Checked(suite, frame, tuple(outcomes))
 
 

@@ -26,8 +26,6 @@ from dagster_project.resources import exclusive, forget_dbt_runs
 REFRESH = "refresh"
 #: Runs with this tag take in everything, so nothing has to follow them. The web page hides tags that begin so.
 WHOLE = {".dagster/pilotcity_whole": "yes"}
-#: A run with this tag computes everything once more, whatever is kept.
-FORCED = {".dagster/pilotcity_forced": "yes"}
 PID_TAG = ".dagster/pilotcity_pid"
 BUSY = "Another run is going on for this data folder; it will publish when it is done."
 #: What DuckDB says of a file that no later attempt will read.

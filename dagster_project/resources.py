@@ -17,9 +17,9 @@ import dagster as dg
 from dagster import DagsterInvariantViolationError
 
 from dagster_project import postgres, state
-from dagster_project.fingerprint import hash_folder
+from dagster_project.fingerprint import digest, hash_folder
 from dagster_project.ingest import records
-from dagster_project.paths import DBT_PROJECT, Paths
+from dagster_project.paths import DBT_PROJECT, LOCK, Paths
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +36,9 @@ def memory_limit() -> str:
     """What DuckDB may take, PILOTCITY_MEMORY; what does not fit goes to disk beside the warehouse."""
     return os.environ.get("PILOTCITY_MEMORY") or "4GB"
 
+
+#: A run with this tag computes everything once more, whatever is kept. The web page hides tags that begin so.
+FORCED = {".dagster/pilotcity_forced": "yes"}
 
 INSTANCE_SETTINGS = """\
 # Written by pilotcity at every start; edit dagster_project/resources.py instead.
@@ -135,6 +138,11 @@ def _retry_number() -> int | None:
         return None
 
 
+def forced() -> bool:
+    """Whether the run of the current step takes nothing from what is kept."""
+    return FORCED.items() <= dg.OpExecutionContext.get().run.tags.items()
+
+
 @contextmanager
 def warehouse(paths: Paths) -> Iterator[duckdb.DuckDBPyConnection]:
     """An open connection to the warehouse with its raw tables in place; one at a time on this machine."""
@@ -193,7 +201,7 @@ def dbt_environment(paths: Paths) -> dict[str, str]:
     return {
         "PILOTCITY_WAREHOUSE": str(paths.warehouse),
         "DBT_TARGET_PATH": str(paths.dbt_target),
-        "PILOTCITY_SQL": hash_folder(DBT_PROJECT),
+        "PILOTCITY_SQL": f"{hash_folder(DBT_PROJECT)} {digest(LOCK)}",
         # dbt joins it to the folder of its project
         "PILOTCITY_MODELS": os.path.relpath(paths.dbt_models, DBT_PROJECT),
         "PILOTCITY_MEMORY": memory_limit(),

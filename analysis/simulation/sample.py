@@ -6,8 +6,9 @@ one more step here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ True effect of an estimator: its own estimand, for the two-way regression the su
 treatment weights (analysis.simulation.true_effect). On the studies' own samples with their controls:
 """
 
+#: Applies a function to the elements of sequences and yields in their order what it returned, as `map` does.
+Spread = Callable[..., Iterable[Any]]
+
 
 def write_sample(
     folder: Path,
@@ -55,6 +59,7 @@ def write_sample(
     ai_zones: pd.DataFrame | None = None,
     courts: pd.DataFrame | None = None,
     spillover: float = 0.0,
+    spread: Spread = map,
 ) -> Truth:
     """Write yearbooks, telephones of 1984, exchange rates, patents, court cases, the truth and the ledgers of faults.
 
@@ -80,6 +85,8 @@ def write_sample(
         data/reference/courts.csv, all as text. None: no court cases are written.
     spillover
         Share of the land and electricity that AI zones save which a city with only such neighbours saves too.
+    spread
+        How files are written, one a year: `map` in this process, that of a pool in several; the bytes are the same.
 
     Raises
     ------
@@ -96,11 +103,11 @@ def write_sample(
     for part in ("", "yearbook", "patents", "_truth"):
         (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / part / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=seed), encoding="utf-8")
-    found = write_yearbooks(world, folder / "yearbook", chosen, progress)
-    planted = write_patents(world, folder / "patents", chosen, progress)
+    found = write_yearbooks(world, folder / "yearbook", chosen, progress, spread)
+    planted = write_patents(world, folder / "patents", chosen, progress, spread)
     _write_ledger(planted, patents.PatentFault, folder / "_truth" / "patent_faults.csv")
     if courts is not None:
-        write_cases(world, courts, folder, chosen, progress)
+        write_cases(world, courts, folder, chosen, progress, spread)
     small_books.write_telephones(world, folder / "yearbook" / small_books.TELEPHONES)
     small_books.write_exchange_rate(folder / "yearbook" / small_books.EXCHANGE_RATE)
     truth = truth_of(world, faults.ledger(found))
@@ -110,34 +117,44 @@ def write_sample(
 
 
 def write_yearbooks(
-    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print, spread: Spread = map
 ) -> list[faults.Fault]:
     """One workbook a year, faults included; returns the faults, files named relative to the folder above."""
-    planned = faults.by_year(faults.plan(world))
     found = []
-    for year in years:
-        pages = yearbook.build(world, year)
-        name = f"{year}年地级市统计年鉴.xlsx"
-        found += faults.plant(world, pages, f"{folder.name}/{name}", planned.get(year, []))
-        yearbook.write(pages, folder / name)
-        progress(f"sample world: {name}, {len(pages)} sheets")
+    for name, sheets, planted in spread(partial(_write_yearbook, world, folder), years):
+        found += planted
+        progress(f"sample world: {name}, {sheets} sheets")
     return found
 
 
+def _write_yearbook(world: World, folder: Path, year: int) -> tuple[str, int, list[faults.Fault]]:
+    pages = yearbook.build(world, year)
+    name = f"{year}年地级市统计年鉴.xlsx"
+    found = faults.plant(world, pages, f"{folder.name}/{name}", faults.by_year(faults.plan(world)).get(year, []))
+    yearbook.write(pages, folder / name)
+    return name, len(pages), found
+
+
 def write_patents(
-    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+    world: World, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print, spread: Spread = map
 ) -> list[patents.PatentFault]:
     """One CSV a filing year; returns the planted rows, files named relative to the folder above."""
     found = []
-    for year in sorted(set(years) & set(patents.YEARS.tolist())):
-        count, planted = patents.write(world, year, folder / f"{year}.csv")
+    chosen = sorted(set(years) & set(patents.YEARS.tolist()))
+    written = spread(partial(patents.write, world), chosen, [folder / f"{year}.csv" for year in chosen])
+    for year, (count, planted) in zip(chosen, written, strict=True):
         found += planted
         progress(f"sample world: patents {year}, {count:,} records")
     return found
 
 
 def write_cases(
-    world: World, courts: pd.DataFrame, folder: Path, years: Sequence[int], progress: Callable[[str], None] = print
+    world: World,
+    courts: pd.DataFrame,
+    folder: Path,
+    years: Sequence[int],
+    progress: Callable[[str], None] = print,
+    spread: Spread = map,
 ) -> pd.DataFrame:
     """cases/<year>.csv, and in _truth the counts by city and the planted rows; returns the counts.
 
@@ -148,8 +165,10 @@ def write_cases(
     (folder / "cases" / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=world.seed), encoding="utf-8")
     planted: list[cases.CaseFault] = []
     national = {}
-    for year in sorted(set(years) & set(cases.YEARS.tolist())):
-        rows, found, national[year] = cases.write(world, courts, year, folder / "cases" / f"{year}.csv")
+    chosen = sorted(set(years) & set(cases.YEARS.tolist()))
+    files = [folder / "cases" / f"{year}.csv" for year in chosen]
+    written = spread(partial(cases.write, world, courts), chosen, files)
+    for year, (rows, found, national[year]) in zip(chosen, written, strict=True):
         planted += found
         progress(f"sample world: cases {year}, {rows:,} judgments")
     counts = world.long({"ip_cases": cases.true_counts(world)[0]})[["city_code", "year", "ip_cases"]]

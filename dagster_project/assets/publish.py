@@ -16,7 +16,6 @@ from dagster_project.assets.studies import (
     CANDIDATE,
     candidate_of_this_run,
     exhibit_key,
-    forced,
     gate_key,
     store_of_this_run,
     this_run,
@@ -24,7 +23,7 @@ from dagster_project.assets.studies import (
 from dagster_project.checks import checks_table
 from dagster_project.fingerprint import digest
 from dagster_project.paths import Paths
-from dagster_project.resources import WAREHOUSE_POOL, warehouse
+from dagster_project.resources import WAREHOUSE_POOL, forced, warehouse
 
 if TYPE_CHECKING:
     from analysis.studies.spec import Study

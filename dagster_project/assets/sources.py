@@ -1,13 +1,16 @@
 """Raw files, reference data and study specifications into schema raw: an asset a source; only what changed is read."""
 
 import hashlib
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
-from dagster_project import overlay, state
+from dagster_project import overlay, signals, state
 from dagster_project import refresh as refresh_plan
 from dagster_project.assets import years
 from dagster_project.assets.columns import told
@@ -89,16 +92,19 @@ def sample_world(paths: Paths) -> dg.AssetsDefinition:
         made_by = hash_files([*makers, *committed.values()], ROOT)
         if state.read_text(stamp) != made_by:
             frames = {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in committed.items()}
-            simulation.write_sample(
-                paths.raw,
-                cities=frames["cities"],
-                clusters=frames["clusters"],
-                ai_zones=frames["ai_zones"],
-                courts=frames["courts"],
-                spillover=SPILLOVER if paths.raw.name == SAMPLES["spillovers"] else 0.0,
-                seed=0,
-                progress=context.log.info,
-            )
+            # not forked: this process has threads
+            with ProcessPoolExecutor(min(4, os.cpu_count() or 1), get_context("spawn"), signals.begin_child) as pool:
+                simulation.write_sample(
+                    paths.raw,
+                    cities=frames["cities"],
+                    clusters=frames["clusters"],
+                    ai_zones=frames["ai_zones"],
+                    courts=frames["courts"],
+                    spillover=SPILLOVER if paths.raw.name == SAMPLES["spillovers"] else 0.0,
+                    seed=0,
+                    progress=context.log.info,
+                    spread=pool.map,
+                )
             state.sync_all_below(paths.raw)
             state.write(stamp, made_by)
             # the files are there now, and nothing has read them yet

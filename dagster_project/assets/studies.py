@@ -10,8 +10,8 @@ import pandas as pd
 
 from dagster_project import drawn, exhibits, overlay, publication, side_by_side, web_page
 from dagster_project.assets.common import OWNERS
-from dagster_project.executor import FORCED
 from dagster_project.paths import Paths
+from dagster_project.resources import forced
 from dagster_project.side_by_side import WORTH_WHILE, SecondProcess
 from dagster_project.store import Store, of_run
 
@@ -50,11 +50,6 @@ def this_run() -> str:
 def store_of_this_run(paths: Paths) -> Store:
     """Results kept by content; a forced run computes each of them once more."""
     return of_run(paths, this_run(), forced())
-
-
-def forced() -> bool:
-    """Whether the run of the current step takes nothing from what is kept."""
-    return FORCED.items() <= dg.AssetExecutionContext.get().run.tags.items()
 
 
 def _exhibit(paths: Paths, study: "Study", name: str) -> dg.AssetsDefinition:

@@ -14,7 +14,7 @@ from dagster_project.assets.common import OWNERS
 from dagster_project.dbt_runs import TRANSLATOR_SETTINGS
 from dagster_project.ingest.contracts import Contract
 from dagster_project.paths import REFERENCE, Paths
-from dagster_project.resources import WAREHOUSE_POOL, retried, warehouse
+from dagster_project.resources import WAREHOUSE_POOL, forced, retried, warehouse
 
 if TYPE_CHECKING:
     import duckdb
@@ -102,8 +102,9 @@ def _dbt_run(
     )
     def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         # dbt has closed the file once its events are all in; only then can rows be counted and shown
+        afresh = ["--full-refresh"] if forced() else []
         with retried():
-            events = list(dbt.cli(["build"], context=context).stream())
+            events = list(dbt.cli(["build", *afresh], context=context).stream())
         known = Columns(paths, json.loads(project.manifest_path.read_text(encoding="utf-8")))
         with warehouse(paths) as connection:
             for event in events:

@@ -181,7 +181,8 @@ def _execute(paths: Paths, instance: Any, screen: Screen, everything: bool) -> P
     screen.doing("comparing what is kept with files, studies and code")
     from dagster_project import refresh, side_by_side
     from dagster_project.definitions import REFRESH, build
-    from dagster_project.executor import FORCED, PID_TAG, WHOLE, this_process
+    from dagster_project.executor import PID_TAG, WHOLE, this_process
+    from dagster_project.resources import FORCED
 
     plan = refresh.EVERYTHING if everything else refresh.plan(paths)
     screen.doing("reading contracts and studies" if plan.light else "reading contracts, studies and dbt's models")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pandas as pd
@@ -53,6 +54,32 @@ def test_checking_a_frame_leaves_it_as_it_was(frame, tmp_path):
     before = frame.copy()
     runner.validate("t", frame, rules(), store=tmp_path)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_rows_that_held_are_not_checked_again_until_they_or_a_rule_change(frame, tmp_path):
+    def checked(frame: pd.DataFrame, rules: list[runner.Rule], **how: bool) -> list[runner.Outcome]:
+        runs = tmp_path / "gx" / "uncommitted" / "validations" / "t" / "__none__"
+        before = set(runs.glob("*"))
+        found = runner.validate("t", frame, rules, keys=("year",), store=tmp_path, **how)
+        ran.append(bool(set(runs.glob("*")) - before))
+        return found
+
+    ran: list[bool] = []
+    _, holds, _ = rules()
+    first = checked(frame, [holds])
+    again = checked(frame, [holds])
+    assert [(o.rule, o.passed, o.observed) for o in again] == [(o.rule, o.passed, o.observed) for o in first]
+    checked(frame.assign(x=frame["x"].where(frame["year"] > 2000, -1.0)), [holds])
+    checked(frame, [holds])
+    checked(frame, [dataclasses.replace(holds, blocking=False)])
+    checked(frame, [dataclasses.replace(holds, blocking=False)], afresh=True)
+    assert ran == [True, False, True, True, True, True]
+    # what fails is checked each time, and said with its rows
+    assert [len(checked(frame, rules())[0].failing) for _ in range(2)] == [runner.QUOTED] * 2
+    assert ran[-2:] == [True, True]
+    (tmp_path / "outcomes" / "t.json").write_text("{")
+    assert checked(frame, [holds])[0].passed
+    assert ran[-1]
 
 
 @pytest.fixture
