@@ -164,7 +164,7 @@ def write_cases(
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "cases" / "SAMPLE_DATA.txt").write_text(NOTICE.format(seed=world.seed), encoding="utf-8")
     planted: list[cases.CaseFault] = []
-    national = {}
+    national: dict[int, int] = {}
     chosen = sorted(set(years) & set(cases.YEARS.tolist()))
     files = [folder / "cases" / f"{year}.csv" for year in chosen]
     written = spread(partial(cases.write, world, courts), chosen, files)
