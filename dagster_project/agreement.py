@@ -101,7 +101,9 @@ def questions(paths: Paths, folder: Path, study: Study) -> Iterator[Question]:
         others = {name: folder / "data" / "panels" / f"{name}.parquet" for name in named}
         others = {name: path for name, path in others.items() if path.exists()}
         made_of = [
-            repr((each, study.groups, study.years, study.treatment, study.panel)),
+            # a title or a note changes no number
+            repr((each.name, each.kind, each.models, each.tests, each.variables)),
+            repr((study.groups, study.years, study.treatment, study.panel)),
             _hash_of(own),
             _hash_of(cities),
         ]

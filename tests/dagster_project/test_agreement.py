@@ -16,7 +16,7 @@ def published(paths, monkeypatch):
     """A folder with the panel and an estimate of one exhibit, its study, and how often engines were asked."""
     study = SimpleNamespace(
         name="low_carbon_cities",
-        exhibits=[SimpleNamespace(name="table_1", models=())],
+        exhibits=[SimpleNamespace(name="table_1", kind="descriptive", models=(), tests=(), variables=())],
         groups=(),
         years=(2006, 2019),
         treatment="low_carbon",
