@@ -17,9 +17,13 @@ TOLD, BETWEEN = "told:", "\u241e"
 #: Fonts of a picture's words where it is shown: the one that it was laid out with, then those that have Chinese.
 FONTS = "'DejaVu Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
+#: Formats of a picture.
+FORMATS = ("svg", "png", "pdf")
+
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pilotcity",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
     "axes.spines.top": False,
@@ -34,7 +38,7 @@ STYLE: dict[Any, Any] = {
 
 
 def contents(figure: Figure, title: str) -> dict[str, bytes]:
-    """The figure in both formats, without the date and the software's version; marks of the SVG say their values.
+    """The figure for pages (svg), slides (png) and print (pdf), without date and software; the SVG tells values.
 
     The words of the SVG are text, so that they can be searched, read aloud and turned into another language.
     """
@@ -42,6 +46,7 @@ def contents(figure: Figure, title: str) -> dict[str, bytes]:
     for suffix, metadata in (
         ("svg", {"Date": None, "Creator": "pilotcity", "Title": title}),
         ("png", {"Software": None}),
+        ("pdf", {"CreationDate": None, "Creator": "pilotcity", "Producer": None, "Title": title}),
     ):
         file = io.BytesIO()
         figure.savefig(file, format=suffix, metadata=metadata)

@@ -248,8 +248,9 @@ def _steps(tables: Tables, panel: str, frame: pd.DataFrame, row: Row) -> dict[st
         return own
     try:
         steps = Steps.of(rows, source, row, parts)
-    except ValueError:
-        return own
+    except ValueError as why:
+        # the page says that it cannot take the steps, and why
+        return own | {"lacks": str(why)}
     if steps.limits:
         shares = [row["winsorize_low"], row["winsorize_high"]]
         own |= {"limits": list(steps.limits), "shares": shares}

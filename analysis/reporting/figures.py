@@ -1,7 +1,7 @@
-"""Figures as journals print them: SVG and PNG with the same bytes for the same numbers, readable in grey.
+"""Figures as journals print them: SVG, PNG and PDF with the same bytes for the same numbers, readable in grey.
 
 Drawn without pyplot, so nothing here touches a display or state that other code shares. Words of an SVG are text,
-drawn in English and turned into Chinese here; a PNG is in English.
+drawn in English and turned into Chinese here; the others are in English.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def draw(result: ExhibitResult, study: Study) -> dict[str, bytes]:
     Returns
     -------
     dict
-        "svg" and "png" -> contents; empty for an exhibit that is a table only, or when no model could be computed.
+        "svg", "png" and "pdf" -> contents; empty for a table only, or when no model could be computed.
     """
     import matplotlib
     import matplotlib.style

@@ -20,6 +20,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from analysis.names import IMPUTED, UNIT
+from analysis.printing.canvas import FORMATS
 from analysis.printing.table import SAMPLE, display_name
 from analysis.reporting import all_estimates, explorer
 from analysis.reporting.argument import PARTS, baseline, effects, part
@@ -190,6 +191,7 @@ def _build(
         missing.append(without)
     every = labels | _labels(report.study for report in reports)
     first = overview(cards, warehouse, publication, CHECKS if checks is not None else "warehouse.html#checks")
+    first["handed_out"] = [(report.study.title.en, _sizes(report, output)) for report in reports]
     with TemporaryDirectory() as aside:
         now = Path(aside)
         if changes is not None:
@@ -229,6 +231,16 @@ def _build(
         )
     if helps:
         written("help", {path.name: path.read_text(encoding="utf-8") for path in helps}, lambda folder: _helps(docs))
+
+
+def _sizes(report: PendingReport, output: Path) -> list[tuple[str, str, str]]:
+    """What a study hands out that lies in the site: what it is, its path, and its size."""
+    found = [(kind, output / path, path) for kind, path in report.decided.get("downloads", {}).items()]
+    return [
+        (_DOWNLOADS[kind], path, f"{max(file.stat().st_size / 1e6, 0.1):,.1f} MB")
+        for kind, file, path in found
+        if file.is_file() and kind in ("zip", "dta", "csv", "parquet")
+    ]
 
 
 def _labels(studies: Iterable[Study]) -> dict[str, str]:
@@ -504,7 +516,7 @@ def _contents(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
 
 def _figure(report: StudyReport, result: ExhibitResult, folder: Path) -> dict[str, Path]:
     """The pictures of an exhibit in ``folder``: taken from where they are drawn already, else drawn."""
-    made = {suffix: f"{result.exhibit}.{suffix}" for suffix in ("svg", "png")}
+    made = {suffix: f"{result.exhibit}.{suffix}" for suffix in FORMATS}
     if report.drawn is None or not all((report.drawn / name).is_file() for name in made.values()):
         return write_figure(result, report.study, folder)
     for name in made.values():

@@ -308,6 +308,7 @@
         }));
       }
       var score = this.score(panel, own.from), lines = [T(own.en, own.zh) + "; " + (own.formula ? T("made of ", "由公式 ") + own.formula : T("drawn from ", "取自 ") + own.from)], inputs = [];
+      if (own.lacks) { lines.push(T("Not every step can be shown: ", "部分步骤无法显示：") + own.lacks); }
       if (own.weights) { lines.push(own.weights); }
       var last = wide.first + (shared.panels[panel].years[1] - shared.panels[panel].years[0]);
       function source(t) {

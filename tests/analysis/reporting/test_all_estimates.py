@@ -36,7 +36,7 @@ def test_estimates_bounds_and_printed_figures_are_those_of_the_tables(table, res
 
 def test_the_picture_is_marked_and_the_same_bytes_twice(table, study) -> None:
     first = draw(table, study, is_sample=True)
-    assert set(first) == {"svg", "png"}
+    assert set(first) == {"svg", "png", "pdf"}
     assert first == draw(table, study, is_sample=True)
     assert first["svg"] != draw(table, study, is_sample=False)["svg"]
 

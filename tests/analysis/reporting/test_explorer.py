@@ -167,3 +167,16 @@ def test_a_variable_that_nobody_has_measured_has_no_steps(tmp_path) -> None:
     tables["panels.data_dictionary"] = tables["panels.data_dictionary"].assign(standardise=True)
     explorer.write(tmp_path, tables, Chinese())
     assert list((tmp_path / "trace" / "cities").glob("*.js"))
+
+
+def test_steps_that_cannot_be_taken_are_told_on_the_page(tmp_path, monkeypatch) -> None:
+    from analysis.reporting import explorer
+    from analysis.reporting.language import Chinese
+
+    def refused(*_):
+        raise ValueError("a formula that nobody can read")
+
+    monkeypatch.setattr(explorer.Steps, "of", refused)
+    explorer.write(tmp_path, explored.tables(), Chinese())
+    shared = (tmp_path / "trace" / "shared.js").read_text(encoding="utf-8")
+    assert '"lacks":"a formula that nobody can read"' in shared

@@ -1,4 +1,4 @@
-"""Event-study figures: fixed bytes, both formats, words for those who cannot see them."""
+"""Event-study figures: fixed bytes, every format, words for those who cannot see them."""
 
 from xml.etree import ElementTree
 
@@ -19,6 +19,8 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_users_settings(name: 
     assert first == second
     assert first["png"].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first["svg"]
+    assert first["pdf"].startswith(b"%PDF")
+    assert b"CreationDate" not in first["pdf"]
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -50,7 +52,7 @@ def test_the_words_name_the_range_and_the_test_of_the_leads(results) -> None:
 
 def test_exactly_the_kinds_that_a_study_says_have_a_picture_are_drawn(results, study, tmp_path) -> None:
     for name, result in results.items():
-        expected = {"svg", "png"} if study.exhibit(name).is_drawn else set()
+        expected = {"svg", "png", "pdf"} if study.exhibit(name).is_drawn else set()
         assert set(write_figure(result, study, tmp_path)) == expected, name
 
 

@@ -62,7 +62,7 @@ def test_every_model_of_the_fixture_is_computed(exhibits) -> None:
 def test_a_spatial_picture_has_the_same_bytes_each_time_and_is_grey(zones, exhibits, name) -> None:
     first = draw(exhibits[name], zones)
     assert first == draw(exhibits[name], zones)
-    assert set(first) == {"svg", "png"}
+    assert set(first) == {"svg", "png", "pdf"}
     text = first["svg"].decode()
     ElementTree.fromstring(text)
     colours = {piece[:6] for piece in text.split("#")[1:]}

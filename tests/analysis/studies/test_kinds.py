@@ -75,7 +75,7 @@ def test_a_kind_is_read_computed_and_printed_by_its_record_alone(tmp_path, monke
     written = tables.write_table(result, study, tmp_path, printed=published("trial", tmp_path / "none"))
     assert f"| (1) | {number(effect)} |" in written["md"].read_text(encoding="utf-8")
     assert pd.read_csv(tmp_path / "table_1_1_dots.csv")["estimate"].tolist() == [pytest.approx(effect)]
-    assert set(figures.write_figure(result, study, tmp_path)) == {"svg", "png"}
+    assert set(figures.write_figure(result, study, tmp_path)) == {"svg", "png", "pdf"}
     assert figures.describe(result) == f"(1): a dot at {effect:.2f}."
 
 

@@ -242,7 +242,7 @@ def test_the_table_and_the_picture_say_what_was_done_and_that_the_data_are_a_sam
     assert "SAMPLE DATA" in text
     assert result.models["co2_per_gdp"].sha256 in text
     assert "19 draws" in text
-    assert set(draw(result, study)) == {"svg", "png"}
+    assert set(draw(result, study)) == {"svg", "png", "pdf"}
     assert "specifications" in describe(result)
     ((name, rows),) = attachments(result).values()
     assert name == "figure_9_co2_per_gdp_surface.parquet"
