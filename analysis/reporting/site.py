@@ -274,8 +274,8 @@ def _hide(folder: Path, what: object) -> None:
     (folder / HIDDEN).write_bytes(pickle.dumps(what))
 
 
-def _hide_section(report: StudyReport, study: Study, name: str, folder: Path) -> None:
-    _hide(folder, _section(report, study, name, folder))
+def _hide_section(pending: PendingReport, study: Study, name: str, folder: Path) -> None:
+    _hide(folder, _section(pending.whole, study, name, folder))
 
 
 def _hidden(folder: Path) -> Any:
@@ -371,7 +371,7 @@ def _study(
         pieces[name] = keep(
             f"{study.name}/exhibits/{name}",
             {"study": alone, "is_sample": pending.is_sample, "exhibit": decided},
-            partial(_hide_section, pending.whole, alone, name),
+            partial(_hide_section, pending, alone, name),
         )
     effective = {name: of for name, of in pending.exhibits.items() if KINDS[study.exhibit(name).kind].is_effect}
     curve = keep(
