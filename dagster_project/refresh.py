@@ -52,8 +52,6 @@ def plan(paths: Paths) -> Plan:
         return EVERYTHING
     store = Store(paths)
     studies = overlay.studies(paths)
-    if any(study.panel for study in studies):
-        return EVERYTHING
     version = tables.version(paths, store, studies)
     kept = store.get(tables.NAME, version)
     if kept is None or publication.versions(paths.published).get(tables.NAME) != version:
@@ -62,7 +60,10 @@ def plan(paths: Paths) -> Plan:
 
 
 def _missing(paths: Paths, store: Store, kept: Path, studies: Sequence[Study]) -> list[tuple[str, str]]:
+    """What is not kept; of a study from a file, whose panel is only made in the run, everything is asked for."""
     every = [(study, exhibit.name) for study in studies for exhibit in study.exhibits]
     return [
-        (study.name, name) for study, name in every if store.is_missing(exhibits.computation(paths, kept, study, name))
+        (study.name, name)
+        for study, name in every
+        if study.panel or store.is_missing(exhibits.computation(paths, kept, study, name))
     ]

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,28 +86,36 @@ def set_out_for(paths: Paths, run: str) -> str | None:
     return str(begun["version"]) if begun.get("run") == run else None
 
 
-def keep(paths: Paths, store: Store, version: str, data: Path) -> None:
-    """Keep a candidate's tables as the warehouse gave them, and the outcomes of the checks that they passed."""
+def keep(paths: Paths, store: Store, version: str, data: Path, from_files: Collection[str]) -> None:
+    """Keep a candidate's tables as the warehouse gave them, and the outcomes of the checks that they passed.
+
+    The checks on panels ``from_files`` are not of the warehouse.
+    """
 
     def copy(folder: Path) -> None:
         shutil.copytree(data, folder / "data")
-        outcomes = paths.expectations_store / "outcomes"
-        shutil.copytree(outcomes, folder / OUTCOMES) if outcomes.is_dir() else (folder / OUTCOMES).mkdir()
+        (folder / OUTCOMES).mkdir()
+        for outcome in _outcomes(paths, from_files):
+            shutil.copyfile(outcome, folder / OUTCOMES / outcome.name)
 
     store.put(NAME, version, copy)
 
 
-def take(paths: Paths, store: Store, version: str, candidate: Path) -> bool:
+def _outcomes(paths: Paths, from_files: Collection[str]) -> list[Path]:
+    """What the checks on the warehouse's tables found last."""
+    others = {f"panels.{study}{drift}.json" for study in from_files for drift in ("", "_drift")}
+    return [path for path in sorted((paths.expectations_store / OUTCOMES).glob("*.json")) if path.name not in others]
+
+
+def take(paths: Paths, store: Store, version: str, candidate: Path, from_files: Collection[str]) -> bool:
     """Put kept tables into a candidate, and the outcomes of their checks in place; whether there are any."""
     kept = store.get(NAME, version)
     if kept is None:
         return False
     shutil.copytree(kept / "data", candidate / "data", dirs_exist_ok=True)
-    outcomes = paths.expectations_store / "outcomes"
-    shutil.rmtree(outcomes, ignore_errors=True)
-    if (kept / OUTCOMES).is_dir():
-        outcomes.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(kept / OUTCOMES, outcomes)
+    for outcome in _outcomes(paths, from_files):
+        outcome.unlink()
+    shutil.copytree(kept / OUTCOMES, paths.expectations_store / OUTCOMES, dirs_exist_ok=True)
     return True
 
 

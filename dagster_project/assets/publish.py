@@ -76,22 +76,24 @@ def candidate(paths: Paths, studies: list["Study"]) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        _refuse_what_failed(paths, {f"panels.{key.path[-1]}" for key in panels} | {"panels.city_year"})
         folder = publication.begin(paths, this_run())
         store, versions = store_of_this_run(paths), {}
-        if whole:
-            version = tables.version(paths, store, studies)
-            if _leaves_the_warehouse(context, {study.name for study in from_files}):
-                if not tables.take(paths, store, version, folder):
-                    raise ValueError("The tables of these inputs are not kept: materialise everything (make run).")
+        files = {study.name for study in from_files}
+        version = tables.version(paths, store, studies) if whole else ""
+        kept = whole and _leaves_the_warehouse(context, files)
+        if kept:
+            if not tables.take(paths, store, version, folder, files):
+                raise ValueError("The tables of these inputs are not kept: materialise everything (make run).")
+            versions[tables.NAME] = version
+        # kept tables have brought the outcomes of their own checks, whatever a run that failed has left
+        _refuse_what_failed(paths, {f"panels.{key.path[-1]}" for key in panels} | {"panels.city_year"})
+        if whole and not kept:
+            with warehouse(paths) as connection:
+                publication.write_tables(connection, folder, {key.path[-1] for key in panels})
+            # what was read is known to be what is there now only where the run knew it before it read anything
+            if tables.set_out_for(paths, this_run()) == version:
+                tables.keep(paths, store, version, folder / "data", files)
                 versions[tables.NAME] = version
-            else:
-                with warehouse(paths) as connection:
-                    publication.write_tables(connection, folder, {key.path[-1] for key in panels})
-                # what was read is known to be what is there now only where the run knew it before it read anything
-                if tables.set_out_for(paths, this_run()) == version:
-                    tables.keep(paths, store, version, folder / "data")
-                    versions[tables.NAME] = version
         file_panels.add(paths, folder, from_files)
         publication.write_cities(folder)
         about = publication.describe(paths)
