@@ -59,10 +59,11 @@ def test_a_run_ends_well_and_says_what_it_did_line_by_line(first):
     assert finished.code == 0, finished.out + finished.err
     lines = finished.out.splitlines()
     assert lines[0].startswith("pilotcity: sample data -> ")
-    steps = [re.fullmatch(r"  \[ *(\d+)/(\d+)\] (\S+) +[\d.]+ s", line) for line in lines]
+    steps = [re.fullmatch(r"  \[ *(\d+)/(\d+)\] (\S+) +[\d.]+ s(?:  (\S.*))?", line) for line in lines]
     steps = [step for step in steps if step]
     total = int(steps[0][2])
     assert [int(step[1]) for step in steps] == list(range(1, total + 1))
+    assert {step[3]: step[4] for step in steps}["raw__patent_records"] == "read 19 files"
     assert re.search(r"^Published in \d+ s\. Report: .*index\.html$", finished.out, re.MULTILINE)
     assert "Traceback" not in finished.err
 
