@@ -6,9 +6,11 @@ is a sentence that names file, line, key and, for a word, the nearest valid one.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -111,8 +113,8 @@ def read(
         document, or is deeper or larger than any document is.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return _Reader(path, text, aliases, kind).document()
+        once = _read(path, path.read_text(encoding="utf-8"), aliases, kind)
+        return Document(path, copy.deepcopy(once.value), once.lines)
     except FileNotFoundError:
         raise error(Fault(path.name, 0, "", f"there is no file {path}.")) from None
     except UnicodeDecodeError as broken:
@@ -124,6 +126,12 @@ def read(
         raise error(Fault(path.name, mark.line + 1 if mark else 0, "", sentence)) from None
     except DocumentError as refused:
         raise error(*refused.faults) from None
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, text: str, aliases: bool, kind: str) -> Document:
+    """A text once read: a command reads its studies several times, and YAML is slow to read."""
+    return _Reader(path, text, aliases, kind).document()
 
 
 class _Reader:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,13 @@ class Origin:
     publishers: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Column] = field(default_factory=dict)
 
+    @cached_property
+    def _declared(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """Layer and name -> kind and formula; the first row stands where there are several."""
+        rows = self.formulas.drop_duplicates(["layer", "name"])
+        keys = zip(rows["layer"], rows["name"], strict=True)
+        return dict(zip(keys, zip(rows["kind"], rows["formula"].astype(str), strict=True), strict=True))
+
     def of(self, column: str) -> tuple[str, ...]:
         """Contracts and committed files behind a column of panels.city_year, sorted."""
         return tuple(sorted(self._behind(column, "panel", set())))
@@ -74,10 +82,9 @@ class Origin:
         if (layer, name) in seen:  # a stock is made from its own past
             return set()
         seen.add((layer, name))
-        rows = self.formulas[(self.formulas["name"] == name) & (self.formulas["layer"] == layer)]
-        if rows.empty:
+        if (layer, name) not in self._declared:
             return set(self.sources.get(name, ()))
-        kind, formula = rows["kind"].iloc[0], str(rows["formula"].iloc[0])
+        kind, formula = self._declared[layer, name]
         if kind == "records":
             return set(self.sources.get(formula, ()))
         if kind == "committed":

@@ -111,10 +111,10 @@ def city_groups(group: Group, panel: pd.DataFrame, cities: pd.DataFrame | None) 
     # Sorted first, so that sums do not depend on the order of the rows.
     rows = panel.sort_values([UNIT, TIME])
     values = rows[group.column].astype(float)
-    by_city = values.groupby(rows[UNIT].astype(str))
-    means = by_city.mean()
+    city = rows[UNIT].astype(str)
     if group.rule == "ever":
-        return by_city.apply(lambda held: float((held.fillna(0) != 0).any()))
+        return values.fillna(0).ne(0).groupby(city).any().astype(float)
+    means = values.groupby(city).mean()
     above = means > values.mean() if group.rule == "above_mean" else means >= float(group.threshold or 0.0)
     return above.astype(float).where(means.notna())
 
