@@ -24,7 +24,7 @@ from dagster_project import verification
 
 tiny = pytest.mark.xdist_group("tiny")
 #: Kills at random moments: in CI, and in `make torture`.
-FEW, MANY = 3, 30
+FEW, MANY = 1, 30
 
 
 @pytest.fixture(scope="module")
