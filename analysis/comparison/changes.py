@@ -364,7 +364,7 @@ _ESTIMATE = ["study", "exhibit", "model", "term"]
 
 
 def _estimates(before: Snapshot, now: Snapshot, studies: Sequence[Study]) -> pd.DataFrame:
-    """One row an estimate whose number, standard error, stars or status is not what it was."""
+    """One row an estimate whose number, standard error, p or status is not what it was."""
     columns = [*_ESTIMATE, "estimate", "se", "p", "status", "reason"]
     one, other = (
         snapshot.read("estimates.estimates", None).reindex(columns=columns).drop_duplicates(_ESTIMATE)
@@ -372,13 +372,14 @@ def _estimates(before: Snapshot, now: Snapshot, studies: Sequence[Study]) -> pd.
     )
     both = _beside(one, other, _ESTIMATE)
     was, is_now = both["status_old"].eq(OK), both["status_new"].eq(OK)
-    moved = was & is_now & (_differs(both, "estimate") | _differs(both, "se"))
+    number = _differs(both, "estimate") | _differs(both, "se")
+    moved = was & is_now & (number | _differs(both, "p"))
     change = np.select(
         [both["side"].eq("right_only"), both["side"].eq("left_only"), moved, is_now & ~was, was & ~is_now],
         ["new", "removed", "moved", "computed", "no longer computed"],
         default="",
     )
-    both = both.assign(change=change)[change != ""]
+    both = both.assign(change=change, with_p=moved & ~number)[change != ""]
     effects = headline_effects(studies)
     order = {study.name: at for at, study in enumerate(studies)}
     table = pd.DataFrame(
@@ -390,8 +391,12 @@ def _estimates(before: Snapshot, now: Snapshot, studies: Sequence[Study]) -> pd.
             "term": both["term"],
             "old": both["estimate_old"],
             "new": both["estimate_new"],
-            "old_text": [_printed(*row) for row in both[["estimate_old", "se_old", "p_old"]].to_numpy(dtype=float)],
-            "new_text": [_printed(*row) for row in both[["estimate_new", "se_new", "p_new"]].to_numpy(dtype=float)],
+            "old_text": [
+                _printed(*row) for row in both[["estimate_old", "se_old", "p_old", "with_p"]].to_numpy(dtype=float)
+            ],
+            "new_text": [
+                _printed(*row) for row in both[["estimate_new", "se_new", "p_new", "with_p"]].to_numpy(dtype=float)
+            ],
             "contribution": _far(both),
             "headline": [key in effects for key in zip(*(both[name] for name in _ESTIMATE), strict=True)],
             "message": both["reason_new"].where(both["change"].eq("no longer computed")),
@@ -414,10 +419,11 @@ def _far(both: pd.DataFrame) -> pd.Series:
     return (both["estimate_new"] - both["estimate_old"]) / both["se_old"].where(both["se_old"] > 0)
 
 
-def _printed(estimate: float, se: float, p: float) -> str | None:
+def _printed(estimate: float, se: float, p: float, with_p: float) -> str | None:
     if np.isnan(estimate):
         return None
-    return f"{estimate:.4f}{stars(p)}" + ("" if np.isnan(se) else f" ({se:.4f})")
+    error = "" if np.isnan(se) else f" ({se:.4f})"
+    return f"{estimate:.4f}{stars(p)}{error}" + (f", p = {p:.4g}" if with_p and not np.isnan(p) else "")
 
 
 def _reasons(

@@ -172,6 +172,17 @@ def test_rows_that_are_gone_take_their_part(before):
         assert math.fsum(part.part for part in reason.causes) == pytest.approx(reason.now - reason.before, rel=1e-12)
 
 
+def test_a_p_that_moves_alone_is_told_with_both_values(before):
+    other = before | {"estimates.estimates": before["estimates.estimates"].copy()}
+    other["estimates.estimates"].loc[0, "p"] = 0.5
+    table = compare(snapshot("old", before), snapshot("new", other), [STUDY], CITIES).table
+    (row,) = table[table["part"].eq("estimate")].to_dict("records")
+    was = before["estimates.estimates"].loc[0]
+    assert (row["change"], row["model"], row["term"]) == ("moved", was["model"], was["term"])
+    assert row["old"] == row["new"] == was["estimate"]
+    assert row["old_text"].endswith(f", p = {was['p']:.4g}") and row["new_text"].endswith(", p = 0.5")
+
+
 def test_what_no_value_explains_is_the_specification_or_the_code(before):
     other = before | {"estimates.estimates": before["estimates.estimates"].copy()}
     other["estimates.estimates"]["estimate"] += 0.125
