@@ -95,3 +95,12 @@ def test_values_that_stand_elsewhere_keep_the_line_where_they_are_written(draw) 
 def test_what_is_no_plain_tree_of_values_is_refused(draw, text: str, said: str) -> None:
     with pytest.raises(DocumentError, match=f"drawing.yaml, line [0-9]+.*({said})"):
         draw(text)
+
+
+def test_a_file_that_is_read_again_is_as_it_stands_whatever_was_done_to_what_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "drawing.yaml"
+    path.write_text("a: [1]\n")
+    read(path).value["a"].append(2)
+    assert read(path).value == {"a": [1]}
+    path.write_text("a: [3]\n")
+    assert read(path).value == {"a": [3]}
