@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -19,6 +20,8 @@ FONTS = "'DejaVu Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sa
 
 #: Formats of a picture.
 FORMATS = ("svg", "png", "pdf")
+# it tells of each table of a font that goes into a PDF
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "pilotcity",

@@ -4,7 +4,9 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+from matplotlib.figure import Figure
 
+from analysis.printing.canvas import STYLE, contents
 from analysis.reporting.figures import describe, draw, write_figure
 from analysis.studies.run import run_exhibit
 
@@ -63,3 +65,12 @@ def test_every_picture_is_told_in_words(results) -> None:
     assert words.endswith("gone is not computed.")
     assert "have weight 1.000" in describe(results["table_3"])
     assert "of 80 treated rows are matched" in describe(results["table_6"])
+
+
+def test_a_picture_is_drawn_without_a_word_on_its_fonts(caplog) -> None:
+    caplog.set_level("INFO")
+    figure = Figure()
+    figure.add_subplot().set_title("Effect, 95% interval")
+    with matplotlib.rc_context(STYLE):
+        assert contents(figure, "Effect")["pdf"].startswith(b"%PDF")
+    assert caplog.records == []
